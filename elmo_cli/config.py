@@ -1,0 +1,389 @@
+"""Settings: validated, documented, read from `elmo.yaml`, started from a preset.
+
+Later wins: preset, then `elmo.yaml`, then `--set section.key=value`, then a command's own flags. Every command resolves
+its settings to one `Experiment` and saves what it used in its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from elmo_cli.errors import ConfigError, nearest
+
+CONFIG_NAME = "elmo.yaml"
+
+Preset = Literal["tiny", "small", "base"]
+TokenizerKind = Literal["words", "whitespace", "regex"]
+Cleaning = Literal["none", "ag-news"]
+EncoderKind = Literal["word", "char"]
+SoftmaxKind = Literal["full", "adaptive", "sampled"]
+Precision = Literal["float32", "bfloat16"]
+Pooling = Literal["max", "mean", "max+mean", "attention"]
+
+
+def _as_list(value: object) -> object:
+    """A single value stands for a list of one, as in `text: Description`."""
+    return [value] if isinstance(value, str | int | float | Path) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Rate = Annotated[float, Field(gt=0.0)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Where the text and the labels are, and how to read them."""
+
+    train: Path | None = Field(None, description="labelled training file of the classifier (CSV)")
+    test: Path | None = Field(None, description="labelled test file; never seen by vocabulary, vectors or biLM")
+    corpus: Paths = Field((), description="text to pretrain on: text files or CSV; empty means the training file")
+    valid: Path | None = Field(None, description="text for validation perplexity; absent: the last 2 % of the corpus")
+    text: Names = Field((), description="text columns, joined by a space; empty means found by content")
+    label: str | None = Field(None, description="label column; absent means found by content")
+    header: Literal["auto", "yes", "no"] = Field("auto", description="whether CSV files begin with column names")
+    clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
+    limit: int | None = Field(None, ge=1, description="use only the first rows of the training file")
+
+
+class TokenizerSettings(Settings):
+    """How text becomes tokens; travels with the vocabulary in `vocab.yaml`."""
+
+    kind: TokenizerKind = Field("words", description="words and punctuation marks, whitespace, or your regex")
+    lowercase: bool = Field(False, description="lower-case the text first")
+    pattern: str | None = Field(None, description="regular expression of a token, for kind regex")
+
+
+class VocabularySettings(Settings):
+    """Which tokens get an id."""
+
+    min_count: int = Field(2, ge=1, description="drop tokens seen less often")
+    max_size: int | None = Field(None, ge=4, description="keep at most so many, <S> </S> <UNK> included")
+
+
+class CharacterSettings(Settings):
+    """The ELMo character CNN: embedding, convolutions, highways (formats.md section 1)."""
+
+    dim: int = Field(16, ge=1, description="width of a character vector")
+    filters: tuple[tuple[int, int], ...] = Field(
+        ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256)), description="(width, count) of each convolution"
+    )
+    max_characters: int = Field(50, ge=3, description="characters of a token, begin and end marks included")
+    highway_layers: int = Field(2, ge=0, description="highway layers after the convolutions")
+    activation: Literal["relu", "tanh"] = Field("relu", description="after the maximum over positions")
+
+
+class ModelSettings(Settings):
+    """The biLM."""
+
+    encoder: EncoderKind = Field("word", description="token encoder: an embedding table or the character CNN")
+    embedding_size: int | None = Field(None, ge=1, description="width of the table; absent: that of a token vector")
+    init_embeddings: Path | None = Field(None, description="static embedding file that the table starts from")
+    freeze_embeddings: bool = Field(False, description="keep the table as it was initialised")
+    characters: CharacterSettings = Field(CharacterSettings(), description="the character CNN")
+    hidden_size: int = Field(256, ge=1, description="D, cell size of an LSTM layer")
+    projection_size: int | None = Field(None, ge=1, description="P, projection and token size; absent: D, unprojected")
+    layers: int = Field(2, ge=1, description="L, LSTM layers in each direction")
+    residual: bool = Field(False, description="add a layer's input to its output, from layer 2 up")
+    cell_clip: float | None = Field(3.0, gt=0, description="clip cells to ±this")
+    projection_clip: float | None = Field(3.0, gt=0, description="clip projections to ±this")
+    forget_bias: float = Field(1.0, description="added to the forget gate at run time")
+    dropout: Probability = Field(0.1, description="on token vectors and on every layer's output while training")
+    softmax: SoftmaxKind = Field("adaptive", description="training loss; evaluation is always exact")
+    samples: int = Field(8192, ge=1, description="negative samples a batch, for the sampled softmax")
+    tie: bool = Field(False, description="share the weights of embedding table and softmax")
+
+    @property
+    def token_size(self) -> int:
+        """P: width of a token vector and of a direction's output."""
+        return self.projection_size or self.hidden_size
+
+    @model_validator(mode="after")
+    def _tied_widths_agree(self) -> Self:
+        if self.tie and self.encoder != "word":
+            raise ValueError("tie needs encoder: word, since a character CNN has no table to share")
+        if self.tie and self.embedding_size not in (None, self.token_size):
+            raise ValueError(f"tie needs embedding_size equal to the token size {self.token_size}")
+        if self.tie and self.softmax == "adaptive":
+            raise ValueError("tie needs softmax: full or sampled, since adaptive has narrower tail tables")
+        return self
+
+
+class PretrainSettings(Settings):
+    """Training of the biLM."""
+
+    epochs: int = Field(5, ge=1, description="passes over the corpus")
+    batch_size: int = Field(32, ge=1, description="rows of the stream")
+    window: int = Field(48, ge=1, description="steps between cuts of the gradient")
+    learning_rate: Rate = Field(2e-3, description="peak rate of AdamW")
+    embedding_rate_scale: float = Field(1.0, ge=0.0, description="factor on the rate of an initialised table")
+    warmup: Probability = Field(0.05, description="share of the steps in which the rate rises linearly")
+    final_rate: float = Field(0.05, ge=0.0, le=1.0, description="share of the peak rate that the cosine decay ends at")
+    weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay; none on biases")
+    clip_norm: float | None = Field(1.0, gt=0, description="clip the norm of the whole gradient")
+    valid_fraction: float = Field(0.02, gt=0.0, lt=0.5, description="share of the last sentences kept for validation")
+    patience: int = Field(2, ge=1, description="stop after so many epochs without a better validation perplexity")
+    checkpoint_minutes: float = Field(10.0, gt=0, description="save the state for resuming at least so often")
+    precision: Precision = Field("float32", description="of matrix products; the state stays float32")
+
+
+class ClassifySettings(Settings):
+    """The classifier and its training."""
+
+    lambdas: str = Field("trainable", description="combiner: trainable, frozen, function, or layer:N")
+    frozen_lambdas: str | None = Field(None, description="weights for frozen, e.g. 0.2,0.5,0.3, or uniform")
+    lambda_norm: Literal["softmax", "none"] = Field("softmax", description="normalisation of the layer weights")
+    layer_norm: bool = Field(True, description="normalise each layer per token before the mix")
+    pooling: Pooling = Field("max+mean", description="from token vectors to one vector of the text")
+    hidden_size: int = Field(256, ge=0, description="hidden layer of the classifier; 0 means none")
+    batch_norm: bool = Field(True, description="batch normalisation before the classifier")
+    dropout: Probability = Field(0.3, description="on the pooled vector and the hidden layer")
+    tune: bool = Field(False, description="train the embedder too")
+    epochs: int = Field(10, ge=1, description="passes over the training file")
+    tune_epochs: int = Field(4, ge=1, description="passes over the training file with tune")
+    batch_size: int = Field(32, ge=2, description="texts a step")
+    learning_rate: Rate = Field(1e-3, description="peak rate of the classifier")
+    lambda_rate: Rate = Field(0.05, description="peak rate of λ and γ")
+    tune_rate: Rate = Field(1e-3, description="peak rate of the embedder with tune")
+    tune_dropout: Probability = Field(0.2, description="dropout inside the embedder with tune")
+    weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
+    clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")
+    valid_fraction: float = Field(0.1, gt=0.0, lt=0.5, description="share of the training file that chooses the epoch")
+    patience: int = Field(3, ge=1, description="stop after so many epochs without better validation accuracy")
+    max_tokens: int = Field(512, ge=1, description="longest text in tokens; what is cut is counted and said")
+
+    @model_validator(mode="after")
+    def _combiner_is_known(self) -> Self:
+        kind, _, layer = self.lambdas.partition(":")
+        if self.lambdas not in ("trainable", "frozen", "function") and not (kind == "layer" and layer.isdecimal()):
+            raise ValueError(f"lambdas is '{self.lambdas}', but must be trainable, frozen, function or layer:N")
+        if self.frozen_lambdas and self.lambdas != "frozen":
+            raise ValueError(f"frozen_lambdas needs lambdas: frozen, not {self.lambdas}")
+        return self
+
+
+class CompareSettings(Settings):
+    """Rows and statistics of a comparison."""
+
+    baselines: Paths = Field((), description="static embedding files, a row each")
+    lambdas: Names = Field(("trainable", "frozen", "function"), description="a row of the LM for each")
+    seeds: int = Field(3, ge=1, description="classifiers trained for each row")
+    bootstrap: int = Field(10_000, ge=100, description="bootstrap resamples of the test examples")
+
+
+class Word2VecSettings(Settings):
+    """Skip-gram vectors with negative sampling."""
+
+    dim: int = Field(256, ge=1, description="width of a vector")
+    window: int = Field(5, ge=1, description="tokens on each side")
+    epochs: int = Field(10, ge=1, description="passes over the corpus")
+    negative: int = Field(5, ge=1, description="negative samples for each pair")
+    algorithm: Literal["skip-gram", "cbow"] = Field("skip-gram", description="what is predicted from what")
+    workers: int = Field(1, ge=1, description="threads; only one gives the same vectors each time")
+
+
+class Experiment(Settings):
+    """All settings of an experiment, as `elmo.yaml` holds them."""
+
+    preset: Preset = Field("small", description="where the settings start from")
+    seed: int = Field(1, ge=0, description="of everything that draws random numbers")
+    output: Path = Field(Path("runs"), description="folder of the runs")
+    data: DataSettings = Field(DataSettings(), description="files and columns")
+    tokenizer: TokenizerSettings = Field(TokenizerSettings(), description="text to tokens")
+    vocab: VocabularySettings = Field(VocabularySettings(), description="tokens to ids")
+    model: ModelSettings = Field(ModelSettings(), description="the biLM")
+    pretrain: PretrainSettings = Field(PretrainSettings(), description="training of the biLM")
+    classify: ClassifySettings = Field(ClassifySettings(), description="the classifier")
+    compare: CompareSettings = Field(CompareSettings(), description="the comparison")
+    word2vec: Word2VecSettings = Field(Word2VecSettings(), description="static vectors")
+
+
+# What each preset is for, and how it differs from the defaults above.
+PRESET_PURPOSES: dict[Preset, str] = {
+    "tiny": "tests and demonstrations: seconds",
+    "small": "a laptop and some thousand texts: minutes",
+    "base": "a laptop and some million tokens: hours",
+}
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "tiny": {
+        "tokenizer": {"lowercase": True},
+        "model": {"hidden_size": 32, "softmax": "full"},
+        "pretrain": {"epochs": 2, "batch_size": 16, "window": 24, "learning_rate": 5e-3},
+        "classify": {"hidden_size": 32, "epochs": 3, "tune_epochs": 2},
+        "compare": {"seeds": 2, "bootstrap": 1000},
+        "word2vec": {"dim": 32, "epochs": 3},
+    },
+    "small": {"tokenizer": {"lowercase": True}},
+    "base": {
+        "model": {"hidden_size": 1024, "projection_size": 256, "residual": True},
+        "pretrain": {"epochs": 10, "batch_size": 64, "learning_rate": 1e-3},
+    },
+}
+
+
+def merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `update` laid over it, section by section."""
+    merged = dict(base)
+    for key, value in update.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"pretrain.epochs": 3}` as `{"pretrain": {"epochs": 3}}`; values of None are flags that were not given."""
+    nested: dict[str, Any] = {}
+    for key, value in dotted.items():
+        if value is not None:
+            for part in reversed(key.split(".")):
+                value = {part: value}
+            nested = merge(nested, value)
+    return nested
+
+
+def load_experiment(
+    config: Path | None = None, assignments: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+) -> Experiment:
+    """Resolve preset, `elmo.yaml`, `--set` assignments and flags to the settings of an experiment.
+
+    Args:
+        config: The YAML file; its relative paths are resolved against its folder. None: `elmo.yaml` in the working
+            directory, where there is one.
+        assignments: `section.key=value`, the value in YAML.
+        flags: Values by dotted key; None stands for a flag that was not given.
+
+    Raises:
+        ConfigError: A file is missing or no YAML, a key unknown, or a value out of its bounds; the message names the
+            key, its line, and the nearest valid key.
+    """
+    if config is None and Path(CONFIG_NAME).is_file():
+        config = Path(CONFIG_NAME)
+    written = _read_yaml(config) if config is not None else {}
+    given = merge(nest(_parse_assignments(assignments)), nest(flags or {}))
+    preset = given.get("preset", written.get("preset", Experiment.model_fields["preset"].default))
+    if preset not in get_args(Preset):
+        raise ConfigError(f"there is no preset '{preset}'", remedy=nearest(str(preset), get_args(Preset)))
+    values = merge(merge(PRESETS[preset], written), given)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, config) from error
+
+
+def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set got '{assignment}'", expected="key=value, such as pretrain.epochs=3")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key} got '{text}', which is not a YAML value") from error
+    return values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no settings file {path}", where=path, remedy="write one with `elmo init`, or leave --config out"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", where=path, expected="a YAML file in UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ConfigError(f"{path} is not YAML: {problem}", where=where) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds a {type(values).__name__}", where=path, expected="sections with keys")
+    return _resolve_paths(values, path.parent)
+
+
+_PATH_KEYS = (
+    ("output",),
+    ("data", "train"),
+    ("data", "test"),
+    ("data", "corpus"),
+    ("data", "valid"),
+    ("model", "init_embeddings"),
+    ("compare", "baselines"),
+)
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths in a settings file are relative to it, wherever the command is run."""
+    if folder == Path():
+        return values
+
+    def resolve(value: object) -> object:
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        return str(folder / value) if isinstance(value, str) else value
+
+    for *sections, key in _PATH_KEYS:
+        section: Any = values
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict) and key in section:
+            section[key] = resolve(section[key])
+    return values
+
+
+def _explain(error: ValidationError, config: Path | None) -> ConfigError:
+    """The first problem of a validation, in the words of whoever wrote the settings."""
+    problem = error.errors()[0]
+    location = tuple(part for part in problem["loc"] if isinstance(part, str))
+    key = ".".join(location)
+    where = _find_key(config, location)
+    if problem["type"] == "extra_forbidden":
+        fields = _fields_at(location[:-1])
+        section = ".".join(location[:-1])
+        hint = nearest(location[-1], fields)
+        return ConfigError(
+            f"unknown key '{key}'", where=where, expected=f"a key of {section or 'the settings'}", remedy=hint
+        )
+    found = problem["input"]
+    shown = f" is {found!r}, but" if isinstance(found, str | int | float | bool) else ":"
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should", 1)
+    return ConfigError(f"{key or 'the settings'}{shown} {message}", where=where)
+
+
+def _fields_at(location: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Experiment
+    for part in location:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
+    """File, line and column of a key in the settings file; None where the file does not hold it."""
+    if config is None or not location:
+        return None
+    node = yaml.compose(config.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    mark = None
+    for part in location:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((key, value) for key, value in pairs if key.value == part), None)
+        if found is None:
+            break
+        mark, node = found[0].start_mark, found[1]
+    return f"{config}, line {mark.line + 1}, column {mark.column + 1}" if mark else None

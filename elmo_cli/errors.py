@@ -1,0 +1,90 @@
+"""What can go wrong, as one tree.
+
+::
+
+    ElmoError                  exit code 1: it failed while running
+    └── InputError             exit code 2: what the user gave cannot be used
+        ├── ConfigError        a setting, an `elmo.yaml`, a flag
+        ├── DataError          a corpus, a table, a vocabulary, an embedding file
+        ├── WeightsError       weights and options of a model, ours or another project's
+        └── RunError           a run directory: absent, of another kind, locked, damaged, in the way
+
+The library raises, the command line shows: `message` says what was found, `where` names the file, line and column,
+`expected` what would have been right, and `remedy` what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class ElmoError(Exception):
+    """The root of all errors that `elmo` reports to its user.
+
+    Attributes:
+        message: What happened, with the value that was found.
+        where: File, with line and column where they are known.
+        expected: What would have been right.
+        remedy: What the user can do.
+        exit_code: What the process returns.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | Path | None = None,
+        expected: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = str(where) if where is not None else None
+        self.expected = expected
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """The message and its facts, one a line."""
+        facts = (("where", self.where), ("expected", self.expected), ("what to do", self.remedy))
+        return "\n".join([self.message, *(f"  {name}: {value}" for name, value in facts if value)])
+
+
+class InputError(ElmoError):
+    """What the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A setting is unknown, of the wrong type, or out of its bounds."""
+
+
+class DataError(InputError):
+    """A file of text, labels, tokens or static vectors cannot be used."""
+
+
+class WeightsError(InputError):
+    """Weights or options of a model cannot be used."""
+
+
+class RunError(InputError):
+    """A run directory is absent, of another kind, locked, damaged, or in the way."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A hint at the choice nearest to a mistyped name, e.g. `did you mean 'epochs'?`; lists all where none is near.
+
+    Args:
+        name: What the user wrote.
+        choices: What would have been valid.
+    """
+    options = list(choices)
+    lowered = {option.lower(): option for option in options}
+    matches = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if matches:
+        return f"did you mean '{lowered[matches[0]]}'?"
+    return "choose from: " + ", ".join(options) if options else "there is nothing to choose from"

@@ -1,0 +1,1 @@
+"""Weights and dumps of other projects."""

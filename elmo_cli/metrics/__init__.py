@@ -1,0 +1,1 @@
+"""Activations to scores: perplexity, classification scores, significance tests."""

@@ -1,0 +1,1 @@
+"""Ids to activations: token encoders, the LSTM, the biLM, softmax losses, combiners, the classifier."""

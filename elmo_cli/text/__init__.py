@@ -1,0 +1,1 @@
+"""Text to ids: readers, tokenizer, vocabulary, encoded corpora, batches and streams."""

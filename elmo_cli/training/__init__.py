@@ -1,0 +1,1 @@
+"""Training as generators of events: pretraining, fine-tuning, checkpoints."""
