@@ -1,0 +1,122 @@
+"""Settings resolve in one order, and a mistake is named with its place and its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, load_experiment, nest
+from elmo_cli.errors import ConfigError, ElmoError, nearest
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text: str, name: str = "elmo.yaml") -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_are_the_small_preset() -> None:
+    assert load_experiment() == Experiment.model_validate(PRESETS["small"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_valid_and_has_a_purpose(preset: str) -> None:
+    assert load_experiment(flags={"preset": preset}).preset == preset
+    assert set(PRESET_PURPOSES) == set(PRESETS)
+
+
+def test_later_sources_win() -> None:
+    write("preset: tiny\npretrain: {epochs: 3, window: 7}\nseed: 5\n")
+    resolved = load_experiment(None, ["pretrain.epochs=4", "seed=6"], {"seed": 7, "pretrain.window": None})
+    assert resolved.model.hidden_size == PRESETS["tiny"]["model"]["hidden_size"]
+    assert (resolved.pretrain.epochs, resolved.pretrain.window, resolved.seed) == (4, 7, 7)
+
+
+def test_a_preset_given_as_a_flag_replaces_that_of_the_file() -> None:
+    write("preset: tiny\nseed: 5\n")
+    resolved = load_experiment(flags={"preset": "base"})
+    assert resolved.model.hidden_size == PRESETS["base"]["model"]["hidden_size"]
+    assert resolved.seed == 5
+
+
+def test_paths_of_a_settings_file_are_relative_to_it() -> None:
+    path = write("data: {train: a.csv, corpus: [b.txt, c.txt], text: Text}\noutput: out\n", "deep/elmo.yaml")
+    resolved = load_experiment(path)
+    assert resolved.data.train == Path("deep/a.csv")
+    assert resolved.data.corpus == (Path("deep/b.txt"), Path("deep/c.txt"))
+    assert resolved.output == Path("deep/out")
+    assert resolved.data.text == ("Text",)
+
+
+def test_single_values_stand_for_lists() -> None:
+    assert load_experiment(None, ["compare.baselines=w2v.txt"]).compare.baselines == (Path("w2v.txt"),)
+
+
+def test_an_empty_settings_file_is_fine() -> None:
+    write("# nothing yet\n")
+    assert load_experiment() == load_experiment(flags={"preset": "small"})
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("pretrain:\n  epochs: 3\n  batchsize: 4\n", ["'pretrain.batchsize'", "line 3, column 3", "'batch_size'"]),
+        ("pretrian:\n  epochs: 3\n", ["'pretrian'", "line 1, column 1", "'pretrain'"]),
+        ("pretrain:\n  epochs: 0\n", ["pretrain.epochs is 0", "greater than or equal to 1", "line 2, column 3"]),
+        ("pretrain:\n  epochs: many\n", ["pretrain.epochs is 'many'", "valid integer", "line 2"]),
+        ("preset: smal\n", ["no preset 'smal'", "'small'"]),
+        ("a: [1\nb: 2\n", ["not YAML", "line 2"]),
+        ("- a\n- b\n", ["holds a list", "sections"]),
+        ("classify: {lambdas: learned}\n", ["'learned'", "trainable, frozen, function or layer:N"]),
+        ("model: {tie: true, softmax: adaptive}\n", ["tie needs softmax"]),
+        ("seed: .nan\n", ["seed"]),
+    ],
+)
+def test_mistakes_in_a_settings_file(text: str, fragments: list[str]) -> None:
+    write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_experiment()
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("assignment", "fragment"),
+    [("epochs", "expected: key=value"), ("pretrain.epoch=3", "'epochs'"), ("a={", "not a YAML value")],
+)
+def test_mistakes_in_assignments(assignment: str, fragment: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(None, [assignment])
+    assert fragment in str(caught.value)
+
+
+def test_a_missing_or_unreadable_settings_file() -> None:
+    with pytest.raises(ConfigError, match="no settings file"):
+        load_experiment(Path("absent.yaml"))
+    Path("latin.yaml").write_bytes(b"seed: \xff")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_experiment(Path("latin.yaml"))
+
+
+def test_nesting_of_dotted_keys() -> None:
+    assert nest({"a.b": 1, "a.c": 2, "d": 3, "e": None}) == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+def test_an_error_tells_what_where_and_what_to_do() -> None:
+    error = ElmoError("it broke", where=Path("f.csv"), expected="a whole one", remedy="mend it")
+    assert str(error) == "it broke\n  where: f.csv\n  expected: a whole one\n  what to do: mend it"
+    assert str(ElmoError("it broke")) == "it broke"
+
+
+def test_the_nearest_name() -> None:
+    assert nearest("Epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    assert nearest("zzz", ["epochs", "seed"]) == "choose from: epochs, seed"
+    assert nearest("zzz", []) == "there is nothing to choose from"
