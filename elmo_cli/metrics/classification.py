@@ -1,0 +1,150 @@
+"""What a classifier got right: accuracy with its interval, precision, recall and F1, the confusion matrix.
+
+Scores are shares between 0 and 1. The normaliser of accuracy is all examples given; nothing is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Precision, recall and F1 averaged over classes."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """Precision, recall and F1 of one class, and its number of true examples."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationScores:
+    """All scores of one set of predictions.
+
+    Attributes:
+        accuracy: Share of examples predicted right.
+        interval: 95 % bootstrap interval of the accuracy over examples.
+        macro: Plain mean over the classes, those without examples included (with 0).
+        weighted: Mean over the classes, weighted by their true examples.
+        classes: A row for each class, in the order of the classifier's outputs.
+        confusion: Counts; rows are true classes, columns predicted ones.
+        notes: A sentence for each class whose score is 0 only because it was divided by nothing.
+    """
+
+    examples: int
+    accuracy: float
+    interval: tuple[float, float]
+    macro: Average
+    weighted: Average
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, ready for JSON."""
+        values = asdict(self)
+        return {
+            **values,
+            "interval": list(self.interval),
+            "classes": [asdict(row) for row in self.classes],
+            "confusion": [list(row) for row in self.confusion],
+            "notes": list(self.notes),
+        }
+
+
+def classification_scores(
+    truth: Sequence[int] | NDArray[np.integer],
+    predicted: Sequence[int] | NDArray[np.integer],
+    classes: Sequence[str],
+    *,
+    bootstrap_seed: int = 1,
+    resamples: int = 1000,
+) -> ClassificationScores:
+    """Score predictions against the truth.
+
+    A precision with nothing predicted and a recall with nothing to find are 0/0; they count as 0, and a note says so.
+
+    Args:
+        truth: (N,) true class numbers.
+        predicted: (N,) predicted class numbers.
+        classes: Names by class number.
+        bootstrap_seed: Seed of the resampling behind the interval.
+        resamples: Bootstrap resamples of the examples.
+
+    Raises:
+        ValueError: The two differ in length, or there is no example.
+    """
+    true, guess = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
+    if true.shape != guess.shape or not len(true):
+        raise ValueError(f"{len(true)} true and {len(guess)} predicted classes; expected as many, at least one")
+    numbers = list(range(len(classes)))
+    table = confusion_matrix(true, guess, labels=numbers)
+    precision, recall, f1, support = precision_recall_fscore_support(true, guess, labels=numbers, zero_division=0)
+    rows = tuple(
+        ClassScores(name, float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
+        for k, name in enumerate(classes)
+    )
+    macro, weighted = (
+        precision_recall_fscore_support(true, guess, labels=numbers, average=kind, zero_division=0)[:3]
+        for kind in ("macro", "weighted")
+    )
+    right = true == guess
+    return ClassificationScores(
+        examples=len(true),
+        accuracy=float(right.mean()),
+        interval=accuracy_interval(right, seed=bootstrap_seed, resamples=resamples),
+        macro=Average(*map(float, macro)),
+        weighted=Average(*map(float, weighted)),
+        classes=rows,
+        confusion=tuple(tuple(map(int, row)) for row in table),
+        notes=_zero_divisions(table, classes),
+    )
+
+
+def accuracy_interval(correctness: NDArray[Any], *, seed: int = 1, resamples: int = 1000) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean correctness over examples.
+
+    Examples are exchangeable, so a resample is a multinomial draw over the distinct values (for right and wrong: a
+    binomial one), which costs nothing with the number of examples.
+
+    Args:
+        correctness: (N,) right or wrong, or shares of seeds that were right.
+        seed: Of the draws.
+        resamples: Number of draws.
+    """
+    values, counts = np.unique(np.asarray(correctness, dtype=np.float64), return_counts=True)
+    total = int(counts.sum())
+    draws = np.random.default_rng(seed).multinomial(total, counts / total, size=resamples)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws @ values / total, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _zero_divisions(table: NDArray[np.integer], classes: Sequence[str]) -> tuple[str, ...]:
+    """One sentence for each 0/0 of the confusion matrix."""
+    notes = []
+    for name, true, guessed in zip(classes, table.sum(axis=1), table.sum(axis=0), strict=True):
+        if guessed == 0:
+            notes.append(f"class '{name}' was never predicted: its precision is undefined and counts as 0")
+        if true == 0:
+            notes.append(f"class '{name}' has no true example: its recall is undefined and counts as 0")
+    return tuple(notes)

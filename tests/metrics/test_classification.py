@@ -1,0 +1,66 @@
+"""Scores against tables worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from elmo_cli.metrics.classification import accuracy_interval, classification_scores
+
+# true a a a b b c; predicted a a b b c c
+TRUTH, PREDICTED = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2]
+
+
+def test_three_classes_by_hand() -> None:
+    scores = classification_scores(TRUTH, PREDICTED, ["a", "b", "c"])
+    assert scores.examples == 6
+    assert scores.accuracy == pytest.approx(4 / 6)
+    assert scores.confusion == ((2, 1, 0), (0, 1, 1), (0, 0, 1))
+    assert [row.precision for row in scores.classes] == pytest.approx([1, 1 / 2, 1 / 2])
+    assert [row.recall for row in scores.classes] == pytest.approx([2 / 3, 1 / 2, 1])
+    assert [row.f1 for row in scores.classes] == pytest.approx([4 / 5, 1 / 2, 2 / 3])
+    assert [row.support for row in scores.classes] == [3, 2, 1]
+    assert scores.macro.precision == pytest.approx(2 / 3)
+    assert scores.macro.recall == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert scores.macro.f1 == pytest.approx((4 / 5 + 1 / 2 + 2 / 3) / 3)
+    assert scores.weighted.precision == pytest.approx((3 * 1 + 2 * 0.5 + 1 * 0.5) / 6)
+    assert scores.weighted.recall == pytest.approx(scores.accuracy)
+    assert scores.weighted.f1 == pytest.approx((3 * 4 / 5 + 2 * 1 / 2 + 1 * 2 / 3) / 6)
+    assert scores.notes == ()
+
+
+def test_classes_divided_by_nothing_are_named() -> None:
+    scores = classification_scores([0, 0, 1, 1], [0, 0, 0, 3], ["a", "b", "c", "d"])
+    assert [row.precision for row in scores.classes] == pytest.approx([2 / 3, 0, 0, 0])
+    assert scores.macro.recall == pytest.approx(1 / 4)
+    said = "\n".join(scores.notes)
+    assert "'b' was never predicted" in said
+    assert "'c' was never predicted" in said
+    assert "'c' has no true example" in said
+    assert "'d' has no true example" in said
+    assert "'a'" not in said
+
+
+def test_interval_is_that_of_the_binomial() -> None:
+    right = np.array([True] * 80 + [False] * 20)
+    low, high = accuracy_interval(right, seed=3, resamples=20_000)
+    # The normal approximation: 0.8 ± 1.96 sqrt(0.8 * 0.2 / 100) = 0.8 ± 0.0784
+    assert low == pytest.approx(0.7216, abs=0.012)
+    assert high == pytest.approx(0.8784, abs=0.012)
+    assert accuracy_interval(np.ones(5)) == (1.0, 1.0)
+    assert accuracy_interval(right, seed=3) == accuracy_interval(right, seed=3)
+
+
+def test_as_dict_is_plain_json() -> None:
+    scores = classification_scores(TRUTH, PREDICTED, ["a", "b", "c"])
+    values = json.loads(json.dumps(scores.as_dict()))
+    assert values == scores.as_dict()
+    assert values["classes"][1] == {"label": "b", "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+
+
+@pytest.mark.parametrize(("truth", "predicted"), [([], []), ([0, 1], [0])])
+def test_nothing_to_score_is_an_error(truth: list[int], predicted: list[int]) -> None:
+    with pytest.raises(ValueError, match="expected as many"):
+        classification_scores(truth, predicted, ["a", "b"])
