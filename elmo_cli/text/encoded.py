@@ -1,0 +1,88 @@
+"""A corpus as numbers: every token one `int32`, every distinct token (a *type*) kept once.
+
+Types are numbered in order of appearance; numbers belong to one corpus and are not vocabulary ids. The first three are
+reserved: 0 pads, 1 begins and 2 ends a sentence, so that batches and streams need no vocabulary.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+BOS_TOKEN, EOS_TOKEN, UNK_TOKEN = "<S>", "</S>", "<UNK>"
+RESERVED_TYPES = ("", BOS_TOKEN, EOS_TOKEN)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedCorpus:
+    """Sentences (or texts) as type numbers, end to end.
+
+    Attributes:
+        types: The distinct tokens; a type's number is its index, and the first three are `RESERVED_TYPES`.
+        tokens: (N,) int32 type numbers.
+        offsets: (S + 1,) int64; sentence i is `tokens[offsets[i]:offsets[i + 1]]`.
+    """
+
+    types: tuple[str, ...]
+    tokens: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """S, the number of sentences, empty ones included."""
+        return len(self.offsets) - 1
+
+    @property
+    def token_count(self) -> int:
+        """N, the number of tokens."""
+        return int(self.offsets[-1] - self.offsets[0])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(S,) tokens of each sentence."""
+        return np.diff(self.offsets)
+
+    def sentence(self, index: int) -> NDArray[np.int32]:
+        """The type numbers of a sentence, as a view."""
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+    def counts(self) -> NDArray[np.int64]:
+        """(types,) how often each type occurs."""
+        return np.bincount(self.tokens, minlength=len(self.types)).astype(np.int64, copy=False)
+
+    def slice(self, start: int, stop: int) -> EncodedCorpus:
+        """The sentences from `start` up to `stop`, sharing types and tokens with this corpus."""
+        start, stop, _ = slice(start, stop).indices(len(self))
+        offsets = self.offsets[start : max(start, stop) + 1]
+        return EncodedCorpus(self.types, self.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def select(self, indices: Sequence[int] | NDArray[np.integer]) -> EncodedCorpus:
+        """The sentences at `indices`, in that order, sharing the types of this corpus."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        lengths = self.lengths[chosen]
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        # Position in the new corpus, moved by as much as its sentence moved.
+        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        return EncodedCorpus(self.types, self.tokens[positions], offsets)
+
+
+def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> EncodedCorpus:
+    """Tokenise and number texts; a text without tokens stays, as an empty sentence, so that rows keep their place."""
+    return encode_tokens(map(tokenize, texts))
+
+
+def encode_tokens(sentences: Iterable[Sequence[str]]) -> EncodedCorpus:
+    """Number sentences that are tokens already."""
+    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
+    numbers.default_factory = numbers.__len__  # a new type gets the next number, without a line of Python
+    number_of = numbers.__getitem__
+    tokens, offsets = array("i"), array("q", [0])
+    for sentence in sentences:
+        tokens.extend(map(number_of, sentence))
+        offsets.append(len(tokens))
+    return EncodedCorpus(tuple(numbers), np.array(tokens, dtype=np.int32), np.array(offsets, dtype=np.int64))

@@ -1,0 +1,98 @@
+"""From type numbers to what a token encoder reads: vocabulary ids, or characters of a batch's distinct tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.config import EncoderKind
+from elmo_cli.text.characters import pack_characters
+from elmo_cli.text.encoded import BOS, EOS, PAD, EncodedCorpus
+from elmo_cli.text.vocabulary import Vocabulary
+
+
+class Indexed(NamedTuple):
+    """A batch for a token encoder.
+
+    For words, `ids` are vocabulary ids and there are no characters. For characters, `ids` are rows of `characters`,
+    whose row 0 is padding.
+    """
+
+    ids: NDArray[np.int64]  # any shape
+    characters: NDArray[np.int64] | None  # (U, C)
+
+
+class TypeTable:
+    """The types of one corpus, looked up once."""
+
+    def __init__(self, ids: NDArray[np.int64] | None, characters: NDArray[np.int16] | None) -> None:
+        self._ids = ids  # (types,)
+        self._characters = characters  # (types, C)
+
+    def index(self, numbers: NDArray[np.integer]) -> Indexed:
+        """What the token encoder reads for an array of type numbers of any shape."""
+        if self._characters is None:
+            assert self._ids is not None  # a table holds one of the two
+            return Indexed(self._ids[numbers], None)
+        distinct, rows = np.unique(np.append(numbers.ravel(), PAD), return_inverse=True)
+        ids = rows[:-1].reshape(numbers.shape).astype(np.int64, copy=False)
+        return Indexed(ids, self._characters[distinct].astype(np.int64))
+
+
+class Indexer:
+    """How an embedder reads tokens.
+
+    Attributes:
+        encoder: `word` or `char`.
+        framed: Whether its network reads sentences between `<S>` and `</S>`: true of a biLM, false of a static table.
+        vocabulary: The ids of `word`; a character encoder needs none.
+        max_characters: C of `char`.
+    """
+
+    def __init__(
+        self, encoder: EncoderKind, framed: bool, vocabulary: Vocabulary | None, max_characters: int = 50
+    ) -> None:
+        if encoder == "word" and vocabulary is None:
+            raise ValueError("a word encoder needs a vocabulary")
+        self.encoder = encoder
+        self.framed = framed
+        self.vocabulary = vocabulary
+        self.max_characters = max_characters
+
+    def table(self, types: Sequence[str]) -> TypeTable:
+        """Look up the types of a corpus, so that its batches are mere array indexing."""
+        if self.encoder == "char":
+            return TypeTable(None, pack_characters(types, self.max_characters))
+        assert self.vocabulary is not None  # held by the constructor
+        return TypeTable(self.vocabulary.lookup(types), None)
+
+
+def frame(
+    corpus: EncodedCorpus, sentences: Sequence[int] | NDArray[np.integer], framed: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pad sentences to one array.
+
+    Args:
+        corpus: Where the sentences are.
+        sentences: (B,) their indices.
+        framed: Whether to put `<S>` before and `</S>` after each.
+
+    Returns:
+        Type numbers (B, T), or (B, T + 2) with the frame, filled up with 0; and (B,) lengths without the frame.
+    """
+    chosen = np.asarray(sentences, dtype=np.int64)
+    starts = corpus.offsets[chosen]
+    lengths = corpus.offsets[chosen + 1] - starts
+    longest = int(lengths.max(initial=0))
+    edge = 1 if framed else 0
+    numbers = np.full((len(chosen), longest + 2 * edge), PAD, dtype=np.int64)
+    column = np.arange(longest)
+    inside = column < lengths[:, None]
+    numbers[:, edge : edge + longest][inside] = corpus.tokens[(starts[:, None] + column)[inside]]
+    if framed:
+        numbers[:, 0] = BOS
+        numbers[np.arange(len(chosen)), lengths + 1] = EOS
+    return numbers, lengths

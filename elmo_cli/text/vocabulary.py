@@ -1,0 +1,265 @@
+"""Which tokens have an id: `vocab.txt` in bilm-tf's form, with `vocab.yaml` beside it to say how it came about.
+
+Line 1 of `vocab.txt` is id 1; id 0 is padding and stands in no file. `<S>`, `</S>` and `<UNK>` come first, the rest in
+descending count, ties in the order of the tokens: the log-uniform and the adaptive softmax rely on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from elmo_cli.config import TokenizerSettings, VocabularySettings
+from elmo_cli.errors import DataError
+from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, PAD, RESERVED_TYPES, UNK, UNK_TOKEN, EncodedCorpus
+
+VOCABULARY_FILE = "vocab.txt"
+DETAILS_FILE = "vocab.yaml"
+SPECIAL_TOKENS = (BOS_TOKEN, EOS_TOKEN, UNK_TOKEN)
+SKIPPED_LINE = "!!!MAXTERMID"  # some published vocabularies hold it; it has no id
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a vocabulary was counted on.
+
+    Attributes:
+        tokens: Tokens of the corpus.
+        types: Distinct tokens of the corpus.
+        kept: Distinct tokens that have an id.
+        coverage: Share of the corpus' tokens that have an id.
+    """
+
+    tokens: int
+    types: int
+    kept: int
+    coverage: float
+
+
+@dataclass(frozen=True)
+class OovReport:
+    """Tokens of a corpus that the vocabulary does not hold.
+
+    Attributes:
+        tokens: All tokens of the corpus.
+        unknown: Those of them that have no id.
+        types: Distinct tokens of the corpus.
+        unknown_types: Those of them that have no id.
+    """
+
+    tokens: int
+    unknown: int
+    types: int
+    unknown_types: int
+
+    @property
+    def rate(self) -> float:
+        """Unknown tokens over all tokens; 0 for an empty corpus."""
+        return self.unknown / self.tokens if self.tokens else 0.0
+
+
+class Vocabulary:
+    """Tokens with ids from 1 to V.
+
+    Attributes:
+        tokens: The tokens; the id is the index + 1.
+        counts: How often each token was seen; None where the vocabulary was read from a file.
+        tokenizer: How text becomes tokens for this vocabulary.
+        settings: Which tokens were kept; None for a file without `vocab.yaml`.
+        totals: What the vocabulary was counted on; None for a file without `vocab.yaml`.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        *,
+        tokenizer: TokenizerSettings,
+        counts: Sequence[int] | None = None,
+        settings: VocabularySettings | None = None,
+        totals: Totals | None = None,
+    ) -> None:
+        self.tokens = tuple(tokens)
+        self.counts = tuple(counts) if counts is not None else None
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.totals = totals
+        self._ids = {"": PAD} | {token: number for number, token in enumerate(self.tokens, start=1)}
+
+    def __len__(self) -> int:
+        """V: ids run from 1 to V, so a table needs V + 1 rows."""
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token != "" and token in self._ids
+
+    @classmethod
+    def build(cls, corpus: EncodedCorpus, settings: VocabularySettings, tokenizer: TokenizerSettings) -> Vocabulary:
+        """Count a corpus and keep its frequent tokens.
+
+        Args:
+            corpus: Training text; never test text.
+            settings: How often a token must be seen, and how many are kept.
+            tokenizer: What the corpus was tokenised with; kept with the vocabulary.
+
+        Raises:
+            DataError: No token is seen often enough.
+        """
+        counts = corpus.counts()
+        order = _by_frequency(corpus.types, counts, settings.min_count)
+        if settings.max_size is not None:
+            order = order[: settings.max_size - len(SPECIAL_TOKENS)]
+        if not order:
+            raise DataError(
+                f"no token occurs {settings.min_count} times among {corpus.token_count} tokens",
+                remedy="give more text, or lower --min-count",
+            )
+        ordinary = [int(counts[number]) for number in order]
+        special = [int(counts[number]) for number in (1, 2)]
+        seen = corpus.token_count
+        totals = Totals(seen, int(np.count_nonzero(counts)), len(order), sum(ordinary) / seen)
+        return cls(
+            [*SPECIAL_TOKENS, *(corpus.types[number] for number in order)],
+            counts=[*special, seen - sum(ordinary) - sum(special), *ordinary],
+            tokenizer=tokenizer,
+            settings=settings,
+            totals=totals,
+        )
+
+    def lookup(self, types: Sequence[str]) -> NDArray[np.int64]:
+        """(types,) the id of each token: `UNK` where it has none, 0 for the empty string."""
+        ids = self._ids
+        return np.fromiter((ids.get(token, UNK) for token in types), dtype=np.int64, count=len(types))
+
+    def oov(self, corpus: EncodedCorpus) -> OovReport:
+        """How much of a corpus has no id."""
+        counts = corpus.counts()
+        unknown = self.lookup(corpus.types) == UNK
+        return OovReport(
+            tokens=corpus.token_count,
+            unknown=int(counts[unknown].sum()),
+            types=int(np.count_nonzero(counts)),
+            unknown_types=int(np.count_nonzero(counts[unknown])),
+        )
+
+    def fingerprint(self) -> str:
+        """`sha256:...` of the tokens in their order: equal exactly when all ids are."""
+        return "sha256:" + hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write `vocab.txt` and `vocab.yaml` into a folder, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        details = {
+            "size": len(self),
+            "tokenizer": self.tokenizer.model_dump(mode="json"),
+            "settings": self.settings.model_dump(mode="json") if self.settings else None,
+            "totals": asdict(self.totals) if self.totals else None,
+        }
+        _write(folder / VOCABULARY_FILE, "".join(token + "\n" for token in self.tokens))
+        _write(folder / DETAILS_FILE, yaml.safe_dump(details, sort_keys=False, allow_unicode=True))
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read a vocabulary.
+
+        Args:
+            path: A folder that holds `vocab.txt`, or the file itself, which may be another project's. Where no
+                `vocab.yaml` lies beside it, the text is taken to be split at whitespace, as bilm-tf takes it.
+
+        Raises:
+            DataError: The file is missing, is no vocabulary, or holds a token twice.
+        """
+        file = path / VOCABULARY_FILE if path.is_dir() else path
+        tokens = _read_tokens(file)
+        details_file = file.with_name(DETAILS_FILE)
+        if file.name != VOCABULARY_FILE or not details_file.is_file():
+            return cls(tokens, tokenizer=TokenizerSettings(kind="whitespace"))
+        return _with_details(tokens, file, details_file)
+
+
+def _by_frequency(types: Sequence[str], counts: NDArray[np.int64], min_count: int) -> list[int]:
+    """Type numbers seen often enough, in descending count, ties in the order of the tokens."""
+    taken = {*RESERVED_TYPES, UNK_TOKEN, SKIPPED_LINE}
+    numbers = [number for number in np.flatnonzero(counts >= min_count).tolist() if types[number] not in taken]
+    frequency = counts.tolist()
+    return sorted(numbers, key=lambda number: (-frequency[number], types[number]))
+
+
+def _read_tokens(path: Path) -> list[str]:
+    """The tokens of a vocabulary file, checked."""
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except FileNotFoundError as error:
+        raise DataError(
+            f"there is no vocabulary {path}", where=path, remedy="write one with `elmo vocab build`"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", where=path, expected="a vocabulary file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8", where=path, expected="a token a line, in UTF-8") from error
+    if lines[-1] == "":
+        del lines[-1]
+    if all(line.endswith("\r") for line in lines):
+        lines = [line[:-1] for line in lines]
+    first_lines: dict[str, int] = {}
+    for number, token in enumerate(lines, start=1):
+        if token == SKIPPED_LINE:
+            continue
+        if not token:
+            raise DataError("a line is empty", where=f"{path}, line {number}", expected="a token on every line")
+        if token in first_lines:
+            raise DataError(
+                f"the token '{token}' stands twice, first on line {first_lines[token]}",
+                where=f"{path}, line {number}",
+                expected="every token once",
+                remedy="remove the second; ids of the tokens after it change",
+            )
+        first_lines[token] = number
+    tokens = list(first_lines)
+    if tuple(tokens[:3]) != SPECIAL_TOKENS:
+        found = ", ".join(tokens[:3]) or "nothing"
+        raise DataError(
+            f"{path} does not begin as a vocabulary does, but with {found}",
+            where=f"{path}, line 1",
+            expected="<S>, </S> and <UNK> on the first three lines, then a token a line by descending count",
+            remedy="build one from text with `elmo vocab build`",
+        )
+    return tokens
+
+
+def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabulary:
+    """The vocabulary with what `vocab.yaml` says of it."""
+    try:
+        details: Any = yaml.safe_load(details_file.read_text(encoding="utf-8"))
+        tokenizer = TokenizerSettings.model_validate(details["tokenizer"])
+        settings = VocabularySettings.model_validate(details["settings"]) if details["settings"] else None
+        totals = Totals(**details["totals"]) if details["totals"] else None
+        size = details["size"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
+        raise DataError(
+            f"{details_file} does not describe a vocabulary: {error}".splitlines()[0],
+            where=details_file,
+            expected="the keys size, tokenizer, settings and totals, as `elmo vocab build` writes them",
+        ) from error
+    if size != len(tokens):
+        raise DataError(
+            f"{file} holds {len(tokens)} tokens, but {details_file.name} says {size}",
+            where=file,
+            remedy="one of the two was changed: build the vocabulary again, or restore the file",
+        )
+    return Vocabulary(tokens, tokenizer=tokenizer, settings=settings, totals=totals)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader never sees half a file."""
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(beside, path)
