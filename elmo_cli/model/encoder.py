@@ -1,0 +1,184 @@
+"""Token ids to token vectors: an embedding table, or the ELMo character CNN.
+
+Both map a `TokenIds` of any shape to vectors (..., P), so the biLM above does not know which one it stands on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from elmo_cli.config import ModelSettings
+from elmo_cli.errors import ConfigError
+
+CHARACTERS = 262  # ids of formats.md section 1 after the shift by one: 0 is masked
+PADDING_CHARACTER = 261
+
+
+class TokenIds(NamedTuple):
+    """What an encoder reads.
+
+    With an embedding table, `ids` are vocabulary ids. With a character CNN they index the rows of `characters`, which
+    holds each distinct word of the batch once; row 0 is padding.
+    """
+
+    ids: Tensor  # any shape, int64
+    characters: Tensor | None = None  # (U, C) int64
+
+    def to(self, device: torch.device | str) -> TokenIds:
+        """The same ids on another device."""
+        return TokenIds(self.ids.to(device), None if self.characters is None else self.characters.to(device))
+
+    @staticmethod
+    def from_numpy(
+        ids: NDArray[np.integer], characters: NDArray[np.integer] | None, device: torch.device | str
+    ) -> TokenIds:
+        """Tensors of what an indexer returned."""
+        shown = torch.as_tensor(ids, dtype=torch.int64, device=device)
+        if characters is None:
+            return TokenIds(shown)
+        return TokenIds(shown, torch.as_tensor(characters, dtype=torch.int64, device=device))
+
+
+class WordEncoder(nn.Module):
+    """x = W table[id], with W absent where the table is as wide as a token vector (E = P).
+
+    Row 0 of the table is padding, zero for good. A fresh table is drawn with a standard deviation of 1 / sqrt(E), so
+    that a token vector has length one, which also suits a softmax that shares it.
+
+    Args:
+        vocabulary_size: V; the table has V + 1 rows.
+        settings: Widths, and whether the table is trained.
+    """
+
+    def __init__(self, vocabulary_size: int, settings: ModelSettings) -> None:
+        super().__init__()
+        width = settings.embedding_size or settings.token_size
+        self.table = nn.Parameter(torch.randn(vocabulary_size + 1, width) * width**-0.5)
+        self.table.requires_grad_(not settings.freeze_embeddings)
+        self.projection = nn.Linear(width, settings.token_size, bias=False) if width != settings.token_size else None
+        with torch.no_grad():
+            self.table[0] = 0.0
+
+    @torch.no_grad()
+    def initialise(self, matrix: Tensor, known: Tensor) -> None:
+        """Start from static vectors.
+
+        Args:
+            matrix: (V + 1, E) vectors by id.
+            known: (V + 1,) bool, true where `matrix` holds a vector. The other rows are drawn at random with the
+                standard deviation of the known ones, so that no token stands out by its length.
+
+        Raises:
+            ConfigError: The vectors are not as wide as the table.
+        """
+        if matrix.shape != self.table.shape:
+            raise ConfigError(
+                f"the static vectors make a table of {tuple(matrix.shape)}",
+                expected=f"(tokens + 1, width) = {tuple(self.table.shape)}",
+                remedy=f"set model.embedding_size to {matrix.shape[-1]}, the width of the vectors",
+            )
+        if not known.any():
+            return
+        scale = float(matrix[known].std())
+        fresh = torch.randn_like(self.table) * scale
+        self.table.copy_(torch.where(known[:, None].to(fresh.device), matrix.to(fresh), fresh))
+        self.table[0] = 0.0
+
+    def forward(self, tokens: TokenIds) -> Tensor:
+        """Look the ids up.
+
+        Args:
+            tokens: Vocabulary ids of any shape.
+
+        Returns:
+            (..., P) vectors; zero for padding.
+        """
+        vectors = functional.embedding(tokens.ids, self.table, padding_idx=0)
+        return vectors if self.projection is None else self.projection(vectors)
+
+
+class Highway(nn.Module):
+    """g = sigmoid(W_carry x + b_carry), y = g * relu(W_transform x + b_transform) + (1 - g) * x (formats.md section 1).
+
+    Args:
+        size: F, the width of input and output.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.carry = nn.Linear(size, size)
+        self.transform = nn.Linear(size, size)
+        for layer, bias in ((self.carry, -2.0), (self.transform, 0.0)):  # a closed gate: begin near the identity
+            nn.init.normal_(layer.weight, std=size**-0.5)
+            nn.init.constant_(layer.bias, bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(..., F) to (..., F)."""
+        gate = torch.sigmoid(self.carry(inputs))
+        return torch.lerp(inputs, torch.relu(self.transform(inputs)), gate)
+
+
+class CharacterEncoder(nn.Module):
+    """x = W highway(act(max_t conv(characters)_t)) (Peters et al. 2018, section 3.4; formats.md section 1).
+
+    Runs once for each distinct word of a batch. W is absent where the filters are together as wide as a token vector.
+
+    Args:
+        settings: Widths, filters and highways.
+
+    Raises:
+        ConfigError: A filter is wider than a word may be long.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        chars = settings.characters
+        self.widest = max(width for width, _ in chars.filters)
+        if self.widest > chars.max_characters:
+            raise ConfigError(
+                f"model.characters.filters has a filter {self.widest} characters wide",
+                expected=f"at most model.characters.max_characters = {chars.max_characters}",
+            )
+        self.table = nn.Parameter(torch.empty(CHARACTERS, chars.dim).uniform_(-1.0, 1.0))
+        self.convolutions = nn.ModuleList(nn.Conv1d(chars.dim, count, width) for width, count in chars.filters)
+        size = sum(count for _, count in chars.filters)
+        self.highways = nn.ModuleList(Highway(size) for _ in range(chars.highway_layers))
+        self.projection = nn.Linear(size, settings.token_size) if size != settings.token_size else None
+        self.activation = torch.relu if chars.activation == "relu" else torch.tanh
+        with torch.no_grad():
+            self.table[0] = 0.0
+
+    def forward(self, tokens: TokenIds) -> Tensor:
+        """Encode the distinct words, then look them up.
+
+        Args:
+            tokens: Row numbers of any shape, with the characters (U, C) of each row.
+
+        Returns:
+            (..., P) vectors; what padding gets is left open.
+        """
+        if tokens.characters is None:
+            raise ValueError("a character encoder needs the characters of its tokens")
+        characters = functional.embedding(self._trim(tokens.characters), self.table, padding_idx=0).transpose(
+            1, 2
+        )  # (U, c, C)
+        # `max` keeps positions for its gradient and not, as `amax` would, the whole convolution
+        features = [self.activation(convolve(characters).max(dim=2).values) for convolve in self.convolutions]
+        words = torch.cat(features, dim=1)  # (U, F)
+        for highway in self.highways:
+            words = highway(words)
+        if self.projection is not None:
+            words = self.projection(words)
+        return functional.embedding(tokens.ids, words)
+
+    def _trim(self, characters: Tensor) -> Tensor:
+        """Cut the padding that no word needs; one window of padding alone stays, since the maximum sees it."""
+        real = ((characters != PADDING_CHARACTER) & (characters != 0)).any(dim=0).nonzero()
+        longest = int(real[-1]) + 1 if len(real) else 0
+        return characters[:, : longest + self.widest]

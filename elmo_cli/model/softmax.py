@@ -1,0 +1,341 @@
+"""Hidden vectors to losses: full, adaptive and sampled softmax over the vocabulary.
+
+Training may use an estimate (sampled); `nll` and `log_probabilities` are always exact. Nothing but
+`log_probabilities` ever holds a (tokens, V) matrix: rows are worked off in chunks, each with its gradient at once.
+
+Legend: N rows (tokens of both directions), P projection, V vocabulary, C columns of one table. A target is a
+vocabulary id 1..V; the row of id k in a weight table is k - 1.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from elmo_cli.config import ModelSettings
+from elmo_cli.model.encoder import WordEncoder
+
+CHUNK_LOGITS = 2**22
+ADAPTIVE_CUTOFFS = (2_000, 20_000, 200_000)
+TAIL_SHRINKAGE = 4
+
+
+class Loss(NamedTuple):
+    """A training loss."""
+
+    total: Tensor  # () nats, summed over the rows; carries gradients
+    rows: Tensor  # (N,) nats, detached
+
+
+def _chunks(rows: int, columns: int) -> list[slice]:
+    """Row ranges that keep a chunk of logits in a fixed amount of memory."""
+    size = max(16, CHUNK_LOGITS // columns)
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ_n log Σ_c exp(z_nc) - z_n,target with z = hidden weightᵀ + bias, by chunks of rows.
+
+    The gradient, softmax(z) minus the target, is taken while a chunk's logits are at hand. With `own`, the target's
+    logit is that extra column instead, and `columns` names a column to leave out (-1: none).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        columns: Tensor,
+        own: Tensor | None,
+        differentiate: bool,
+    ) -> tuple[Tensor, Tensor]:
+        losses = torch.empty(len(hidden), dtype=hidden.dtype, device=hidden.device)
+        wanted = [differentiate and needed for needed in ctx.needs_input_grad[:3]]
+        grads = [
+            torch.zeros_like(tensor) if need else None
+            for tensor, need in zip((hidden, weight, bias), wanted, strict=True)
+        ]
+        grad_own = torch.empty_like(losses) if differentiate and own is not None else None
+        for chunk in _chunks(len(hidden), len(weight)):
+            logits = torch.addmm(bias, hidden[chunk], weight.t())
+            column = columns[chunk, None]
+            if own is None:
+                true = logits.gather(1, column).squeeze(1)
+                normaliser = torch.logsumexp(logits, dim=1)
+            else:
+                true = own[chunk]
+                hit = (column.squeeze(1) >= 0).nonzero().squeeze(1)
+                logits[hit, column[hit, 0]] = -math.inf
+                normaliser = torch.logaddexp(torch.logsumexp(logits, dim=1), true)
+            losses[chunk] = normaliser - true
+            if not differentiate:
+                continue
+            excess = logits.sub_(normaliser[:, None]).exp_()
+            if grad_own is None:
+                excess.scatter_add_(1, column, excess.new_full((1, 1), -1.0).expand_as(column))
+            else:
+                grad_own[chunk] = torch.expm1(true - normaliser)
+            grad_hidden, grad_weight, grad_bias = grads
+            if grad_hidden is not None:
+                torch.mm(excess, weight, out=grad_hidden[chunk])
+            if grad_weight is not None:
+                grad_weight.addmm_(excess.t(), hidden[chunk])
+            if grad_bias is not None:
+                grad_bias.add_(excess.sum(dim=0))
+        ctx.grads = (*grads, grad_own)
+        ctx.mark_non_differentiable(losses)
+        return losses.sum(), losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = [None if grad is None else grad.mul_(grad_total) for grad in ctx.grads]
+        hidden, weight, bias, own = scaled
+        return hidden, weight, bias, None, own, None
+
+
+def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, columns: Tensor, own: Tensor | None = None) -> Loss:
+    """Cross-entropy of a linear layer, without its logits in memory.
+
+    Args:
+        hidden: (N, P).
+        weight: (C, P).
+        bias: (C,).
+        columns: (N,) target columns; with `own`, the column to leave out, -1 for none.
+        own: (N,) logit of each row's target, where it is no column of `weight`.
+    """
+    differentiate = torch.is_grad_enabled()
+    total, rows = _CrossEntropy.apply(hidden, weight, bias, columns, own, differentiate)  # type: ignore[no-untyped-call]
+    return Loss(total, rows)
+
+
+class Softmax(nn.Module, ABC):
+    """A distribution over the vocabulary, given a hidden vector; one serves both directions."""
+
+    @abstractmethod
+    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+        """Training loss in nats.
+
+        Args:
+            hidden: (N, P).
+            targets: (N,) ids 1..V.
+        """
+
+    @abstractmethod
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Exact negative log-likelihood in nats, without gradient.
+
+        Args:
+            hidden: (N, P).
+            targets: (N,) ids 1..V.
+
+        Returns:
+            (N,).
+        """
+
+    @abstractmethod
+    def log_probabilities(self, hidden: Tensor) -> Tensor:
+        """(N, P) to (N, V): exact, all at once, for small inputs."""
+
+
+class FullSoftmax(Softmax):
+    """p(k | h) = exp(w_k · h + b_k) / Σ_m exp(w_m · h + b_m).
+
+    Args:
+        size: P.
+        vocabulary_size: V.
+        tied: Encoder whose table, without its padding row, serves as w; None: a table of its own.
+    """
+
+    def __init__(self, size: int, vocabulary_size: int, tied: WordEncoder | None = None) -> None:
+        super().__init__()
+        # a tuple hides the encoder from the module tree: its table is saved once, and follows copies and moves
+        self._tied = None if tied is None else (tied,)
+        if tied is None:
+            self.table = nn.Parameter(torch.randn(vocabulary_size, size) * size**-0.5)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    @property
+    def weight(self) -> Tensor:
+        """(V, P)."""
+        return self.table if self._tied is None else self._tied[0].table[1:]
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+        """See `Softmax.loss`; exact."""
+        return cross_entropy(hidden, self.weight, self.bias, targets - 1)
+
+    @torch.no_grad()
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """See `Softmax.nll`."""
+        return cross_entropy(hidden, self.weight, self.bias, targets - 1).rows
+
+    def log_probabilities(self, hidden: Tensor) -> Tensor:
+        """See `Softmax.log_probabilities`."""
+        return torch.log_softmax(functional.linear(hidden, self.weight, self.bias), dim=1)
+
+
+class SampledSoftmax(FullSoftmax):
+    """Full softmax whose training loss sums over the target and some sampled tokens only (Jean et al. 2015).
+
+    z'_k = w_k · h + b_k - log E[count of k], over the target and S negatives that all rows of a call share; loss =
+    log Σ exp(z') - z'_target. Negatives are drawn without replacement from p(k) = log((k + 2) / (k + 1)) / log(V + 1)
+    for the k-th most frequent token, k from 0. A negative that is a row's target is left out of that row's sum.
+
+    Args:
+        size: P.
+        vocabulary_size: V.
+        samples: S, less than V.
+        tied: As for `FullSoftmax`.
+    """
+
+    def __init__(self, size: int, vocabulary_size: int, samples: int, tied: WordEncoder | None = None) -> None:
+        super().__init__(size, vocabulary_size, tied)
+        self.samples = samples
+        self.vocabulary_size = vocabulary_size
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+        """See `Softmax.loss`; an estimate that draws from torch's random numbers."""
+        columns = targets - 1
+        negatives, tries = sample_log_uniform(self.samples, self.vocabulary_size, hidden.device)
+        chosen = torch.cat([negatives, columns])
+        correction = expected_count(chosen, tries, self.vocabulary_size).log().to(hidden.dtype)
+        weight = functional.embedding(chosen, self.weight)
+        bias = self.bias[chosen] - correction
+        count = len(negatives)
+        own = (hidden * weight[count:]).sum(dim=1) + bias[count:]
+        place = torch.full((self.vocabulary_size,), -1, dtype=torch.int64, device=hidden.device)
+        place[negatives] = torch.arange(count, device=hidden.device)
+        return cross_entropy(hidden, weight[:count], bias[:count], place[columns], own)
+
+
+def sample_log_uniform(samples: int, vocabulary_size: int, device: torch.device) -> tuple[Tensor, int]:
+    """Draw distinct token ranks from the log-uniform distribution.
+
+    Args:
+        samples: How many, less than `vocabulary_size`.
+        vocabulary_size: V.
+        device: Where the random numbers come from.
+
+    Returns:
+        (samples,) ranks 0..V - 1, and the number of draws it took, repetitions included.
+    """
+    drawn = torch.empty(0, dtype=torch.int64, device=device)
+    size = 2 * samples
+    while True:
+        uniform = torch.rand(size, dtype=torch.float64, device=device)
+        ranks = torch.exp(uniform * math.log(vocabulary_size + 1)).long() - 1
+        drawn = torch.cat([drawn, ranks.clamp_(max=vocabulary_size - 1)])
+        distinct, inverse = torch.unique(drawn, return_inverse=True)
+        if len(distinct) >= samples:
+            break
+        size = len(drawn)
+    order = torch.arange(len(drawn), device=device)
+    first = torch.full_like(distinct, len(drawn)).scatter_reduce_(0, inverse, order, "amin")
+    taken = first.sort().values[:samples]
+    return drawn[taken], int(taken[-1]) + 1
+
+
+def expected_count(ranks: Tensor, tries: int, vocabulary_size: int) -> Tensor:
+    """1 - (1 - p(k))^tries: the chance that rank k is among the negatives.
+
+    Args:
+        ranks: Any shape.
+        tries: Draws, repetitions included.
+        vocabulary_size: V.
+
+    Returns:
+        float64 of the same shape.
+    """
+    ranks = ranks.double()
+    probability = torch.log1p(1.0 / (ranks + 1.0)) / math.log(vocabulary_size + 1)
+    return -torch.expm1(tries * torch.log1p(-probability))
+
+
+class AdaptiveSoftmax(Softmax):
+    """p(k | h) = p_head(k | h) for frequent k, else p_head(cluster | h) p_cluster(k | h) (Grave et al. 2017).
+
+    Ids follow frequency. The head scores the most frequent tokens and one entry for each cluster of rarer ones; cluster
+    i = 1, 2, ... scores its tokens from a projection of h to P / 4^i.
+
+    Args:
+        size: P.
+        vocabulary_size: V.
+        cutoffs: Ranks at which clusters begin, ascending, below V; none: a full softmax.
+    """
+
+    def __init__(self, size: int, vocabulary_size: int, cutoffs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.edges = (*cutoffs, vocabulary_size)
+        clusters = len(cutoffs)
+        widths = [max(1, size // TAIL_SHRINKAGE ** (index + 1)) for index in range(clusters)]
+        sizes = [stop - start for start, stop in zip(self.edges, self.edges[1:], strict=False)]
+        self.head = nn.Linear(size, self.edges[0] + clusters)
+        self.downs = nn.ModuleList(nn.Linear(size, width, bias=False) for width in widths)
+        self.tails = nn.ModuleList(nn.Linear(width, count) for width, count in zip(widths, sizes, strict=True))
+        for layer in (self.head, *self.tails):
+            nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5)
+            nn.init.zeros_(layer.bias)
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+        """See `Softmax.loss`; exact."""
+        ranks = targets - 1
+        head_size = self.edges[0]
+        edges = torch.tensor(self.edges[:-1], device=ranks.device)
+        cluster = torch.bucketize(ranks, edges, right=True)  # 0: the head itself
+        columns = torch.where(cluster == 0, ranks, head_size - 1 + cluster)
+        total, rows = cross_entropy(hidden, self.head.weight, self.head.bias, columns)
+        for index, (down, tail) in enumerate(self._clusters()):
+            members = (cluster == index + 1).nonzero().squeeze(1)
+            if len(members):
+                inside = cross_entropy(
+                    down(hidden[members]), tail.weight, tail.bias, ranks[members] - self.edges[index]
+                )
+                total = total + inside.total
+                rows = rows.index_add(0, members, inside.rows)
+        return Loss(total, rows)
+
+    @torch.no_grad()
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """See `Softmax.nll`."""
+        return self.loss(hidden, targets).rows
+
+    def log_probabilities(self, hidden: Tensor) -> Tensor:
+        """See `Softmax.log_probabilities`."""
+        head = torch.log_softmax(self.head(hidden), dim=1)
+        parts = [head[:, : self.edges[0]]]
+        for index, (down, tail) in enumerate(self._clusters()):
+            parts.append(head[:, self.edges[0] + index, None] + torch.log_softmax(tail(down(hidden)), dim=1))
+        return torch.cat(parts, dim=1)
+
+    def _clusters(self) -> Iterator[tuple[nn.Linear, nn.Linear]]:
+        for down, tail in zip(self.downs, self.tails, strict=True):
+            yield cast(nn.Linear, down), cast(nn.Linear, tail)
+
+
+def make_softmax(settings: ModelSettings, vocabulary_size: int, tied: WordEncoder | None = None) -> Softmax:
+    """The softmax of the settings.
+
+    Args:
+        settings: Its kind, width and samples.
+        vocabulary_size: V.
+        tied: Encoder whose table it shares.
+    """
+    size = settings.token_size
+    if settings.softmax == "adaptive":
+        return AdaptiveSoftmax(size, vocabulary_size, adaptive_cutoffs(vocabulary_size))
+    if settings.softmax == "sampled" and settings.samples < vocabulary_size:
+        return SampledSoftmax(size, vocabulary_size, settings.samples, tied)
+    return FullSoftmax(size, vocabulary_size, tied)
+
+
+def adaptive_cutoffs(vocabulary_size: int) -> tuple[int, ...]:
+    """Where clusters begin: a tail is worth its entry in the head if it is no shorter than all that precedes it."""
+    return tuple(cutoff for cutoff in ADAPTIVE_CUTOFFS if 2 * cutoff <= vocabulary_size)

@@ -1,0 +1,51 @@
+"""Static word vectors as an embedder network: a biLM's place in a comparison, with one layer and no context."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from elmo_cli.model.encoder import TokenIds
+
+
+class StaticTable(nn.Module):
+    """x_t = table[id_t].
+
+    Args:
+        matrix: (V + 1, D) vectors by vocabulary id; row 0 is padding.
+
+    Attributes:
+        layer_count: 1.
+        width: D.
+        framed: Batches hold sentences without <S> and </S>.
+        dropout: On the vectors while training.
+    """
+
+    framed = False
+    layer_count = 1
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.table = nn.Parameter(matrix.clone())
+        self.width = matrix.shape[1]
+        self.dropout = 0.0
+        with torch.no_grad():
+            self.table[0] = 0.0
+
+    def layers(self, tokens: TokenIds, lengths: Tensor, state: None = None) -> tuple[Tensor, None]:
+        """Look sentences up.
+
+        Args:
+            tokens: Vocabulary ids (B, T).
+            lengths: (B,) tokens of each sentence; may be 0.
+            state: There is none.
+
+        Returns:
+            (1, B, T, D), zero beyond a sentence, and no state.
+        """
+        vectors = functional.dropout(
+            functional.embedding(tokens.ids, self.table, padding_idx=0), self.dropout, self.training
+        )
+        outside = torch.arange(tokens.ids.shape[1], device=lengths.device) >= lengths[:, None]
+        return vectors.masked_fill(outside[:, :, None], 0.0)[None], None
