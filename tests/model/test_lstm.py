@@ -1,0 +1,173 @@
+"""The LSTM kernel against plain autograd, a hand-derived case, and its own invariances."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lstm_reference import reference_lstm
+from torch import Tensor
+
+from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
+
+
+@dataclass
+class Case:
+    """Arguments of one call; `reset`, `lengths` and clips are what varies most."""
+
+    inputs: Tensor
+    weights: LstmWeights
+    state: LstmState | None
+    reset: Tensor | None
+    lengths: Tensor | None
+    cell_clip: float | None
+    projection_clip: float | None
+
+    def options(self) -> dict[str, object]:
+        return {
+            "reset": self.reset,
+            "lengths": self.lengths,
+            "cell_clip": self.cell_clip,
+            "projection_clip": self.projection_clip,
+        }
+
+    def leaves(self) -> list[Tensor]:
+        tensors = [self.inputs, *self.weights, *(self.state or ())]
+        return [tensor for tensor in tensors if tensor is not None]
+
+    def to(self, dtype: torch.dtype) -> Case:
+        def cast(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.detach().to(dtype).requires_grad_()
+
+        state = None if self.state is None else LstmState(*map(cast, self.state))
+        weights = LstmWeights(*map(cast, self.weights))
+        return Case(cast(self.inputs), weights, state, self.reset, self.lengths, self.cell_clip, self.projection_clip)
+
+
+def make_case(
+    seed: int = 0,
+    *,
+    directions: int = 2,
+    batch: int = 3,
+    steps: int = 4,
+    width: int = 3,
+    cells: int = 4,
+    projection: int | None = None,
+    with_state: bool = True,
+    with_reset: bool = True,
+    with_lengths: bool = True,
+    cell_clip: float | None = 0.6,
+    projection_clip: float | None = 0.2,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float64,
+) -> Case:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return (scale * torch.randn(shape, generator=generator, dtype=torch.float64)).to(dtype).requires_grad_()
+
+    outputs = projection or cells
+    weights = LstmWeights(
+        draw(directions, width, 4 * cells),
+        draw(directions, outputs, 4 * cells),
+        draw(directions, 4 * cells),
+        draw(directions, cells, projection) if projection else None,
+    )
+    state = LstmState(draw(directions, batch, outputs), draw(directions, batch, cells)) if with_state else None
+    reset = torch.rand(batch, steps, generator=generator) < 0.3 if with_reset else None
+    lengths = torch.randint(0, steps + 1, (batch,), generator=generator) if with_lengths else None
+    return Case(draw(directions, batch, steps, width), weights, state, reset, lengths, cell_clip, projection_clip)
+
+
+def real_steps(case: Case, outputs: Tensor) -> Tensor:
+    """Outputs with the unspecified steps beyond each row's length set to zero."""
+    if case.lengths is None:
+        return outputs
+    real = torch.arange(outputs.shape[2])[None] < case.lengths[:, None]
+    return outputs.masked_fill(~real[None, :, :, None], 0.0)
+
+
+def run(function, case: Case, **options: object) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Results (outputs, final hidden, final cell) and the gradients of a fixed random loss in every leaf."""
+    outputs, final = function(case.inputs, case.weights, case.state, **case.options(), **options)
+    results = [real_steps(case, outputs), *final]
+    generator = torch.Generator().manual_seed(7)
+    loss = sum(
+        (result * torch.randn(result.shape, generator=generator, dtype=torch.float64).to(result)).sum()
+        for result in results
+    )
+    return [result.detach() for result in results], torch.autograd.grad(loss, case.leaves())
+
+
+def assert_agree(case: Case, oracle: Case, atol: float, rtol: float = 0.0, **options: object) -> None:
+    results, gradients = run(lstm, case, **options)
+    expected_results, expected_gradients = run(reference_lstm, oracle)
+    for found, expected in zip([*results, *gradients], [*expected_results, *expected_gradients], strict=True):
+        torch.testing.assert_close(found.double(), expected.double(), atol=atol, rtol=rtol)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    directions=st.integers(1, 2),
+    batch=st.integers(1, 4),
+    steps=st.integers(1, 5),
+    width=st.integers(1, 4),
+    cells=st.integers(1, 5),
+    projection=st.none() | st.integers(1, 4),
+    with_state=st.booleans(),
+    with_reset=st.booleans(),
+    with_lengths=st.booleans(),
+    cell_clip=st.none() | st.floats(0.05, 2.0),
+    projection_clip=st.none() | st.floats(0.05, 1.0),
+)
+def test_float64_matches_plain_autograd(**shape: object) -> None:
+    case = make_case(**shape)
+    assert_agree(case, case, atol=1e-10, rtol=1e-9)
+
+
+def test_one_step_by_hand() -> None:
+    # One direction, row, step and cell: x = 2, h = 0.5, c = 0.25, all weights 0 but for those below.
+    weights = LstmWeights(
+        torch.tensor([[[0.1, 0.2, 0.3, 0.4]]]),
+        torch.tensor([[[0.5, 0.6, 0.7, 0.8]]]),
+        torch.tensor([[0.01, 0.02, 0.03, 0.04]]),
+        torch.tensor([[[1.5]]]),
+    )
+    state = LstmState(torch.tensor([[[0.5]]]), torch.tensor([[[0.25]]]))
+    outputs, final = lstm(torch.tensor([[[[2.0]]]]), weights, state, forget_bias=1.0)
+
+    def sigmoid(value: float) -> float:
+        return 1 / (1 + math.exp(-value))
+
+    cell = sigmoid(0.6 + 0.35 + 0.03 + 1.0) * 0.25 + sigmoid(0.2 + 0.25 + 0.01) * math.tanh(0.4 + 0.3 + 0.02)
+    hidden = 1.5 * sigmoid(0.8 + 0.4 + 0.04) * math.tanh(cell)
+    assert final.cell.item() == pytest.approx(cell, abs=1e-6)
+    assert outputs.item() == final.hidden.item() == pytest.approx(hidden, abs=1e-6)
+
+
+def test_a_reset_cuts_state_and_gradient() -> None:
+    case = make_case(with_reset=False, with_lengths=False)
+    case.reset = torch.zeros(3, 4, dtype=torch.bool)
+    case.reset[1, 2] = True
+    outputs, _ = lstm(case.inputs, case.weights, case.state, **case.options())
+    outputs[:, 1, 2:].sum().backward()
+    assert case.inputs.grad[:, 1, 2:].abs().min() > 0
+    assert case.inputs.grad[:, 1, :2].abs().max() == 0
+    assert case.state.hidden.grad.abs().max() == case.state.cell.grad.abs().max() == 0
+    fresh, _ = lstm(case.inputs[:, 1:2, 2:], case.weights, cell_clip=0.6, projection_clip=0.2)
+    torch.testing.assert_close(outputs[:, 1:2, 2:], fresh)
+
+
+def test_windows_join() -> None:
+    case = make_case(steps=6, with_reset=False, with_lengths=False, projection=3)
+    options = {"cell_clip": 0.6, "projection_clip": 0.2}
+    whole, final = lstm(case.inputs, case.weights, case.state, **options)
+    first, middle = lstm(case.inputs[:, :, :2], case.weights, case.state, **options)
+    second, joined = lstm(case.inputs[:, :, 2:], case.weights, middle, **options)
+    torch.testing.assert_close(torch.cat([first, second], dim=2), whole)
+    torch.testing.assert_close(joined, final)
