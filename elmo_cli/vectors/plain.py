@@ -1,0 +1,176 @@
+"""Static vectors in plain files: lines of numbers, or word2vec's bytes.
+
+A file is read as a stream, so that an error names its line and a wrong header allocates nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.errors import DataError
+
+FORMATS = "word2vec or fastText text, GloVe text, word2vec binary (each also .gz), gensim KeyedVectors, or a course .pt"
+
+_SAMPLE = 1 << 20
+_CHUNK = 1 << 22
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+Table = tuple[list[str], NDArray[np.float32]]
+
+
+def read_plain(stream: IO[bytes], path: Path) -> tuple[list[str], NDArray[np.float32], str]:
+    """Tell the text and binary formats apart by their content and read the one that it is.
+
+    Returns:
+        Tokens as they come, (V, D) matrix, and the name of the format.
+
+    Raises:
+        DataError: See `read_vectors`.
+    """
+    sample = stream.read(_SAMPLE)
+    if not sample.strip():
+        raise DataError(f"{path} is empty", where=path, expected=FORMATS)
+    stream.seek(0)
+    first = sample.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].split()
+    if len(first) == 2 and all(field.isdigit() for field in first):
+        stream.readline()
+        count, width = int(first[0]), int(first[1])
+        if not count or not width:
+            raise DataError(f"{path} says that it holds {count} vectors of width {width}", where=f"{path}, line 1")
+        if _is_binary(sample.split(b"\n", 1)[1], width):
+            return *_read_binary(stream, path, count, width), "word2vec binary"
+        tokens, matrix = _read_text(stream, path, width, first_line=2)
+        if len(tokens) != count:
+            found = f"{path} holds {len(tokens)} vectors, but its header says {count}"
+            raise DataError(found, where=f"{path}, line 1", remedy="the file is cut off or its header wrong")
+        return tokens, matrix, "word2vec text"
+    width = _guess_width(sample, path)
+    return *_read_text(stream, path, width, first_line=1), "GloVe text"
+
+
+def _is_binary(sample: bytes, width: int) -> bool:
+    """Whether what follows a header is float32 bytes: no line of numbers, but control bytes or no UTF-8."""
+    line, newline, _ = sample.partition(b"\n")
+    if newline and len(_numbers(line)) >= width:
+        return False
+    try:
+        # a character may be cut at the end of the sample
+        sample[: max(len(sample) - 4, 0)].decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return _CONTROL.search(sample) is not None
+
+
+def _numbers(line: bytes) -> list[float]:
+    """The numbers at the end of a line, its first field never being one."""
+    numbers: list[float] = []
+    for field in reversed(line.split()[1:]):
+        try:
+            numbers.append(float(field))
+        except ValueError:
+            break
+    return numbers
+
+
+def _guess_width(sample: bytes, path: Path) -> int:
+    """D of a file without header: what most of the first lines have."""
+    lines = sample.split(b"\n")[:-1][:100] or [sample]
+    widths = Counter(len(_numbers(line)) for line in lines)
+    width = widths.most_common(1)[0][0]
+    if not width:
+        raise DataError(
+            f"{path} holds no vectors: its first lines do not end with numbers",
+            where=f"{path}, line 1",
+            expected=FORMATS,
+        )
+    return width
+
+
+def _read_text(stream: IO[bytes], path: Path, width: int, first_line: int) -> Table:
+    """Lines of a token and D numbers; a token may hold spaces, so the last D fields are the vector."""
+    tokens: list[str] = []
+    values = array("f")
+    for number, line in enumerate(stream, start=first_line):
+        fields = line.rsplit(None, width)
+        if not fields and not any(rest.strip() for rest in stream):
+            break  # empty lines at the end
+        try:
+            values.extend(map(float, fields[1:]))
+            tokens.append(fields[0].decode("utf-8"))
+        except (ValueError, IndexError) as error:
+            raise _explain_line(line, width, path, number) from error
+        if len(fields) <= width or (b" " in fields[0] and _is_number(fields[0].split()[-1])):
+            raise _explain_line(line, width, path, number)
+    if first_line == 1 and tokens:
+        tokens[0] = tokens[0].removeprefix("\ufeff")
+    matrix = np.frombuffer(values, dtype=np.float32).reshape(len(tokens), width)
+    _check_finite(matrix, lambda row: f"{path}, line {row + first_line}")
+    return tokens, matrix
+
+
+def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError:
+    """What is wrong with a line that is not a token and D numbers."""
+    where, expected = f"{path}, line {number}", f"a token and {width} numbers"
+    fields = line.split()
+    wrong = next((field for field in fields[1:][-width:] if not _is_number(field)), None)
+    if len(fields) <= width or (wrong is None and len(fields) > width + 1):
+        return DataError(f"the line has {len(fields)} fields", where=where, expected=f"{width + 1} fields: {expected}")
+    if wrong is not None:
+        return DataError(f"'{wrong.decode('utf-8', 'replace')}' is not a number", where=where, expected=expected)
+    return DataError(f"the token {fields[0]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table:
+    """Token, space and D float32, V times; a newline between them is optional."""
+    tokens: list[str] = []
+    size = 4 * width
+    # a wrong header must not allocate more than the file can fill
+    vectors = bytearray()
+    buffer, position = b"", 0
+    for number in range(1, count + 1):
+        space = buffer.find(b" ", position)
+        while space < 0 or space + 1 + size > len(buffer):
+            chunk = stream.read(_CHUNK)
+            if not chunk:
+                found = f"{path} ends within vector {number}, but its header says {count} vectors of width {width}"
+                raise DataError(found, where=path, remedy="the file is cut off or its header wrong")
+            buffer, position = buffer[position:] + chunk, 0
+            space = buffer.find(b" ")
+        token = buffer[position:space].lstrip(b"\n")
+        try:
+            tokens.append(token.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise DataError(f"the token {token!r} is not UTF-8", where=f"{path}, vector {number}") from error
+        position = space + 1 + size
+        vectors += buffer[space + 1 : position]
+    if (buffer[position:] + stream.read(1)).strip():
+        found = f"{path} goes on after the {count} vectors of width {width} that its header speaks of"
+        raise DataError(found, where=path, remedy="its header is wrong, or the file is of another format")
+    matrix = np.frombuffer(vectors, dtype="<f4").reshape(count, width).astype(np.float32, copy=False)
+    _check_finite(matrix, lambda row: f"{path}, vector {row + 1}")
+    return tokens, matrix
+
+
+def _check_finite(matrix: NDArray[np.float32], place: Callable[[int], str]) -> None:
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        row = int(bad[0])
+        value = matrix[row][~np.isfinite(matrix[row])][0]
+        found = f"the vector holds {value}; {len(bad)} of {len(matrix)} vectors are not finite"
+        raise DataError(found, where=place(row), expected="finite numbers")
