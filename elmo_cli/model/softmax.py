@@ -23,6 +23,7 @@ from elmo_cli.config import ModelSettings
 from elmo_cli.model.encoder import WordEncoder
 
 CHUNK_LOGITS = 2**22
+CHUNK_ROWS = 16  # at least, however many columns
 ADAPTIVE_CUTOFFS = (2_000, 20_000, 200_000)
 TAIL_SHRINKAGE = 4
 
@@ -36,7 +37,7 @@ class Loss(NamedTuple):
 
 def _chunks(rows: int, columns: int) -> list[slice]:
     """Row ranges that keep a chunk of logits in a fixed amount of memory."""
-    size = max(16, CHUNK_LOGITS // columns)
+    size = max(CHUNK_ROWS, CHUNK_LOGITS // columns)
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
