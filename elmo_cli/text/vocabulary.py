@@ -188,7 +188,9 @@ class Vocabulary:
 def _by_frequency(types: Sequence[str], counts: NDArray[np.int64], min_count: int) -> list[int]:
     """Type numbers seen often enough, in descending count, ties in the order of the tokens."""
     taken = {*RESERVED_TYPES, UNK_TOKEN, SKIPPED_LINE}
-    numbers = [number for number in np.flatnonzero(counts >= min_count).tolist() if types[number] not in taken]
+    frequent = np.flatnonzero(counts >= min_count).tolist()
+    # A user's regex may match line breaks, for which a file of a token a line has no room.
+    numbers = [number for number in frequent if types[number] not in taken and "\n" not in types[number]]
     frequency = counts.tolist()
     return sorted(numbers, key=lambda number: (-frequency[number], types[number]))
 
@@ -204,11 +206,13 @@ def _read_tokens(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", where=path, expected="a vocabulary file") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8", where=path, expected="a token a line, in UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        where = f"{path}, line {line}"
+        raise DataError(f"{path} is not UTF-8", where=where, expected="a token a line, in UTF-8") from error
     if lines[-1] == "":
         del lines[-1]
-    if all(line.endswith("\r") for line in lines):
-        lines = [line[:-1] for line in lines]
+    if lines and lines[0].endswith("\r"):
+        lines = [line.removesuffix("\r") for line in lines]
     first_lines: dict[str, int] = {}
     for number, token in enumerate(lines, start=1):
         if token == SKIPPED_LINE:
