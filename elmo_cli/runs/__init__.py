@@ -1,0 +1,24 @@
+"""Run directories: what a command wrote, self-contained and movable (no absolute path, no pickle).
+
+`directory` reads, `writer` writes, `models` turns networks into runs and back, `cards` writes README.md.
+"""
+
+from elmo_cli.runs.directory import RESULTS_FILE, RUN_FILE, WEIGHTS_FILE, Kind, Run
+from elmo_cli.runs.models import LoadedClassifier, load_classifier, load_lm, save_classifier, save_lm
+from elmo_cli.runs.writer import RunWriter, describe_files, portable
+
+__all__ = [
+    "RESULTS_FILE",
+    "RUN_FILE",
+    "WEIGHTS_FILE",
+    "Kind",
+    "LoadedClassifier",
+    "Run",
+    "RunWriter",
+    "describe_files",
+    "load_classifier",
+    "load_lm",
+    "portable",
+    "save_classifier",
+    "save_lm",
+]

@@ -1,0 +1,181 @@
+"""Reading a run directory, and the many ways in which one can be unfit to be read."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import yaml
+
+from elmo_cli.errors import ElmoError, RunError, nearest
+from elmo_cli.runs.files import is_locked
+from elmo_cli.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SCHEMA = 1
+RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetensors", "metrics.jsonl", "results.json"
+
+Kind = Literal["vocab", "lm", "classifier", "comparison"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# What a run of each kind is called, and the command that writes one.
+KIND_NAMES: dict[str, tuple[str, str]] = {
+    "vocab": ("a vocabulary", "elmo vocab build"),
+    "lm": ("an LM run", "elmo pretrain"),
+    "classifier": ("a classifier run", "elmo classify"),
+    "comparison": ("a comparison", "elmo compare"),
+}
+
+
+class Run:
+    """A run directory to read from.
+
+    Attributes:
+        path: The directory, as it was given.
+        kind: What it holds.
+        description: `run.yaml`.
+    """
+
+    def __init__(self, path: Path, description: dict[str, Any]) -> None:
+        self.path = path
+        self.description = description
+        self.kind: Kind = description["kind"]
+
+    @classmethod
+    def open(cls, path: Path, kind: Kind | None = None, *, unfinished: bool = False, locked_by_us: bool = False) -> Run:
+        """Open a run and see that it can be used.
+
+        Args:
+            path: The directory.
+            kind: The kind that is wanted; None takes any.
+            unfinished: Take a run too whose training was stopped.
+            locked_by_us: The caller is its writer.
+
+        Raises:
+            RunError: It is absent, no run, of another kind, of a newer schema, damaged, being written, or unfinished.
+        """
+        path = Path(path)
+        if not (path / RUN_FILE).is_file():
+            raise _no_run(path, kind)
+        run = cls(path, _read_description(path))
+        wanted, command = KIND_NAMES[kind or run.kind]
+        if kind is not None and run.kind != kind:
+            raise RunError(
+                f"{path} is {KIND_NAMES[run.kind][0]}; {wanted} is wanted",
+                where=path,
+                expected=f"a run that `{command}` wrote",
+                remedy=_hint(path, kind),
+            )
+        if not locked_by_us and is_locked(path.resolve()):
+            raise RunError(f"another process is writing {path}", where=path, remedy="wait until it is done")
+        if not unfinished and not run.finished:
+            remedy = f"continue it with `{command} --resume`" if run.kind == "lm" else "write it again with --overwrite"
+            raise RunError(f"{path} is not finished", where=path, expected="a finished run", remedy=remedy)
+        return run
+
+    @property
+    def finished(self) -> bool:
+        """Whether the command that wrote the run came to its end."""
+        return bool(self.description["status"] == "finished")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings of the experiment."""
+        settings: dict[str, Any] = self.description.get("settings", {})
+        return settings
+
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the run; None where it has none.
+
+        Raises:
+            RunError: The file is not the one that the run was written with.
+        """
+        expected = self.description.get("vocabulary")
+        if expected is None:
+            return None
+        vocabulary = Vocabulary.load(self.path)
+        if vocabulary.fingerprint() != expected:
+            raise RunError(
+                f"the vocabulary in {self.path} does not belong to this run: its ids would mean other tokens",
+                where=self.path / "vocab.txt",
+                expected=f"fingerprint {expected}",
+                remedy="put the run's own vocab.txt back",
+            )
+        return vocabulary
+
+    def tensors(self, name: str = WEIGHTS_FILE) -> dict[str, Tensor]:
+        """The tensors of a safetensors file of the run.
+
+        Raises:
+            RunError: The file is missing, cut short, or no safetensors file.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.path / name
+        try:
+            tensors: dict[str, Tensor] = load_file(path)
+        except (OSError, SafetensorError) as error:
+            reason = "is missing" if not path.exists() else f"is damaged: {error}"
+            raise RunError(
+                f"{name} {reason}", where=path, expected="the file as the run wrote it", remedy="copy the run again"
+            ) from error
+        return tensors
+
+    def results(self) -> dict[str, Any]:
+        """`results.json`."""
+        results: dict[str, Any] = self._read_json((self.path / RESULTS_FILE), whole=True)
+        return results
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The events in `metrics.jsonl`; a last line that is cut short is left out."""
+        events: list[dict[str, Any]] = self._read_json(self.path / METRICS_FILE, whole=False)
+        return events
+
+    @staticmethod
+    def _read_json(path: Path, *, whole: bool) -> Any:
+        try:
+            text = path.read_text(encoding="utf-8")
+            return json.loads(text) if whole else [json.loads(line) for line in text.split("\n")[:-1]]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    file = path / RUN_FILE
+    damaged = RunError(f"{RUN_FILE} is damaged", where=file, expected="the file as elmo wrote it")
+    try:
+        description = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise damaged from error
+    if not isinstance(description, dict) or not isinstance(description.get("schema"), int):
+        raise damaged
+    if description["schema"] > SCHEMA:
+        raise RunError(
+            f"{path} was written by a newer elmo (schema {description['schema']})",
+            where=file,
+            expected=f"schema {SCHEMA}",
+            remedy="pip install --upgrade elmo-cli",
+        )
+    if description.get("kind") not in KINDS or "status" not in description:
+        raise damaged
+    return description
+
+
+def _no_run(path: Path, kind: Kind | None) -> RunError:
+    wanted, command = KIND_NAMES[kind] if kind else ("a run", "elmo")
+    message = f"{path} is not a run: it has no {RUN_FILE}" if path.exists() else f"there is no run {path}"
+    return RunError(message, expected=wanted, remedy=_hint(path, kind) or (f"write one with `{command}`"))
+
+
+def _hint(path: Path, kind: Kind | None) -> str | None:
+    """The nearest name among the runs in and beside a path; None where there are none."""
+    found: list[str] = []
+    for folder in (path, path.parent):
+        with suppress(OSError, ElmoError):
+            runs = [file.parent for file in sorted(folder.glob(f"*/{RUN_FILE}"))]
+            found += [str(run) for run in runs if kind in (None, _read_description(run)["kind"])]
+    return nearest(str(path), dict.fromkeys(found)) if found else None

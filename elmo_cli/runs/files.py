@@ -1,0 +1,101 @@
+"""Files that are either whole or absent, and a lock that keeps a second writer out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from elmo_cli.errors import ElmoError, RunError
+
+
+def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = "nothing was kept") -> None:
+    """Write a file beside its place, flush it to the disk, and rename it into place.
+
+    Args:
+        path: Where the file is to be.
+        fill: Writes the file whose path it is given.
+        kept: For the message: what is on disk if this fails.
+
+    Raises:
+        ElmoError: The disk is full or refuses; a file that was there before is untouched.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fill(beside)
+        flush(beside)
+        os.replace(beside, path)
+        flush(path.parent)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise cannot_write(path, error, kept) from error
+
+
+def cannot_write(path: Path, error: Exception, kept: str) -> ElmoError:
+    """The error for a file that the disk did not take."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ElmoError(
+        f"{path.name} could not be written: {reason}",
+        where=path,
+        remedy=f"make room or choose another place; {kept}",
+    )
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before anything that relies on them."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot open a folder
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_path(folder: Path) -> Path:
+    """The lock of a folder lies beside it, so that the folder itself can be put in place in one go."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, and leave no lock file behind.
+
+    Raises:
+        RunError: Another process holds it.
+    """
+    path = lock_path(folder)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"another process is writing {folder}",
+            where=path,
+            remedy="wait until it is done, or choose another --out",
+        ) from error
+    except OSError as error:
+        raise cannot_write(path, error, "nothing was kept") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows unlinks on release
+            path.unlink()
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process is writing the folder."""
+    if not lock_path(folder).exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except ElmoError:
+        return True

@@ -1,0 +1,203 @@
+"""Networks into run directories and back, every tensor accounted for.
+
+`run.yaml` says under `embedder` what to build; building comes first, copying the weights second. torch is imported
+inside the functions: a vocabulary run needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TokenizerSettings
+from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.runs.directory import WEIGHTS_FILE, Run
+from elmo_cli.runs.writer import RunWriter
+from elmo_cli.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from elmo_cli.embedder import Embedder
+    from elmo_cli.model.bilm import BiLm
+    from elmo_cli.model.classifier import Classifier
+    from elmo_cli.model.static import StaticTable
+
+
+def save_lm(
+    writer: RunWriter, network: BiLm, vocabulary: Vocabulary | None, tokenizer: TokenizerSettings | None = None
+) -> None:
+    """Write a biLM and its vocabulary.
+
+    Args:
+        writer: Of a run of kind lm.
+        network: The biLM.
+        vocabulary: None for an imported character model that brought none.
+        tokenizer: Of the network's training text, where there is no vocabulary to tell it.
+    """
+    describe_network(writer, network, vocabulary, tokenizer)
+    writer.write_tensors(WEIGHTS_FILE, network.state_dict())
+
+
+def load_lm(path: Path) -> Embedder:
+    """The biLM of a run, in eval mode.
+
+    Raises:
+        RunError: The run or its vocabulary cannot be used.
+        WeightsError: The weights do not fit the settings in `run.yaml`.
+    """
+    run = Run.open(path, "lm")
+    embedder = _build_embedder(run)
+    copy_tensors(embedder.network, run.tensors(), run.path / WEIGHTS_FILE)
+    return embedder
+
+
+@dataclass
+class LoadedClassifier:
+    """A classifier from a run.
+
+    Attributes:
+        embedder: The classifier's own.
+        classifier: In eval mode.
+        classes: Names in the order of the logits.
+        settings: That the classifier was trained with.
+        data: How its training file was read.
+    """
+
+    embedder: Embedder
+    classifier: Classifier
+    classes: list[str]
+    settings: ClassifySettings
+    data: DataSettings
+
+
+def save_classifier(
+    writer: RunWriter,
+    classifier: Classifier,
+    embedder: Embedder,
+    classes: Sequence[str],
+    settings: ClassifySettings,
+    data: DataSettings,
+) -> None:
+    """Write a classifier, its embedder included."""
+    describe_network(writer, embedder.network, embedder.vocabulary, embedder.tokenizer, embedder.name)
+    writer.describe(extra={"classes": list(classes), "classify": settings, "reading": data})
+    writer.write_tensors(WEIGHTS_FILE, classifier.state_dict())
+
+
+def load_classifier(path: Path) -> LoadedClassifier:
+    """The classifier of a run, in eval mode.
+
+    Raises:
+        RunError: The run or its vocabulary cannot be used.
+        WeightsError: The weights do not fit the settings in `run.yaml`.
+    """
+    from elmo_cli.model.classifier import Classifier
+
+    run = Run.open(path, "classifier")
+    embedder = _build_embedder(run)
+    try:
+        classes = [str(name) for name in run.description["classes"]]
+        settings = ClassifySettings.model_validate(run.description["classify"])
+        data = DataSettings.model_validate(run.description["reading"])
+    except (KeyError, ValidationError) as error:
+        raise _unreadable(run) from error
+    classifier = Classifier(embedder.network, settings, len(classes), seed=0)
+    copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
+    classifier.eval()
+    return LoadedClassifier(embedder, classifier, classes, settings, data)
+
+
+def describe_network(
+    writer: RunWriter,
+    network: BiLm | StaticTable,
+    vocabulary: Vocabulary | None,
+    tokenizer: TokenizerSettings | None = None,
+    name: str | None = None,
+) -> None:
+    """Note in `run.yaml` how to build an embedder's network, and write its vocabulary."""
+    from elmo_cli.model.bilm import BiLm
+
+    if tokenizer is None:
+        tokenizer = vocabulary.tokenizer if vocabulary else TokenizerSettings()
+    description: dict[str, Any] = {"tokenizer": tokenizer, **({"name": name} if name else {})}
+    if isinstance(network, BiLm):
+        description |= {
+            "kind": "bilm",
+            "model": network.settings,
+            "vocabulary_size": network.vocabulary_size,
+            "softmax": network.softmax is not None,
+        }
+    else:
+        description |= {"kind": "static", "width": network.width}
+    writer.describe(extra={"embedder": description})
+    if vocabulary is not None:
+        writer.write_vocabulary(vocabulary)
+
+
+def _build_embedder(run: Run) -> Embedder:
+    """The embedder that `run.yaml` describes, its weights yet to be copied."""
+    import torch
+
+    from elmo_cli.embedder import Embedder
+    from elmo_cli.model.bilm import BiLm
+    from elmo_cli.model.static import StaticTable
+    from elmo_cli.text.indexer import Indexer
+
+    vocabulary = run.vocabulary()
+    network: BiLm | StaticTable
+    try:
+        description = run.description["embedder"]
+        tokenizer = TokenizerSettings.model_validate(description["tokenizer"])
+        if description["kind"] == "bilm":
+            settings = ModelSettings.model_validate(description["model"])
+            network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])
+            indexer = Indexer(settings.encoder, True, vocabulary, settings.characters.max_characters)
+        else:
+            if vocabulary is None:
+                raise KeyError("vocabulary")
+            network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
+            indexer = Indexer("word", False, vocabulary)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise _unreadable(run) from error
+    network.eval()
+    return Embedder(indexer, network, vocabulary, tokenizer, description.get("name", run.path.resolve().name))
+
+
+def _unreadable(run: Run) -> RunError:
+    return RunError(
+        f"run.yaml of {run.path} does not say how to build the model",
+        where=run.path / "run.yaml",
+        expected="the file as elmo wrote it",
+    )
+
+
+def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Copy tensors into a network.
+
+    Raises:
+        WeightsError: A tensor is missing, left over, or of another shape.
+    """
+    import torch
+
+    own = network.state_dict()
+    for problem, names in (("lacks", own.keys() - tensors.keys()), ("has an unknown", tensors.keys() - own.keys())):
+        if names:
+            raise WeightsError(
+                f"{where.name} {problem} tensor {min(names)}",
+                where=where,
+                expected="the weights that run.yaml describes",
+            )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if tensor.shape != tensors[name].shape:
+                raise WeightsError(
+                    f"{where.name} has {name} of shape {tuple(tensors[name].shape)}",
+                    where=where,
+                    expected=f"shape {tuple(tensor.shape)}",
+                )
+            tensor.copy_(tensors[name])

@@ -1,0 +1,267 @@
+"""Writing a run directory.
+
+A fresh run is written beside its place and put there in one go: by the first `commit`, or on leaving the writer. So a
+failure before that leaves nothing behind, and `--overwrite` keeps the old run until the new one takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+from pydantic import BaseModel
+
+from elmo_cli import __version__
+from elmo_cli.errors import RunError
+from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RUN_FILE, SCHEMA, Kind, Run
+from elmo_cli.runs.files import cannot_write, flush, locked, write_atomically
+from elmo_cli.text.corpus import fingerprint
+from elmo_cli.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def portable(value: Any) -> Any:
+    """Settings as plain YAML values, each path cut to its name: nothing that is true of one machine only."""
+    if isinstance(value, BaseModel):
+        return {name: portable(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(key): portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(item) for item in value]
+    return value.name if isinstance(value, Path) else value
+
+
+def describe_files(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Name and fingerprint of each file that a run has read."""
+    return [{"name": path.name, "fingerprint": fingerprint(path)} for path in paths]
+
+
+class RunWriter:
+    """Context in which a run directory is written, locked against other writers.
+
+    Leaving it without an exception marks the run as finished, unless `leave_unfinished` was called.
+
+    Args:
+        path: The run directory.
+        kind: What it will hold.
+        command: The command line that wrote it, for the record.
+        overwrite: Replace a run of the same kind.
+        resume: Go on with a run of the same kind.
+
+    Raises:
+        RunError: On entering: the place is taken, or another process is writing there.
+        ElmoError: On writing: the disk is full or refuses.
+    """
+
+    def __init__(self, path: Path, kind: Kind, command: str, *, overwrite: bool = False, resume: bool = False) -> None:
+        self.kind, self.overwrite, self.resume = kind, overwrite, resume
+        self._final = path.resolve()
+        self._staging = self._final.with_name(f".{self._final.name}.new")
+        self._aside = self._final.with_name(f".{self._final.name}.old")
+        self._shown = path
+        self._finished = True
+        self._made_parents: list[Path] = []
+        self._stack = ExitStack()
+        self.path = self._staging
+        self.description: dict[str, Any] = {
+            "schema": SCHEMA,
+            "kind": kind,
+            "status": "unfinished",
+            "command": command,
+            "versions": {"elmo": __version__, "python": python_version(), **_versions("torch", "numpy")},
+        }
+
+    def __enter__(self) -> Self:
+        if self.overwrite and self.resume:
+            raise RunError("--overwrite and --resume exclude each other", expected="one of them")
+        parents = self._final.parents
+        self._made_parents = [parent for parent in parents if not parent.exists()]
+        try:
+            self._final.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self._final, error, self._kept) from error
+        self._stack.enter_context(locked(self._final))
+        try:
+            self._clear_leftovers()
+            self._claim()
+        except BaseException:
+            self._stack.close()
+            self._remove_made_parents()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.describe(extra={"status": "finished" if self._finished else "unfinished"})
+                self.commit()
+            elif not self.committed:
+                shutil.rmtree(self._staging, ignore_errors=True)
+        finally:
+            self._stack.close()
+            if not self.committed:
+                self._remove_made_parents()
+
+    @property
+    def name(self) -> str:
+        """Name of the run's directory."""
+        return self._final.name
+
+    @property
+    def committed(self) -> bool:
+        """Whether the run is in its place, where it outlives a failure."""
+        return self.path == self._final
+
+    @property
+    def _kept(self) -> str:
+        if self.committed:
+            return f"{self._shown} is kept as it was last saved"
+        return "an earlier run is untouched" if (self._final / RUN_FILE).exists() else "nothing was kept"
+
+    def _clear_leftovers(self) -> None:
+        """Undo what a writer left that was killed while it put a run in place."""
+        if self._aside.exists() and not self._final.exists():
+            os.replace(self._aside, self._final)
+        shutil.rmtree(self._aside, ignore_errors=True)
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _claim(self) -> None:
+        """See that the place is free, or is a run that may be replaced or continued."""
+        if self.resume:
+            run = Run.open(self._shown, self.kind, unfinished=True, locked_by_us=True)
+            self.path, self.description = self._final, {**run.description, "versions": self.description["versions"]}
+            return
+        final = self._final
+        if not final.exists() or (final.is_dir() and not any(final.iterdir())):
+            return
+        if not (final / RUN_FILE).is_file():
+            raise RunError(
+                f"{self._shown} exists and is not a run; it is left as it is",
+                where=final,
+                expected="a folder that does not exist yet",
+                remedy="choose another --out",
+            )
+        found = Run.open(self._shown, unfinished=True, locked_by_us=True)
+        if found.kind != self.kind:
+            raise RunError(
+                f"{self._shown} holds {KIND_NAMES[found.kind][0]}; it is left as it is",
+                expected=KIND_NAMES[self.kind][0],
+                remedy="choose another --out",
+            )
+        if not self.overwrite:
+            goes_on = ", or --resume to continue it" if self.kind == "lm" and not found.finished else ""
+            raise RunError(
+                f"{self._shown} exists already",
+                expected="a folder that does not exist yet",
+                remedy=f"give --overwrite to replace it{goes_on}, or choose another --out",
+            )
+
+    def _remove_made_parents(self) -> None:
+        with suppress(OSError):
+            for parent in self._made_parents:
+                parent.rmdir()
+
+    def commit(self) -> None:
+        """Put the run in its place, in the stead of the one that it overwrites; it stays there whatever follows."""
+        if self.committed:
+            return
+        try:
+            if self._final.exists():
+                os.replace(self._final, self._aside)
+            os.replace(self._staging, self._final)
+            flush(self._final.parent)
+        except OSError as error:
+            if self._aside.exists() and not self._final.exists():
+                os.replace(self._aside, self._final)
+            raise cannot_write(self._final, error, self._kept) from error
+        self.path = self._final
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def leave_unfinished(self) -> None:
+        """The run is to be continued: readers refuse it, `--resume` takes it up."""
+        self._finished = False
+
+    def describe(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to `run.yaml`: resolved settings, fingerprints of the data by role, and whatever else is to be known."""
+        sections = {"settings": settings, "data": data, **(extra or {})}
+        self.description |= {key: portable(value) for key, value in sections.items() if value is not None}
+        self.write_yaml(RUN_FILE, self.description)
+
+    def write_yaml(self, name: str, value: Any) -> None:
+        """Write a YAML file, keys in their order."""
+        self.write_text(name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file."""
+        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file in UTF-8."""
+        content = text.encode("utf-8")
+        write_atomically(self.path / name, lambda beside: beside.write_bytes(content), kept=self._kept)
+
+    def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Write a safetensors file."""
+        from safetensors.torch import save_file
+
+        whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        write_atomically(self.path / name, lambda beside: save_file(whole, beside), kept=self._kept)
+
+    def write_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Write `vocab.txt` and `vocab.yaml`, and note whose they are in `run.yaml`."""
+        try:
+            self.path.mkdir(exist_ok=True)
+            vocabulary.save(self.path)
+        except OSError as error:
+            raise cannot_write(self.path / "vocab.txt", error, self._kept) from error
+        self.describe(extra={"vocabulary": vocabulary.fingerprint()})
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Append a line to `metrics.jsonl`."""
+        path = self.path / METRICS_FILE
+        try:
+            with path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(event) + "\n")
+        except OSError as error:
+            raise cannot_write(path, error, self._kept) from error
+
+    def log_offset(self) -> int:
+        """Bytes of `metrics.jsonl`, all of them on the disk."""
+        path = self.path / METRICS_FILE
+        if not path.exists():
+            return 0
+        flush(path)
+        return path.stat().st_size
+
+    def cut_log(self, offset: int) -> None:
+        """Take back the lines of `metrics.jsonl` after an offset."""
+        path = self.path / METRICS_FILE
+        if path.exists():
+            os.truncate(path, offset)
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    """Installed versions, found without importing the packages."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -1,0 +1,81 @@
+"""Steps, losses and time of a pretraining, counted into its `Progress`."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from elmo_cli.errors import ElmoError
+from elmo_cli.training.checkpoint import Progress
+from elmo_cli.training.events import Step
+
+
+class Meter:
+    """Counts steps, losses and time into a `Progress`.
+
+    Args:
+        progress: Where the training stands; updated in place.
+        steps: Optimiser steps of the whole training.
+    """
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self._progress = progress
+        self._steps = steps
+        self._losses: list[Tensor] = []  # on the device: reading each would wait for it
+        self._first_step = progress.step
+        self._began = self._settled = self._saved = self._shown = time.perf_counter()
+        self._shown_tokens = progress.tokens
+
+    @property
+    def seconds_since_save(self) -> float:
+        """Time since the last `settle`."""
+        return time.perf_counter() - self._saved
+
+    def count(self, loss: Tensor, tokens: int) -> None:
+        """Count a step of so many predicted tokens of one direction."""
+        self._losses.append(loss)
+        self._progress.step += 1
+        self._progress.window += 1
+        self._progress.tokens += tokens
+
+    def event(self, rate: float) -> Step:
+        """The steps since the event before, as an event."""
+        self._read_losses()
+        progress, now = self._progress, time.perf_counter()
+        loss = progress.loss_sum / progress.loss_steps
+        speed = (progress.tokens - self._shown_tokens) / max(1e-9, now - self._shown)
+        left = (now - self._began) * (self._steps - progress.step) / (progress.step - self._first_step)
+        progress.loss_sum, progress.loss_steps = 0.0, 0
+        self._shown, self._shown_tokens = now, progress.tokens
+        return Step(
+            epoch=progress.epoch + 1,
+            step=progress.step,
+            steps=self._steps,
+            tokens=progress.tokens,
+            loss=loss,
+            perplexity=math.exp(min(loss, 700.0)),
+            rate=rate,
+            tokens_per_second=speed,
+            seconds_left=left,
+        )
+
+    def settle(self) -> None:
+        """Bring `Progress` up to date, to be saved."""
+        self._read_losses()
+        now = time.perf_counter()
+        self._progress.seconds += now - self._settled
+        self._settled = self._saved = now
+
+    def _read_losses(self) -> None:
+        for loss in torch.stack(self._losses).tolist() if self._losses else ():
+            self._progress.loss_sum += loss
+        self._progress.loss_steps += len(self._losses)
+        self._losses.clear()
+        if not math.isfinite(self._progress.loss_sum):
+            raise ElmoError(
+                f"the training diverged: the loss before step {self._progress.step} is {self._progress.loss_sum}",
+                remedy="lower pretrain.learning_rate, or set pretrain.clip_norm",
+            )

@@ -1,0 +1,255 @@
+"""What comes before training: which text is read, where validation comes from, and the vocabulary.
+
+The corpus is what was given, else `data.corpus`, else the texts of `data.train`. Test text is never read. Validation is
+`data.valid`, else the last sentences of the corpus, at least one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from elmo_cli.config import Experiment, ModelSettings, TokenizerSettings
+from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.runs import RESULTS_FILE, RUN_FILE, Run, RunWriter, describe_files, portable
+from elmo_cli.text.corpus import read_records
+from elmo_cli.text.encoded import EncodedCorpus, encode
+from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.vectors.formats import read_vectors, table_for
+
+
+def corpus_files(experiment: Experiment, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """The files to learn from.
+
+    Args:
+        experiment: Its `data` names them where `paths` does not.
+        paths: Files given on the command line.
+
+    Raises:
+        ConfigError: There are none, or one of them is the test file.
+    """
+    data = experiment.data
+    files = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
+    if not files:
+        raise ConfigError(
+            "no text was given",
+            expected="files as arguments, or data.corpus or data.train in the settings",
+            remedy="name a file, or write an elmo.yaml with `elmo init`",
+        )
+    for role, taken in (("test", data.test), ("validation", data.valid)):
+        if taken is not None and any(_same(file, taken) for file in files):
+            raise ConfigError(
+                f"{taken} is the {role} file, which no model may learn from",
+                where=taken,
+                expected="training text",
+                remedy=f"give other files, or change data.{'test' if role == 'test' else 'valid'}",
+            )
+    return files
+
+
+def encode_corpus(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSettings) -> EncodedCorpus:
+    """Read and tokenise the text of files; `data.limit` holds for the training file alone."""
+    return encode(_texts(experiment, files), Tokenizer(tokenizer))
+
+
+def _texts(experiment: Experiment, files: Sequence[Path]) -> Iterator[str]:
+    data = experiment.data
+    for file in files:
+        limit = data.limit if data.train is not None and _same(file, data.train) else None
+        for record in islice(read_records(file, data, labelled=False), limit):
+            yield record.text
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+@dataclass(frozen=True)
+class VocabularyReport:
+    """A vocabulary that was built.
+
+    Attributes:
+        path: Its run.
+        vocabulary: The vocabulary; its `totals` say what it was counted on.
+    """
+
+    path: Path
+    vocabulary: Vocabulary
+
+
+def build_vocabulary_run(
+    experiment: Experiment, paths: Sequence[Path] = (), out: Path | None = None, overwrite: bool = False
+) -> VocabularyReport:
+    """Count the corpus and write the vocabulary as a run.
+
+    Args:
+        experiment: Its `data`, `tokenizer` and `vocab` say what is counted and kept.
+        paths: The corpus; empty: that of the settings.
+        out: The run; None: `vocab` in the folder of the runs.
+        overwrite: Replace a vocabulary that is there.
+    """
+    out = out or experiment.output / "vocab"
+    with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
+        files = corpus_files(experiment, paths)
+        corpus = encode_corpus(experiment, files, experiment.tokenizer)
+        vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
+        writer.describe(
+            experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files)}
+        )
+        writer.write_vocabulary(vocabulary)
+        totals = asdict(vocabulary.totals) if vocabulary.totals else {}
+        writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
+    return VocabularyReport(out, vocabulary)
+
+
+@dataclass(frozen=True)
+class PretrainJob:
+    """A pretraining, all its input read and checked.
+
+    Attributes:
+        settings: The experiment, its tokenizer that of the vocabulary.
+        vocabulary: Of input and softmax.
+        corpus: Training sentences.
+        valid: Validation sentences.
+        validation: How they were chosen, in words.
+        files: Name and fingerprint of each file, by role.
+        initial_table: (V + 1, E) vectors to start the embedding table from and (V + 1,) which of them are known; None:
+            it starts at random.
+    """
+
+    settings: Experiment
+    vocabulary: Vocabulary
+    corpus: EncodedCorpus
+    valid: EncodedCorpus
+    validation: str
+    files: dict[str, list[dict[str, str]]]
+    initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
+
+
+def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabulary: Vocabulary) -> PretrainJob:
+    """Read and check everything that a pretraining needs.
+
+    Args:
+        experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
+        paths: The corpus; empty: that of the settings.
+        vocabulary: Of input and softmax; its tokenizer is the one that counts.
+
+    Raises:
+        ConfigError: No text was given, it is the test file, or settings contradict each other.
+        DataError: A file cannot be read, or there is too little text to hold any of it out.
+    """
+    names = corpus_files(experiment, paths)
+    model, table, files = experiment.model, None, {"corpus": describe_files(names)}
+    if model.init_embeddings is not None:
+        if model.encoder != "word":
+            raise ConfigError(
+                f"model.init_embeddings is given, but model.encoder is {model.encoder}",
+                expected="encoder: word, which has an embedding table",
+            )
+        vectors = read_vectors(model.init_embeddings)
+        files["init_embeddings"] = describe_files([model.init_embeddings])
+        table = table_for(vocabulary, vectors, experiment.seed)
+        if model.embedding_size is None and vectors.width != model.token_size:
+            model = _revalidated(model, embedding_size=vectors.width)
+    settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
+    corpus = encode_corpus(experiment, names, vocabulary.tokenizer)
+    held_out = experiment.data.valid
+    if held_out is not None:
+        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer)
+        validation = f"the file {held_out.name}"
+        files["valid"] = describe_files([held_out])
+    else:
+        corpus, valid, validation = _hold_out(corpus, experiment.pretrain.valid_fraction, names[0])
+    return PretrainJob(settings, vocabulary, corpus, valid, validation, files, table)
+
+
+def _revalidated(model: ModelSettings, **changes: object) -> ModelSettings:
+    """Changed settings, still consistent: `tie`, for one, needs a table of the token's width."""
+    try:
+        return ModelSettings.model_validate({**model.model_dump(), **changes})
+    except ValidationError as error:
+        raise ConfigError(f"model: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[EncodedCorpus, EncodedCorpus, str]:
+    """Training part, validation part, and how they were chosen."""
+    count = len(corpus)
+    if count < 2:
+        raise DataError(
+            f"the corpus has {count} sentence{'' if count == 1 else 's'}, so none can be held out for validation",
+            where=where,
+            expected="at least two",
+            remedy="give more text, or a validation file as data.valid",
+        )
+    held_out = max(1, round(count * fraction))
+    words = f"the last {100 * fraction:g} % of the corpus: {held_out} of {count} sentences"
+    return corpus.slice(0, count - held_out), corpus.slice(count - held_out, count), words
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary of a run of any kind, or of a file or folder of another project.
+
+    Raises:
+        InputError: There is none, or it cannot be used.
+    """
+    if path.exists() and not (path / RUN_FILE).is_file():
+        return Vocabulary.load(path)
+    vocabulary = Run.open(path, None if path.exists() else "vocab").vocabulary()
+    if vocabulary is None:
+        raise RunError(f"{path} has no vocabulary", where=path, remedy="build one with `elmo vocab build`")
+    return vocabulary
+
+
+# What may differ when a training is resumed, since it changes nothing of what is computed.
+_FREE_SETTINGS = (
+    *("preset", "output", "vocab", "classify", "compare", "word2vec", "pretrain.checkpoint_minutes"),
+    *("data.train", "data.test", "data.corpus", "data.valid", "data.label"),
+)
+
+
+def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> None:
+    """See that a run is resumed with what it was begun with.
+
+    Args:
+        description: `run.yaml` of the run.
+        job: What is about to go on.
+
+    Raises:
+        ConfigError: Settings, vocabulary or data differ; the message names what.
+    """
+    if description.get("vocabulary") != job.vocabulary.fingerprint():
+        raise _differs("the vocabulary is another one than the run was begun with")
+    before, now = _flat(description.get("settings", {})), _flat(portable(job.settings))
+    for key in sorted(before.keys() | now.keys()):
+        free = any(key == name or key.startswith(name + ".") for name in _FREE_SETTINGS)
+        if not free and before.get(key) != now.get(key):
+            raise _differs(f"{key} is {now.get(key)}, but the run was begun with {before.get(key)}")
+    for role in sorted(description.get("data", {}).keys() | job.files.keys()):
+        old, new = ([file["fingerprint"] for file in files.get(role, [])] for files in (description["data"], job.files))
+        if old != new:
+            names = ", ".join(file["name"] for file in job.files.get(role, [])) or "nothing"
+            raise _differs(f"the data differ: {role} is {names}, whose content is not what the run was begun with")
+
+
+def _differs(message: str) -> ConfigError:
+    return ConfigError(
+        message,
+        expected="the settings, vocabulary and data of the stopped run",
+        remedy="restore them, or begin anew with --overwrite",
+    )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat

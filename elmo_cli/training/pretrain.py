@@ -1,0 +1,240 @@
+"""Pretraining of a biLM: one loop, from top to bottom, that says what happens and saves what it needs to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elmo_cli.config import Experiment
+from elmo_cli.embedder import pick_device
+from elmo_cli.metrics.perplexity import perplexity
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.encoder import TokenIds, WordEncoder
+from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, portable
+from elmo_cli.runs.cards import write_card
+from elmo_cli.runs.models import copy_tensors, describe_network
+from elmo_cli.text.indexer import Indexer
+from elmo_cli.text.streams import Stream, Window
+from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from elmo_cli.training.events import Event, Finished, Saved, Stopped, Validation, as_record
+from elmo_cli.training.meter import Meter
+from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, decay_groups, set_rate
+from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining, read_vocabulary
+
+STEPS_PER_EVENT = 10
+
+
+def pretrain(
+    job: PretrainJob,
+    writer: RunWriter,
+    *,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train a biLM and write it to a run.
+
+    On the CPU in float32, a training that was stopped and resumed ends in the same bits as one that was not.
+
+    Args:
+        job: What to train, on what.
+        writer: Of the run.
+        device: Where to compute.
+        resume: Go on from the checkpoint in the run.
+        stop: Asked after every step; once it is true, the state is saved and `Stopped` is the last event.
+
+    Yields:
+        `Step` every few steps and at the end of an epoch, `Validation` and `Saved` after each epoch, at last `Finished` or `Stopped`.
+
+    Raises:
+        ElmoError: The loss is no longer a number, or the disk is full.
+    """
+    settings = job.settings.pretrain
+    torch.manual_seed(job.settings.seed)
+    network = _build(job)
+    if not resume:
+        writer.describe(portable(job.settings), job.files, {"validation": job.validation})
+        describe_network(writer, network, job.vocabulary)
+    network.to(device)
+    optimiser = adamw(_groups(network, job.settings))
+    stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed)
+    windows = [stream.windows_per_epoch(epoch) for epoch in range(settings.epochs)]
+    schedule = Schedule(sum(windows), settings.warmup, settings.final_rate)
+    progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
+    feed, meter = _Feed(job, network, device), Meter(progress, sum(windows))
+    network.train()
+    while progress.epoch < settings.epochs and not _is_exhausted(progress, settings.patience):
+        for window in stream.epoch(progress.epoch, progress.window):
+            set_rate(optimiser, schedule.factor(progress.step + 1))
+            loss, _, predicted, state = network.stream_loss(*feed(window), state)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip_gradients(network.parameters(), settings.clip_norm)
+            optimiser.step()
+            meter.count(loss.detach(), predicted)
+            if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows[progress.epoch]:
+                event = meter.event(optimiser.param_groups[0]["lr"])
+                writer.log(as_record(event))
+                yield event
+            if stop() or meter.seconds_since_save > 60 * settings.checkpoint_minutes:
+                meter.settle()
+                save_checkpoint(writer, progress, network, optimiser, state)
+                yield Saved(progress.step)
+                if stop():
+                    writer.leave_unfinished()
+                    yield Stopped(progress.step)
+                    return
+        scores = perplexity(network, job.valid, feed.indexer, job.vocabulary, device=device)
+        best = progress.best is None or scores.mean < progress.best
+        progress.epoch, progress.window, state = progress.epoch + 1, 0, None
+        if best:
+            progress.best, progress.best_epoch = scores.mean, progress.epoch
+            writer.write_tensors(WEIGHTS_FILE, network.state_dict())
+        validation = Validation(progress.epoch, scores.forward, scores.backward, scores.mean, best)
+        writer.log(as_record(validation))
+        yield validation
+        meter.settle()
+        save_checkpoint(writer, progress, network, optimiser, state)
+        yield Saved(progress.step)
+    yield Finished(_finish(job, writer, network, progress, device))
+
+
+def _is_exhausted(progress: Progress, patience: int) -> bool:
+    """Whether the validation perplexity has not fallen for so many epochs."""
+    return progress.best is not None and progress.epoch - progress.best_epoch >= patience
+
+
+class _Feed:
+    """From windows of type numbers to what the network's loss takes."""
+
+    def __init__(self, job: PretrainJob, network: BiLm, device: torch.device | str) -> None:
+        self.indexer = make_indexer(network, job.vocabulary)
+        self._types = self.indexer.table(job.corpus.types)
+        self._targets = job.vocabulary.lookup(job.corpus.types)
+        self._device = device
+
+    def __call__(self, window: Window) -> tuple[TokenIds, Tensor, Tensor, Tensor]:
+        """Ids (2, B, T), targets (2, B, T), reset (B, T) and mask (B, T)."""
+        ids, characters = self._types.index(window.inputs)
+        tokens = TokenIds.from_numpy(ids, characters, self._device)
+        rest = (self._targets[window.targets], window.reset, window.mask)
+        targets, reset, mask = (torch.as_tensor(array, device=self._device) for array in rest)
+        return tokens, targets, reset, mask
+
+
+def make_indexer(network: BiLm, vocabulary: Vocabulary) -> Indexer:
+    """The indexer that feeds a biLM."""
+    settings = network.settings
+    return Indexer(settings.encoder, network.framed, vocabulary, settings.characters.max_characters)
+
+
+def _build(job: PretrainJob) -> BiLm:
+    network = BiLm(job.settings.model, len(job.vocabulary))
+    if job.initial_table is not None and isinstance(network.encoder, WordEncoder):
+        network.encoder.initialise(*(torch.from_numpy(array) for array in job.initial_table))
+    return network
+
+
+def _groups(network: BiLm, settings: Experiment) -> list[dict[str, Any]]:
+    """Optimiser groups: a table that started from static vectors has a rate of its own."""
+    rate, decay = settings.pretrain.learning_rate, settings.pretrain.weight_decay
+    named = list(network.named_parameters())
+    if settings.model.init_embeddings is None:
+        return decay_groups(named, rate, decay)
+    table = [item for item in named if item[0] == "encoder.table"]
+    rest = [item for item in named if item[0] != "encoder.table"]
+    return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.pretrain.embedding_rate_scale, decay)
+
+
+def _finish(
+    job: PretrainJob, writer: RunWriter, network: BiLm, progress: Progress, device: torch.device | str
+) -> dict[str, Any]:
+    """Score the best weights as they are on disk, write results and model card."""
+    copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
+    network.eval()
+    scores = perplexity(network, job.valid, make_indexer(network, job.vocabulary), job.vocabulary, device=device)
+    results: dict[str, Any] = {
+        "validation": scores.as_dict(),
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "steps": progress.step,
+        "tokens": progress.tokens,
+        "seconds": progress.seconds,
+        "tokens_per_second": progress.tokens / max(1e-9, progress.seconds),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "vocabulary_size": len(job.vocabulary),
+    }
+    writer.write_json(RESULTS_FILE, results)
+    model = job.settings.model
+    write_card(
+        writer,
+        f"{writer.name}: a bidirectional language model",
+        "An ELMo: two LSTM language models, one reading forward and one backward, whose layers give each token of a "
+        "sentence a vector that depends on its context.",
+        {
+            "corpus": ", ".join(file["name"] for file in job.files["corpus"]),
+            "training sentences": len(job.corpus),
+            "training tokens": job.corpus.token_count,
+            "validation": job.validation,
+            "vocabulary": len(job.vocabulary),
+            "encoder": model.encoder,
+            "layers x cells / projection": f"{model.layers} x {model.hidden_size} / {model.token_size}",
+            "seed": job.settings.seed,
+        },
+        {
+            "validation perplexity, forward": scores.forward,
+            "validation perplexity, backward": scores.backward,
+            "geometric mean": scores.mean,
+            "unknown tokens in validation": f"{100 * scores.oov_rate:.2f} %",
+            "best of epochs": f"{progress.best_epoch} of {progress.epoch}",
+        },
+        f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
+    )
+    return results
+
+
+def pretrain_run(
+    experiment: Experiment,
+    paths: Sequence[Path] = (),
+    vocab: Path | None = None,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    device: str = "auto",
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Pretrain a biLM into a run: read, check, train, write.
+
+    Args:
+        experiment: The settings.
+        paths: The corpus; empty: that of the settings.
+        vocab: The vocabulary; None: `vocab` in the folder of the runs, or on resuming the run's own.
+        out: The run; None: `lm` in the folder of the runs.
+        overwrite: Replace a run that is there, once this one has something to save.
+        resume: Go on with a run that was stopped; a finished one is only reported.
+        device: Where to compute, or `auto`.
+        stop: Asked after every step; see `pretrain`.
+
+    Yields:
+        The events of `pretrain`.
+
+    Raises:
+        InputError: An input cannot be used, or a run to resume was begun with other settings or data.
+    """
+    out = out or experiment.output / "lm"
+    with RunWriter(out, "lm", "elmo pretrain", overwrite=overwrite, resume=resume) as writer:
+        where = pick_device(device)
+        own = Run(writer.path, writer.description).vocabulary() if resume and vocab is None else None
+        job = prepare_pretraining(experiment, paths, own or read_vocabulary(vocab or experiment.output / "vocab"))
+        if resume:
+            check_same_training(writer.description, job)
+            if writer.description["status"] == "finished":
+                yield Finished(Run(writer.path, writer.description).results())
+                return
+        yield from pretrain(job, writer, device=where, resume=resume, stop=stop)

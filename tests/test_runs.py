@@ -1,0 +1,380 @@
+"""Run directories: whole or absent, locked, never overwritten unasked, refused where they cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TokenizerSettings
+from elmo_cli.embedder import Embedder
+from elmo_cli.errors import DataError, ElmoError, RunError, WeightsError
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.classifier import Classifier
+from elmo_cli.model.static import StaticTable
+from elmo_cli.runs import Run, RunWriter, load_classifier, load_lm, portable, save_classifier, save_lm
+from elmo_cli.runs.models import copy_tensors
+from elmo_cli.text.indexer import Indexer
+from elmo_cli.text.vocabulary import Vocabulary
+
+TOKENIZER = TokenizerSettings(kind="whitespace")
+
+
+def small_vocabulary() -> Vocabulary:
+    return Vocabulary(["<S>", "</S>", "<UNK>", "a", "b", "ü"], tokenizer=TOKENIZER)
+
+
+def small_settings(**changes: object) -> ModelSettings:
+    return ModelSettings.model_validate({"hidden_size": 4, "layers": 1, "softmax": "full", **changes})
+
+
+def write_lm(path: Path, **changes: object) -> BiLm:
+    vocabulary = small_vocabulary()
+    network = BiLm(small_settings(**changes), len(vocabulary))
+    with RunWriter(path, "lm", "elmo pretrain") as writer:
+        save_lm(writer, network, vocabulary)
+    return network
+
+
+def write_vocabulary_run(path: Path, **options: bool) -> None:
+    with RunWriter(path, "vocab", "elmo vocab build", **options) as writer:
+        writer.write_vocabulary(small_vocabulary())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+# Writing
+
+
+def test_a_finished_run_says_what_it_is_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "runs" / "v", "vocab", "elmo vocab build") as writer:
+        writer.describe({"seed": 1}, {"corpus": []}, {"note": "ü"})
+        assert not (tmp_path / "runs" / "v").exists()
+    run = Run.open(tmp_path / "runs" / "v", "vocab")
+    assert run.finished
+    assert run.settings == {"seed": 1}
+    assert run.description["note"] == "ü"
+    assert set(run.description["versions"]) == {"elmo", "python", "torch", "numpy"}
+    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["v"]
+
+
+def test_no_path_of_this_machine_is_written(tmp_path: Path) -> None:
+    data = DataSettings(train=tmp_path / "train.csv", corpus=(tmp_path / "more.txt",))
+    assert portable({"data": data})["data"]["train"] == "train.csv"
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build") as writer:
+        writer.describe({"data": data, "output": tmp_path})
+        writer.write_vocabulary(small_vocabulary())
+    assert all(str(tmp_path).encode() not in content for content in contents(tmp_path / "v").values())
+
+
+def test_a_failure_before_the_first_save_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> None:
+        with RunWriter(tmp_path / "new" / "runs" / "v", "vocab", "elmo vocab build") as writer:
+            writer.describe({})
+            raise DataError("bad input")
+
+    with pytest.raises(DataError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_committed_outlives_a_failure_and_is_refused_as_unfinished(tmp_path: Path) -> None:
+    def fail() -> None:
+        with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+            writer.describe({})
+            writer.commit()
+            raise ElmoError("too bad")
+
+    with pytest.raises(ElmoError, match="too bad"):
+        fail()
+    with pytest.raises(RunError, match="not finished") as caught:
+        Run.open(tmp_path / "lm")
+    assert "--resume" in str(caught.value.remedy)
+    assert Run.open(tmp_path / "lm", unfinished=True).kind == "lm"
+
+
+def test_an_existing_run_is_refused_and_the_remedy_named(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    before = contents(tmp_path / "v")
+    with pytest.raises(RunError, match="exists already") as caught:
+        write_vocabulary_run(tmp_path / "v")
+    assert "--overwrite" in str(caught.value.remedy)
+    assert contents(tmp_path / "v") == before
+
+
+def test_a_stopped_run_may_be_resumed_and_its_remedy_says_so(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.leave_unfinished()
+    assert not Run.open(tmp_path / "lm", unfinished=True).finished
+    with pytest.raises(RunError, match="exists already") as caught:
+        write_lm(tmp_path / "lm")
+    assert "--resume" in str(caught.value.remedy)
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain", resume=True) as writer:
+        assert writer.path == tmp_path / "lm"
+    assert Run.open(tmp_path / "lm").finished
+
+
+def test_overwriting_keeps_the_old_run_until_the_new_one_is_saved(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    before = contents(tmp_path / "v")
+
+    def fail() -> None:
+        with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True) as writer:
+            writer.write_text("new.txt", "new")
+            raise DataError("bad input")
+
+    with pytest.raises(DataError):
+        fail()
+    assert contents(tmp_path / "v") == before
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True) as writer:
+        writer.write_text("new.txt", "new")
+    assert set(contents(tmp_path / "v")) == {"new.txt", "run.yaml"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_only_a_run_of_the_same_kind_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("precious")
+    with pytest.raises(RunError, match="is not a run"):
+        write_vocabulary_run(tmp_path / "home", overwrite=True)
+    write_lm(tmp_path / "lm")
+    with pytest.raises(RunError, match="holds an LM run"):
+        write_vocabulary_run(tmp_path / "lm", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    write_vocabulary_run(tmp_path / "empty")
+    assert Run.open(tmp_path / "empty").kind == "vocab"
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "v").write_text("a file")
+    with pytest.raises(RunError, match="is not a run"):
+        write_vocabulary_run(tmp_path / "v", overwrite=True)
+    with pytest.raises(ElmoError, match="could not be written"):
+        write_vocabulary_run(tmp_path / "v" / "inside")
+    assert (tmp_path / "v").read_text() == "a file"
+
+
+def test_a_second_writer_and_a_reader_are_kept_out(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True):
+        with pytest.raises(RunError, match="another process is writing") as caught:
+            write_vocabulary_run(tmp_path / "v", overwrite=True)
+        assert ".v.lock" in str(caught.value.where)
+        with pytest.raises(RunError, match="another process is writing"):
+            Run.open(tmp_path / "v")
+    assert Run.open(tmp_path / "v")
+
+
+def test_a_lock_file_that_a_dead_process_left_does_not_lock(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    (tmp_path / ".v.lock").touch()
+    assert Run.open(tmp_path / "v")
+    (tmp_path / ".v.lock").touch()
+    write_vocabulary_run(tmp_path / "v", overwrite=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_a_writer_that_died_while_replacing_loses_no_run(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    os.replace(tmp_path / "v", tmp_path / ".v.old")
+    (tmp_path / ".v.new").mkdir()
+    with pytest.raises(RunError, match="exists already"):
+        write_vocabulary_run(tmp_path / "v")
+    assert Run.open(tmp_path / "v").vocabulary() is not None
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_a_full_disk_is_an_error_that_says_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.write_json("a.json", 1)
+        writer.commit()
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(ElmoError, match="No space left on device") as caught:
+            writer.write_json("a.json", 2)
+        monkeypatch.undo()
+    assert caught.value.exit_code == 1
+    assert "kept as it was last saved" in str(caught.value.remedy)
+    assert contents(tmp_path / "lm")["a.json"] == b"1\n"
+    assert set(contents(tmp_path / "lm")) == {"a.json", "run.yaml"}
+
+
+def test_the_log_is_appended_to_and_cut_back(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build") as writer:
+        writer.describe({})
+        assert writer.log_offset() == 0
+        writer.log({"step": 1})
+        offset = writer.log_offset()
+        writer.log({"step": 2})
+        writer.cut_log(offset)
+        writer.log({"step": 3})
+        writer.write_json("results.json", {"figure": 1.5})
+    run = Run.open(tmp_path / "v")
+    assert run.metrics() == [{"step": 1}, {"step": 3}]
+    assert run.results() == {"figure": 1.5}
+
+
+def test_resuming_needs_a_run_of_the_kind(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run"):
+        RunWriter(tmp_path / "lm", "lm", "elmo pretrain", resume=True).__enter__()
+    write_vocabulary_run(tmp_path / "v")
+    with pytest.raises(RunError, match="is a vocabulary; an LM run is wanted"):
+        RunWriter(tmp_path / "v", "lm", "elmo pretrain", resume=True).__enter__()
+    with pytest.raises(RunError, match="exclude each other"):
+        RunWriter(tmp_path / "v", "vocab", "elmo", resume=True, overwrite=True).__enter__()
+
+
+# Reading
+
+
+def test_a_missing_run_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "vocab")
+    write_lm(tmp_path / "lm-small")
+    with pytest.raises(RunError, match="there is no run") as caught:
+        Run.open(tmp_path / "lm-smal")
+    assert f"did you mean '{tmp_path / 'lm-small'}'?" == caught.value.remedy
+    with pytest.raises(RunError, match="is not a run") as folder:
+        Run.open(tmp_path, "vocab")
+    assert str(tmp_path / "vocab") in str(folder.value.remedy)
+    with pytest.raises(RunError) as nothing:
+        Run.open(tmp_path / "elsewhere" / "lm", "lm")
+    assert "elmo pretrain" in str(nothing.value.remedy)
+
+
+def test_a_run_of_another_kind_is_named(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    with pytest.raises(RunError, match="is a vocabulary; a classifier run is wanted"):
+        load_classifier(tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("schema: 99\nkind: vocab\nstatus: finished\n", "newer elmo"),
+        ("schema: 1\nkind: poem\nstatus: finished\n", "damaged"),
+        ("schema: 1\nkind: vocab\n", "damaged"),
+        ("- a list\n", "damaged"),
+        ("{", "damaged"),
+        ("\x00", "damaged"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(RunError, match=message):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1])
+def test_truncated_weights_are_refused(tmp_path: Path, size: int) -> None:
+    write_lm(tmp_path / "lm")
+    weights = tmp_path / "lm" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:size])
+    with pytest.raises(RunError, match=r"model\.safetensors is damaged"):
+        load_lm(tmp_path / "lm")
+    weights.unlink()
+    with pytest.raises(RunError, match=r"model\.safetensors is missing"):
+        load_lm(tmp_path / "lm")
+
+
+def test_a_vocabulary_of_another_run_is_refused(tmp_path: Path) -> None:
+    write_lm(tmp_path / "lm")
+    file = tmp_path / "lm" / "vocab.txt"
+    file.write_text(file.read_text().replace("a\nb\n", "b\na\n"))
+    with pytest.raises(RunError, match="does not belong to this run"):
+        load_lm(tmp_path / "lm")
+
+
+def test_unreadable_json_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    with pytest.raises(RunError, match=r"results\.json cannot be read"):
+        Run.open(tmp_path / "v").results()
+    (tmp_path / "v" / "metrics.jsonl").write_text('{"a": 1}\n{"a"')
+    assert Run.open(tmp_path / "v").metrics() == [{"a": 1}]
+
+
+# Models
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tie": True},
+        {"projection_size": 3, "embedding_size": 2, "softmax": "adaptive"},
+        {"encoder": "char", "characters": {"filters": [[1, 2], [2, 3]], "max_characters": 8}},
+    ],
+)
+def test_an_lm_comes_back_as_it_was_saved(tmp_path: Path, changes: dict[str, object]) -> None:
+    network = write_lm(tmp_path / "lm", **changes)
+    os.replace(tmp_path / "lm", tmp_path / "moved")
+    embedder = load_lm(tmp_path / "moved")
+    assert embedder.name == "moved"
+    assert not embedder.network.training
+    assert embedder.tokenizer == TOKENIZER
+    assert embedder.vocabulary is not None
+    assert embedder.vocabulary.tokens == small_vocabulary().tokens
+    assert (embedder.layer_count, embedder.width) == (2, network.width)
+    loaded = embedder.network.state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+def test_an_lm_without_vocabulary_and_softmax_keeps_its_tokenizer(tmp_path: Path) -> None:
+    settings = small_settings(encoder="char", characters={"filters": [[1, 2]], "max_characters": 8})
+    with RunWriter(tmp_path / "lm", "lm", "elmo import") as writer:
+        save_lm(writer, BiLm(settings, None, softmax=False), None, TOKENIZER)
+    embedder = load_lm(tmp_path / "lm")
+    assert embedder.vocabulary is None
+    assert embedder.tokenizer == TOKENIZER
+    assert not (tmp_path / "lm" / "vocab.txt").exists()
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_classifier_run_holds_all_of_it(tmp_path: Path, static: bool) -> None:
+    vocabulary = small_vocabulary()
+    network = StaticTable(torch.randn(7, 5)) if static else BiLm(small_settings(), len(vocabulary))
+    embedder = Embedder(Indexer("word", not static, vocabulary), network, vocabulary, TOKENIZER, "vectors.txt")
+    settings = ClassifySettings(lambdas="frozen", hidden_size=3)
+    classifier = Classifier(network, settings, 2, seed=5)
+    with RunWriter(tmp_path / "c", "classifier", "elmo classify") as writer:
+        save_classifier(writer, classifier, embedder, ["yes", "no"], settings, DataSettings(label="l"))
+    loaded = load_classifier(tmp_path / "c")
+    assert loaded.classes == ["yes", "no"]
+    assert loaded.settings == settings
+    assert loaded.data.label == "l"
+    assert loaded.embedder.name == "vectors.txt"
+    assert not loaded.classifier.training
+    assert loaded.classifier.embedder is loaded.embedder.network
+    assert loaded.classifier.combiner.lambdas() == classifier.combiner.lambdas()
+    tensors = loaded.classifier.state_dict()
+    for name, tensor in classifier.state_dict().items():
+        assert torch.equal(tensors[name], tensor), name
+
+
+def test_every_tensor_is_accounted_for(tmp_path: Path) -> None:
+    network = BiLm(small_settings(), 6)
+    tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"lacks tensor encoder\.table"):
+        copy_tensors(network, {k: v for k, v in tensors.items() if k != "encoder.table"}, tmp_path)
+    with pytest.raises(WeightsError, match="unknown tensor more"):
+        copy_tensors(network, {**tensors, "more": torch.zeros(1)}, tmp_path)
+    with pytest.raises(WeightsError, match=r"encoder\.table of shape \(3, 4\)"):
+        copy_tensors(network, {**tensors, "encoder.table": torch.zeros(3, 4)}, tmp_path)
+
+
+def test_settings_that_cannot_build_the_model_are_refused(tmp_path: Path) -> None:
+    write_lm(tmp_path / "lm")
+    file = tmp_path / "lm" / "run.yaml"
+    description = yaml.safe_load(file.read_text())
+    description["embedder"]["model"]["layers"] = "many"
+    file.write_text(json.dumps(description))
+    with pytest.raises(RunError, match="does not say how to build"):
+        load_lm(tmp_path / "lm")
