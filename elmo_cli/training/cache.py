@@ -1,0 +1,179 @@
+"""Texts as a classifier reads them: through its embedder each time, or from layer activations that were computed once.
+
+A frozen embedder always gives the same activations, so one pass serves every epoch, λ mode and seed.
+
+Small corpora keep float32. Larger ones keep float16 in memory, and beyond the memory budget float16 in a memory-mapped
+file. float16 rounds a value by at most 2^-11 of it (0.05 %), an order below bfloat16's 2^-8, and its range of 65,504 is
+far beyond any activation: those of a biLM are bounded by its projection clip, and a value out of range is an error.
+
+Where the mix is linear and the pooling a mean, both commute, and pooled layers (N, L, W) in float32 are all that is
+needed. Legend: N texts, L layers, B batch, T tokens of the longest text, W width.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elmo_cli.config import ClassifySettings
+from elmo_cli.embedder import Embedder, embed_batches
+from elmo_cli.errors import ElmoError
+from elmo_cli.model.classifier import Classifier
+from elmo_cli.model.combiner import make_combiner
+from elmo_cli.model.encoder import TokenIds
+from elmo_cli.text.batches import length_batches
+from elmo_cli.text.encoded import EncodedCorpus
+from elmo_cli.text.indexer import frame
+
+EXACT_BYTES = 256 * 2**20
+MEMORY_BYTES = 2 * 2**30
+TOKENS_PER_BATCH = 4096
+
+Indices = NDArray[np.integer[Any]]
+
+
+class Texts(Protocol):
+    """What hands a classifier its texts: from the cache, or through the embedder."""
+
+    lengths: NDArray[np.int64]
+    dtype: torch.dtype  # of the activations that the classifier sees
+
+    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
+        """(B, classes) of the texts at `indices`."""
+
+
+class LiveTexts:
+    """Texts that go through the classifier's embedder each time, as tuning needs it.
+
+    Args:
+        embedder: Its indexer; the network is the classifier's own.
+        corpus: The texts.
+        device: Where the classifier is.
+    """
+
+    dtype = torch.float32
+
+    def __init__(self, embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> None:
+        self.lengths = corpus.lengths
+        self._corpus, self._device = corpus, device
+        self._framed = embedder.indexer.framed
+        self._table = embedder.indexer.table(corpus.types)
+
+    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
+        """(B, classes) of the texts at `indices`."""
+        numbers, lengths = frame(self._corpus, indices, self._framed)
+        indexed = self._table.index(numbers)
+        tokens = TokenIds.from_numpy(indexed.ids, indexed.characters, self._device)
+        logits: Tensor = classifier(tokens, torch.as_tensor(lengths, device=self._device))
+        return logits
+
+
+def pooled_suffices(settings: ClassifySettings) -> bool:
+    """Whether mix and pooling commute, so that one vector for a text and layer is all that training reads."""
+    return settings.pooling == "mean" and settings.lambdas != "function"
+
+
+class ActivationCache:
+    """The activations of a corpus, each computed by one pass of the embedder.
+
+    Args:
+        embedder: What computes them; it is put in eval mode.
+        corpus: The texts.
+        settings: Of the classifiers that will read it; they may differ in combiner and seed.
+        device: Where to compute, and where batches are handed out.
+        tokens: Keep token vectors; False keeps pooled ones only, which must suffice.
+        folder: Where a memory-mapped file is put, if one is needed; None: the system's folder for temporary files.
+        exact_bytes: Up to this size token vectors are kept in float32.
+        memory_bytes: Up to this size they stay in memory.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        corpus: EncodedCorpus,
+        settings: ClassifySettings,
+        device: torch.device | str = "cpu",
+        *,
+        tokens: bool = True,
+        folder: Path | None = None,
+        exact_bytes: int = EXACT_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self.device = torch.device(device)
+        self.lengths = corpus.lengths
+        self._offsets = corpus.offsets
+        layers, width, cells = embedder.layer_count, embedder.width, int(self._offsets[-1])
+        self._pooled = torch.zeros(len(corpus), layers, width)
+        self._tokens: Tensor | None = None
+        self.dtype = torch.float32
+        if tokens:
+            self._tokens = self._reserve((layers, cells + 1, width), folder, exact_bytes, memory_bytes)
+            self._tokens[:, cells] = 0  # padding reads this row
+            self.dtype = self._tokens.dtype
+        normalise = make_combiner(settings, layers, width, seed=0).normalise
+        batches = length_batches(self.lengths, TOKENS_PER_BATCH)
+        for indices, activations, _ in embed_batches(embedder, corpus, batches, device):
+            self._store(indices, activations, normalise)
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Activations (L, B, T, W) in float32, zero after a text's end, and lengths (B,) of the given texts."""
+        if self._tokens is None:
+            raise ValueError("this cache holds pooled vectors only; compute it with tokens=True")
+        lengths = self.lengths[indices]
+        steps = np.arange(max(int(lengths.max(initial=0)), 1))
+        cells = np.where(steps < lengths[:, None], self._offsets[indices][:, None] + steps, self._tokens.shape[1] - 1)
+        rows = self._tokens.index_select(1, torch.from_numpy(cells.ravel()))
+        shape = (rows.shape[0], *cells.shape, rows.shape[2])
+        return rows.to(self.device, torch.float32).view(shape), torch.as_tensor(lengths, device=self.device)
+
+    def pooled(self, indices: Indices) -> Tensor:
+        """Means over tokens of the normalised layers, (L, B, W)."""
+        rows = self._pooled.index_select(0, torch.as_tensor(indices, dtype=torch.int64))
+        return rows.to(self.device).transpose(0, 1)
+
+    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
+        """(B, classes) of the texts at `indices`."""
+        if classifier.pooling.kind == "mean" and classifier.combiner.linear:
+            logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
+            return logits
+        return classifier.classify_layers(*self.batch(indices))
+
+    def _store(self, indices: Indices, activations: Tensor, normalise: Callable[[Tensor], Tensor]) -> None:
+        """Keep one batch of activations (L, B, T, W)."""
+        lengths = self.lengths[indices]
+        steps = np.arange(activations.shape[2])
+        real = steps < lengths[:, None]
+        mask = torch.from_numpy(real).to(activations.device)
+        means = (normalise(activations) * mask[..., None]).sum(2) / mask.sum(1).clamp(min=1)[:, None]
+        self._pooled[torch.as_tensor(indices)] = means.transpose(0, 1).float().cpu()
+        if self._tokens is not None:
+            cells = torch.from_numpy((self._offsets[indices][:, None] + steps)[real])
+            kept = activations[:, mask].to("cpu", self._tokens.dtype)
+            if not bool(torch.isfinite(kept).all()):
+                raise ElmoError(
+                    "the embedder gave activations that are not finite in float16",
+                    expected="values below 65,504",
+                    remedy="check the embedding file or the run with `elmo check`",
+                )
+            self._tokens[:, cells] = kept
+
+    def _reserve(self, shape: tuple[int, ...], folder: Path | None, exact_bytes: int, memory_bytes: int) -> Tensor:
+        """Room for the token vectors: float32, float16, or float16 in a file, whichever fits first."""
+        size = int(np.prod(shape, dtype=np.int64))
+        if 4 * size <= exact_bytes:
+            return torch.empty(shape)
+        if 2 * size <= memory_bytes:
+            return torch.empty(shape, dtype=torch.float16)
+        place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
+        return flat.view(shape)

@@ -1,0 +1,230 @@
+"""The classifier's loop: what it learns, that it repeats itself, and how often the embedder runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
+
+from elmo_cli.config import ClassifySettings
+from elmo_cli.embedder import Embedder
+from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.training.cache import ActivationCache, LiveTexts
+from elmo_cli.training.events import EpochDone, Event, Finished, Step, Stopped
+from elmo_cli.training.finetune import finetune, make_cache, predict
+from elmo_cli.training.labelled import cut_sentences, split
+
+TRAIN = make_corpus(make_texts(60))
+
+
+def train(embedder: Embedder, settings: ClassifySettings = SETTINGS, **options: Any) -> list[Event]:
+    return list(finetune(embedder, TRAIN, settings, **{"seed": 1, **options}))
+
+
+def outcome(events: list[Event]) -> Finished:
+    last = events[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+class CountingForwards:
+    """Counts the texts that go through an embedder's network."""
+
+    def __init__(self, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts = 0
+        layers = embedder.network.layers
+
+        def counted(tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+            self.texts += len(lengths)
+            return layers(tokens, lengths, state)
+
+        monkeypatch.setattr(embedder.network, "layers", counted)
+
+
+@pytest.mark.parametrize("mode", ["trainable", "frozen", "function", "layer:1"])
+def test_learns_what_words_tell(mode: str) -> None:
+    embedder = make_bilm()
+    finished = outcome(train(embedder, SETTINGS.model_copy(update={"lambdas": mode, "epochs": 12})))
+    test = make_corpus(make_texts(40, seed=9))
+    probabilities = predict(finished.outcome, embedder, test.corpus)
+    assert probabilities.shape == (40, 2)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert (probabilities.argmax(1) == test.labels).mean() >= 0.9
+
+
+def test_events_in_their_order() -> None:
+    events = train(make_static())
+    epochs = [event for event in events if isinstance(event, EpochDone)]
+    assert [event.epoch for event in epochs] == list(range(1, len(epochs) + 1))
+    assert isinstance(events[0], Step)
+    results = outcome(events).results
+    best = [event for event in epochs if event.best][-1]
+    assert results["best_epoch"] == best.epoch
+    assert results["valid"]["accuracy"] == best.valid_accuracy == max(event.valid_accuracy for event in epochs)
+    assert results["valid"]["examples"] == 6
+    assert results["epochs"] == len(epochs)
+
+
+def test_lambdas_and_gamma_are_told_and_learned() -> None:
+    embedder = make_bilm()
+    epochs = [event for event in train(embedder) if isinstance(event, EpochDone)]
+    for event in epochs:
+        assert event.lambdas is not None
+        assert sum(event.lambdas) == pytest.approx(1, abs=1e-6)
+    assert epochs[0].lambdas != pytest.approx([1 / 3] * 3, abs=1e-3)
+    assert epochs[-1].gamma != 1.0
+    frozen = [e for e in train(embedder, SETTINGS.model_copy(update={"lambdas": "frozen"})) if isinstance(e, EpochDone)]
+    assert len({event.lambdas for event in frozen}) == 1
+    assert frozen[0].gamma == 1.0
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_equal_seeds_give_equal_bits(tune: bool) -> None:
+    settings = SETTINGS.model_copy(update={"tune": tune, "epochs": 2, "tune_epochs": 2})
+    first, again, other = (outcome(train(make_bilm(), settings, seed=seed)).outcome.state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["head.2.weight"], other["head.2.weight"])
+
+
+def test_outside_random_numbers_change_nothing() -> None:
+    def disturbed() -> Iterator[Event]:
+        for event in finetune(make_static(), TRAIN, SETTINGS, seed=1):
+            if isinstance(event, EpochDone):
+                torch.rand(7)
+            yield event
+
+    calm, shaken = outcome(train(make_static())).outcome, outcome(list(disturbed())).outcome
+    assert all(torch.equal(value, shaken.state_dict()[name]) for name, value in calm.state_dict().items())
+
+
+def test_frozen_embedder_runs_once_for_all_modes_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = make_bilm()
+    before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
+    counter = CountingForwards(embedder, monkeypatch)
+    cache = make_cache(embedder, TRAIN.corpus, SETTINGS)
+    assert cache is not None
+    assert counter.texts == len(TRAIN)
+    for mode, seed in itertools.product(["trainable", "frozen", "function"], [1, 2]):
+        outcome(train(embedder, SETTINGS.model_copy(update={"lambdas": mode}), seed=seed, cache=cache))
+    assert counter.texts == len(TRAIN)
+    assert all(torch.equal(value, before[name]) for name, value in embedder.network.state_dict().items())
+
+
+def test_tuning_trains_a_copy() -> None:
+    embedder = make_bilm()
+    before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
+    settings = SETTINGS.model_copy(update={"tune": True})
+    tuned = outcome(train(embedder, settings)).outcome.embedder.state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in embedder.network.state_dict().items())
+    moved = {name for name, value in before.items() if not torch.equal(tuned[name], value)}
+    assert {name for name in before if not name.startswith("softmax.")} == moved
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max+mean", "attention"])
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
+    embedder = make_bilm()
+    settings = SETTINGS.model_copy(update={"pooling": pooling, "layer_norm": layer_norm, "epochs": 1})
+    classifier = outcome(train(embedder, settings)).outcome
+    indices = np.array([5, 3, 11])
+    live = LiveTexts(embedder, TRAIN.corpus, "cpu")
+    exact = ActivationCache(embedder, TRAIN.corpus, settings, tokens=pooling != "mean")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            exact.logits(classifier, indices), live.logits(classifier, indices), atol=2e-6, rtol=1e-5
+        )
+
+
+def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
+    embedder = make_bilm()
+    exact = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
+    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path, exact_bytes=0, memory_bytes=0)
+    assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
+    assert len(list(tmp_path.iterdir())) == 1
+    indices = np.arange(len(TRAIN))
+    true, rounded = exact.batch(indices)[0], half.batch(indices)[0]
+    assert (true - rounded).abs().max() > 0
+    # float16 keeps 11 bits: half of the last one is 2^-11 of the value, and 2^-25 below its normal range
+    assert ((true - rounded).abs() <= true.abs() * 2**-11 + 2**-25).all()
+    assert torch.equal(rounded, filed.batch(indices)[0])
+    del filed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_activations_out_of_range_are_an_error() -> None:
+    embedder = make_static()
+    with torch.no_grad():
+        embedder.network.table.mul_(1e6)
+    with pytest.raises(ElmoError, match="not finite in float16"):
+        ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
+
+
+def test_empty_texts_are_classified() -> None:
+    rows = [*make_texts(30), ("money", ""), ("sports", "")]
+    for embedder in (make_bilm(), make_static()):
+        corpus = make_corpus(rows)
+        finished = outcome(list(finetune(embedder, corpus, SETTINGS, seed=1)))
+        assert np.isfinite(predict(finished.outcome, embedder, corpus.corpus)).all()
+        lonely = make_corpus([("money", "")])
+        assert np.isfinite(predict(finished.outcome, embedder, lonely.corpus)).all()
+
+
+def test_predictions_do_not_depend_on_company() -> None:
+    embedder = make_bilm()
+    classifier = outcome(train(embedder)).outcome
+    together = predict(classifier, embedder, TRAIN.corpus)
+    alone = np.concatenate([predict(classifier, embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
+    np.testing.assert_allclose(together[:8], alone, atol=1e-5)
+
+
+def test_patience_ends_the_training() -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-9, "lambda_rate": 1e-9})
+    results = outcome(train(make_static(), settings)).results
+    assert results["epochs"] < 50
+    assert results["epochs"] - results["best_epoch"] == 2
+
+
+def test_stopping_keeps_the_best_epoch_or_says_that_there_is_none() -> None:
+    answers = itertools.count()
+    events = train(make_static(), stop=lambda: next(answers) >= 3)
+    assert events[-1] == Stopped(3)
+    answers = itertools.count()
+    steps_per_epoch = 7  # 54 texts by 8
+    finished = outcome(train(make_static(), stop=lambda: next(answers) >= steps_per_epoch + 2))
+    assert finished.results["stopped"] is True
+    assert finished.results["epochs"] == finished.results["best_epoch"] == 1
+
+
+def test_divergence_is_an_error() -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "clip_norm": None, "batch_norm": False})
+    with pytest.raises(ElmoError, match="diverged"):
+        train(make_static(), settings)
+
+
+def test_split_by_hand() -> None:
+    labels = np.array([0] * 20 + [1] * 10 + [2])
+    fit, valid = split(labels, 0.1, seed=1)
+    assert sorted([*fit, *valid]) == list(range(31))
+    assert np.bincount(labels[valid]).tolist() == [2, 1]
+    assert 30 in fit  # the only text of its class is trained on
+    again = split(labels, 0.1, seed=1)
+    assert (again[1] == valid).all()
+    assert any((split(labels, 0.1, seed=seed)[1] != valid).any() for seed in range(2, 6))
+    with pytest.raises(DataError, match="held out"):
+        split(np.array([0, 1]), 0.1, seed=1)
+
+
+def test_long_texts_are_cut_at_the_end() -> None:
+    corpus = make_corpus([("money", "a b c d"), ("money", ""), ("money", "e f"), ("money", "g h i")]).corpus
+    cut, count = cut_sentences(corpus, 2)
+    words = [[cut.types[number] for number in cut.sentence(row)] for row in range(len(cut))]
+    assert words == [["a", "b"], [], ["e", "f"], ["g", "h"]]
+    assert count == 2
+    assert cut_sentences(corpus, 4) == (corpus, 0)
