@@ -75,6 +75,15 @@ def test_no_header_with_words_as_labels(write: Write) -> None:
     assert read_labelled(path, ANY).labels == ("sports", "world", "sports")
 
 
+def test_header_without_usual_names(write: Write) -> None:
+    above_longer_text = write(f"team,story\nx,{LONG}\ny,{LONG} b\nx,{LONG} c\n")
+    assert sniff(above_longer_text, ANY).has_header
+    value_that_comes_again = write(f"sports,Win\nworld,{LONG}\nsports,{LONG} b\n", "again.csv")
+    assert not sniff(value_that_comes_again, ANY).has_header
+    above_numbers = write("mark,line\n1,a b\n2,c d\n", "numbers.csv")
+    assert sniff(above_numbers, ANY).has_header
+
+
 def test_header_can_be_said(write: Write) -> None:
     path = write("text,label\nb,1\nc,2\n")
     assert texts(path, DataSettings(header="no", text=("1",))) == ["text", "b", "c"]

@@ -61,6 +61,16 @@ def test_windows_by_hand() -> None:
     assert second.mask.tolist() == [[True, False], [True, False]]
 
 
+def test_rows_begin_with_the_first_sentence_of_their_share() -> None:
+    # Sentences begin at steps 0, 3, 4 and 6 of 7; the shares at 0, 2 1/3 and 4 2/3.
+    corpus = encode(["a b", "", "c", ""], str.split)
+    (window,) = Stream(corpus, batch_size=3, window=4, seed=0, shuffle=False).epoch(0)
+    assert window.mask.sum(axis=1).tolist() == [3, 3, 1]
+    # The second sentence begins at step 3 of 7, before the second share does, at 3 1/2.
+    (window,) = Stream(encode(["a b", "c d e"], str.split), 2, 7, seed=0, shuffle=False).epoch(0)
+    assert window.mask.sum(axis=1).tolist() == [7, 0]
+
+
 @settings(max_examples=200)
 @given(CORPORA, SHAPES, st.integers(0, 5), st.booleans())
 def test_every_step_is_predicted_once_in_each_direction(
