@@ -65,10 +65,13 @@ class _Words(dict[str, list[str]]):
         return list(chain.from_iterable(map(self.__getitem__, text.split())))
 
     def __missing__(self, chunk: str) -> list[str]:
-        # Abbreviations are told by their case, so it goes after the split. NFC never reaches across whitespace.
-        tokens = self.pattern.findall(unicodedata.normalize("NFC", chunk))
-        if self.lowercase:
-            tokens = [unicodedata.normalize("NFC", token.lower()) for token in tokens]
+        if chunk.isascii() and chunk.isalnum():  # the usual case, not worth a search
+            tokens = [chunk.lower() if self.lowercase else chunk]
+        else:
+            # Abbreviations are told by their case, so it goes after the split. NFC never reaches across whitespace.
+            tokens = self.pattern.findall(unicodedata.normalize("NFC", chunk))
+            if self.lowercase:
+                tokens = [unicodedata.normalize("NFC", token.lower()) for token in tokens]
         if len(self) < REMEMBERED_CHUNKS:
             self[chunk] = tokens
         return tokens
