@@ -1,0 +1,200 @@
+"""The checks of a biLM, and that a network which breaks a rule fails the check of that rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings, VocabularySettings
+from elmo_cli.metrics.checks import (
+    CheckResult,
+    activation_leak_test,
+    finite_weights,
+    invariances,
+    leak_test,
+    stream_agreement,
+)
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.encoder import TokenIds
+from elmo_cli.text.encoded import encode_tokens
+from elmo_cli.text.indexer import Indexer, frame
+from elmo_cli.text.vocabulary import Vocabulary
+
+CORPUS = encode_tokens([["a", "b", "c", "a", "d", "e"], ["b"], [], ["e", "d", "c"], ["a", "a", "b", "c"]])
+VOCABULARY = Vocabulary.build(CORPUS, VocabularySettings(min_count=2), TokenizerSettings(kind="whitespace"))
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "word": {"softmax": "full"},
+    "projected, adaptive": {"hidden_size": 8, "projection_size": 5, "residual": True},
+    "three layers, sampled": {"layers": 3, "softmax": "sampled", "samples": 4},
+    "char": {"encoder": "char", "softmax": "full", "characters": CharacterSettings(dim=3, filters=((1, 4), (2, 5)))},
+}
+
+
+def make(**changes: Any) -> tuple[BiLm, Indexer]:
+    torch.manual_seed(1)
+    settings = ModelSettings(**{"hidden_size": 6, **changes})
+    network = BiLm(settings, len(VOCABULARY)).eval()
+    return network, Indexer(settings.encoder, True, VOCABULARY)
+
+
+def first_sentence(indexer: Indexer) -> TokenIds:
+    numbers, _ = frame(CORPUS, [0], True)
+    return TokenIds.from_numpy(*indexer.table(CORPUS.types).index(numbers), "cpu")
+
+
+def failed(results: list[CheckResult]) -> set[str]:
+    return {result.name for result in results if not result.passed}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_bilm_passes(name: str) -> None:
+    network, indexer = make(**ARCHITECTURES[name])
+    tokens = first_sentence(indexer)
+    results = [
+        *leak_test(network, tokens),
+        *activation_leak_test(network, tokens),
+        *invariances(network, CORPUS, indexer, VOCABULARY),
+        *stream_agreement(network, CORPUS, indexer, VOCABULARY),
+        finite_weights(network),
+    ]
+    assert not failed(results)
+    sampled = network.settings.softmax == "sampled"
+    assert ("stream losses" in {result.name for result in results}) is not sampled
+    measured = [result for result in results if result.value is not None]
+    assert all(result.tolerance == 1e-5 for result in measured)
+
+
+class Leaking(nn.Module):
+    """A bidirectional LSTM scored on its own input: every place has read the whole sentence."""
+
+    def __init__(self, sizes: int = 6) -> None:
+        super().__init__()
+        self.table = nn.Embedding(len(VOCABULARY) + 1, sizes)
+        self.reader = nn.LSTM(sizes, sizes, num_layers=2, bidirectional=True, batch_first=True)
+        self.scores = nn.Linear(2 * sizes, len(VOCABULARY))
+
+    def read(self, tokens: TokenIds) -> Tensor:
+        read: Tensor = self.reader(self.table(tokens.ids))[0]
+        return read
+
+    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+        chances = self.scores(self.read(tokens)).log_softmax(dim=-1)
+        return torch.stack([chances[:, :-1], chances[:, 1:]])
+
+    def layers(self, tokens: TokenIds, lengths: Tensor) -> tuple[Tensor, None]:
+        vectors = self.table(tokens.ids)
+        return torch.stack([torch.cat([vectors, vectors], dim=2), self.read(tokens)])[:, :, 1:-1], None
+
+
+class ShiftedByOne(nn.Module):
+    """A biLM's distributions with an off-by-one: each token is predicted from the place that has just read it."""
+
+    def __init__(self, network: BiLm) -> None:
+        super().__init__()
+        self.network = network
+
+    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+        right = self.network.distributions(tokens, lengths)
+        return torch.stack([torch.cat([right[0, :, 1:], right[0, :, -1:]], dim=1), right[1]])
+
+
+class Blind(nn.Module):
+    """Predicts the same whatever it reads."""
+
+    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+        return torch.zeros(2, 1, tokens.ids.shape[1] - 1, 4).log_softmax(dim=-1)
+
+
+class Broken(nn.Module):
+    """Predicts NaN."""
+
+    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+        return torch.full((2, 1, tokens.ids.shape[1] - 1, 4), float("nan"))
+
+
+def test_leaks_are_found() -> None:
+    network, indexer = make(softmax="full")
+    tokens = first_sentence(indexer)
+    torch.manual_seed(1)
+    assert failed(leak_test(Leaking(), tokens)) == {"leak"}
+    assert failed(activation_leak_test(Leaking(), tokens)) == {"leak"}
+    assert failed(leak_test(ShiftedByOne(network), tokens)) == {"leak"}
+    assert failed(leak_test(Blind(), tokens)) == {"context"}
+    assert failed(leak_test(Broken(), tokens)) == {"leak", "context"}
+
+
+def test_a_leak_test_needs_different_tokens() -> None:
+    network, _ = make(softmax="full")
+    with pytest.raises(ValueError, match="two different tokens"):
+        leak_test(network, TokenIds(torch.tensor([[1, 4, 4, 2]])))
+
+
+class Wrong(BiLm):
+    """A biLM with one fault."""
+
+    fault = ""
+
+    def layers(self, tokens: TokenIds, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        layers, state = super().layers(tokens, lengths, state)
+        shift = torch.zeros(layers.shape[1])
+        if self.fault == "batch":
+            shift[:] = 1e-3 * len(lengths)
+        elif self.fault == "padding":
+            shift[:] = 1e-3 * tokens.ids.shape[1]
+        elif self.fault == "order":
+            shift += 1e-3 * torch.arange(len(lengths))
+        return layers + shift[:, None, None], state
+
+    def stream_loss(self, *arguments: Any) -> Any:
+        loss = super().stream_loss(*arguments)
+        return loss._replace(sums=loss.sums * 1.01) if self.fault == "stream losses" else loss
+
+    def run(self, vectors: Tensor, **options: Any) -> Any:
+        if self.fault == "stream activations" and options.get("reset") is not None:
+            options["reset"] = torch.zeros_like(options["reset"])
+        return super().run(vectors, **options)
+
+
+@pytest.mark.parametrize(
+    ("fault", "names"),
+    [
+        ("", set()),
+        ("batch", {"batch", "stream activations"}),
+        ("padding", {"batch", "padding", "stream activations"}),
+        ("order", {"batch", "order", "stream activations"}),
+        ("stream losses", {"stream losses"}),
+        ("stream activations", {"stream activations", "stream losses"}),
+    ],
+)
+def test_faults_are_found(fault: str, names: set[str]) -> None:
+    torch.manual_seed(1)
+    network = Wrong(ModelSettings(hidden_size=6, softmax="full"), len(VOCABULARY)).eval()
+    network.fault = fault
+    indexer = Indexer("word", True, VOCABULARY)
+    results = [
+        *invariances(network, CORPUS, indexer, VOCABULARY),
+        *stream_agreement(network, CORPUS, indexer, VOCABULARY),
+    ]
+    assert failed(results) == names
+
+
+def test_without_a_softmax_activations_are_checked() -> None:
+    settings = ModelSettings(encoder="char", hidden_size=6, characters=ARCHITECTURES["char"]["characters"])
+    network, indexer = BiLm(settings, None, softmax=False).eval(), Indexer("char", True, None)
+    results = [*invariances(network, CORPUS, indexer), *stream_agreement(network, CORPUS, indexer)]
+    assert [result.name for result in results] == ["batch", "padding", "order", "stream activations"]
+    assert not failed(results)
+
+
+def test_weights_that_are_no_numbers() -> None:
+    network, _ = make(softmax="full")
+    with torch.no_grad():
+        next(network.lstm_layers.parameters()).view(-1)[3] = float("inf")
+    result = finite_weights(network)
+    assert not result.passed
+    assert "lstm_layers.0" in result.detail
+    assert replace(result, passed=True).name == "weights"
