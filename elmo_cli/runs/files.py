@@ -31,10 +31,12 @@ def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = 
         flush(beside)
         os.replace(beside, path)
         flush(path.parent)
-    except (OSError, SafetensorError) as error:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise cannot_write(path, error, kept) from error
+        if isinstance(error, OSError | SafetensorError):
+            raise cannot_write(path, error, kept) from error
+        raise
 
 
 def cannot_write(path: Path, error: Exception, kept: str) -> ElmoError:

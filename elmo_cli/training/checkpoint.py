@@ -121,7 +121,7 @@ def load_checkpoint(
         optimiser.state[parameter][moment] = tensor if on_host else tensor.to(parameter.device)
     device = next(network.parameters()).device
     torch.set_rng_state(parts["random"]["cpu"])
-    if device.type in parts["random"]:
+    if device.type != "cpu" and device.type in parts["random"]:
         torch.get_device_module(device).set_rng_state(parts["random"][device.type])
     writer.cut_log(offset)
     layers = range(len(parts["state"]) // 2)

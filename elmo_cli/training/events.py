@@ -79,6 +79,27 @@ class EpochDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifierDone:
+    """One classifier of a comparison.
+
+    Attributes:
+        row: Name of its row.
+        seed: Of the classifier.
+        valid_accuracy: Of its best epoch.
+        test_accuracy: On the test texts.
+        done: Classifiers that are done, those of a run that is resumed included.
+        total: Classifiers of the whole comparison.
+    """
+
+    row: str
+    seed: int
+    valid_accuracy: float
+    test_accuracy: float
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """The state for resuming is on disk.
 
@@ -124,7 +145,7 @@ class Stopped:
     step: int
 
 
-Event = Step | Validation | EpochDone | Saved | Notice | Finished | Stopped
+Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
 
 # Fields that differ from run to run, however exactly a training is repeated.
 TIMES = frozenset({"tokens_per_second", "seconds_left"})

@@ -134,19 +134,21 @@ class PretrainJob:
     initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
 
 
-def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabulary: Vocabulary) -> PretrainJob:
+def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabulary: Vocabulary | None) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
-        vocabulary: Of input and softmax; its tokenizer is the one that counts.
+        vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
     names = corpus_files(experiment, paths)
+    corpus = encode_corpus(experiment, names, vocabulary.tokenizer if vocabulary else experiment.tokenizer)
+    vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names)}
     if model.init_embeddings is not None:
         if model.encoder != "word":
@@ -160,7 +162,6 @@ def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabular
         if model.embedding_size is None and vectors.width != model.token_size:
             model = _revalidated(model, embedding_size=vectors.width)
     settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
-    corpus = encode_corpus(experiment, names, vocabulary.tokenizer)
     held_out = experiment.data.valid
     if held_out is not None:
         valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer)

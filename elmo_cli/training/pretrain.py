@@ -21,12 +21,13 @@ from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from elmo_cli.training.events import Event, Finished, Saved, Stopped, Validation, as_record
+from elmo_cli.training.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, decay_groups, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining, read_vocabulary
 
 STEPS_PER_EVENT = 10
+NOTABLE_OOV = 0.2
 
 
 def pretrain(
@@ -49,7 +50,8 @@ def pretrain(
         stop: Asked after every step; once it is true, the state is saved and `Stopped` is the last event.
 
     Yields:
-        `Step` every few steps and at the end of an epoch, `Validation` and `Saved` after each epoch, at last `Finished` or `Stopped`.
+        `Step` every few steps and at the end of an epoch, `Validation` and `Saved` after each epoch, at last `Finished`
+        or `Stopped`.
 
     Raises:
         ElmoError: The loss is no longer a number, or the disk is full.
@@ -214,7 +216,8 @@ def pretrain_run(
     Args:
         experiment: The settings.
         paths: The corpus; empty: that of the settings.
-        vocab: The vocabulary; None: `vocab` in the folder of the runs, or on resuming the run's own.
+        vocab: A vocabulary run, an LM run, or a `vocab.txt`; None: `vocab` in the folder of the runs, or on resuming
+            the run's own; if there is none, it is built from the corpus.
         out: The run; None: `lm` in the folder of the runs.
         overwrite: Replace a run that is there, once this one has something to save.
         resume: Go on with a run that was stopped; a finished one is only reported.
@@ -228,13 +231,37 @@ def pretrain_run(
         InputError: An input cannot be used, or a run to resume was begun with other settings or data.
     """
     out = out or experiment.output / "lm"
+    last: Event | None = None
     with RunWriter(out, "lm", "elmo pretrain", overwrite=overwrite, resume=resume) as writer:
         where = pick_device(device)
-        own = Run(writer.path, writer.description).vocabulary() if resume and vocab is None else None
-        job = prepare_pretraining(experiment, paths, own or read_vocabulary(vocab or experiment.output / "vocab"))
+        vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
+        if vocabulary is None:
+            yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
+        job = prepare_pretraining(experiment, paths, vocabulary)
+        unknown = job.vocabulary.oov(job.corpus).rate
+        if unknown > NOTABLE_OOV:
+            yield Notice(
+                f"{100 * unknown:.0f} % of the training tokens are not in the vocabulary: do they belong together?"
+            )
         if resume:
             check_same_training(writer.description, job)
-            if writer.description["status"] == "finished":
-                yield Finished(Run(writer.path, writer.description).results())
-                return
-        yield from pretrain(job, writer, device=where, resume=resume, stop=stop)
+        if writer.description["status"] == "finished":
+            last = Finished(Run(writer.path, writer.description).results())
+        else:
+            for event in pretrain(job, writer, device=where, resume=resume, stop=stop):
+                if isinstance(event, Finished | Stopped):
+                    last = event
+                else:
+                    yield event
+    # Only now: a consumer may well end at this event, and by then the run is to be whole.
+    if last is not None:
+        yield last
+
+
+def _find_vocabulary(given: Path | None, default: Path, resumed: RunWriter | None) -> Vocabulary | None:
+    """The vocabulary that was given, else that of the run to resume, else the default one; None where there is none."""
+    if given is not None:
+        return read_vocabulary(given)
+    if resumed is not None:
+        return Run(resumed.path, resumed.description).vocabulary()
+    return read_vocabulary(default) if default.exists() else None

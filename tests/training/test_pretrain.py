@@ -1,0 +1,341 @@
+"""Pretraining: what it learns, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.errors import ConfigError, DataError, ElmoError, RunError
+from elmo_cli.metrics.perplexity import perplexity
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.runs import Run, load_lm
+from elmo_cli.training.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
+from elmo_cli.training.optimiser import Schedule, adamw, decay_groups, set_rate
+from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
+from elmo_cli.training.pretrain import pretrain_run
+
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "dog"]
+
+
+def write_corpus(path: Path, sentences: int = 60, seed: int = 0) -> Path:
+    """Sentences in which each word is followed by the next of the list, from a random one on."""
+    generator = np.random.default_rng(seed)
+    lines = []
+    for _ in range(sentences):
+        start, length = generator.integers(len(WORDS)), generator.integers(2, 8)
+        lines.append(" ".join(WORDS[(start + step) % len(WORDS)] for step in range(length)))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def experiment(folder: Path, **flags: Any) -> Experiment:
+    given = {
+        "output": str(folder / "runs"),
+        "preset": "tiny",
+        "model.hidden_size": 8,
+        "model.layers": 1,
+        "pretrain.batch_size": 4,
+        "pretrain.window": 8,
+        "pretrain.epochs": 2,
+        "pretrain.valid_fraction": 0.1,
+        "vocab.min_count": 1,
+        **{key.replace("__", "."): value for key, value in flags.items()},
+    }
+    return load_experiment(None, [f"{key}={json.dumps(value)}" for key, value in given.items()])
+
+
+def train(folder: Path, *, resume: bool = False, overwrite: bool = False, **flags: Any) -> list[Event]:
+    corpus = folder / "corpus.txt"
+    if not corpus.exists():
+        write_corpus(corpus)
+    events = pretrain_run(experiment(folder, **flags), [corpus], device="cpu", resume=resume, overwrite=overwrite)
+    return list(events)
+
+
+# The run
+
+
+def test_a_training_tells_writes_and_learns(tmp_path: Path) -> None:
+    events = train(tmp_path, pretrain__epochs=4, pretrain__learning_rate=0.05, model__hidden_size=16)
+    assert isinstance(events[0], Notice)  # there was no vocabulary
+    steps = [event for event in events if isinstance(event, Step)]
+    validations = [event for event in events if isinstance(event, Validation)]
+    assert [event.epoch for event in validations] == [1, 2, 3, 4]
+    assert steps[-1].step == steps[-1].steps
+    assert steps[-1].seconds_left == 0
+    assert steps[-1].loss < 0.7 * steps[0].loss
+    assert steps[-1].perplexity == pytest.approx(math.exp(steps[-1].loss))
+    assert validations[-1].mean < 0.5 * len(WORDS)
+    assert isinstance(events[-1], Finished)
+    run = Run.open(tmp_path / "runs" / "lm", "lm")
+    assert run.results() == events[-1].results
+    assert len(run.metrics()) == len(steps) + len(validations)
+    assert run.description["validation"] == "the last 10 % of the corpus: 6 of 60 sentences"
+    assert {file["name"] for file in run.description["data"]["corpus"]} == {"corpus.txt"}
+    card = (run.path / "README.md").read_text()
+    assert 'elmo_cli.load("lm")' in card
+    assert f"{events[-1].results['validation']['mean']:.4g}" in card
+    files = b"".join(file.read_bytes() for file in run.path.rglob("*") if file.is_file())
+    assert str(tmp_path).encode() not in files
+    # every step of every epoch was predicted: tokens and sentence ends
+    lines = (tmp_path / "corpus.txt").read_text().splitlines()[:54]
+    assert events[-1].results["tokens"] == 4 * sum(len(line.split()) + 1 for line in lines)
+
+
+def test_the_stored_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
+    events = train(tmp_path, pretrain__epochs=12, pretrain__learning_rate=0.3, pretrain__patience=2)
+    validations = [event for event in events if isinstance(event, Validation)]
+    best = min(validations, key=lambda event: event.mean)
+    assert best.best
+    assert len(validations) == best.epoch + 2 < 12  # stopped early
+    embedder = load_lm(tmp_path / "runs" / "lm")
+    job = prepare_pretraining(experiment(tmp_path), [tmp_path / "corpus.txt"], embedder.vocabulary)
+    assert isinstance(embedder.network, BiLm)
+    scores = perplexity(embedder.network, job.valid, embedder.indexer, job.vocabulary)
+    assert scores.mean == pytest.approx(best.mean, rel=1e-9)
+    results = Run.open(tmp_path / "runs" / "lm").results()
+    assert results["validation"] == scores.as_dict()
+    assert (results["best_epoch"], results["epochs"]) == (best.epoch, len(validations))
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(tmp_path: Path) -> None:
+    bits = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(tmp_path, output=str(tmp_path / name), seed=seed)
+        bits.append((tmp_path / name / "lm" / "model.safetensors").read_bytes())
+    assert bits[0] == bits[1] != bits[2]
+
+
+@pytest.mark.parametrize("softmax", ["adaptive", "sampled"])
+@pytest.mark.parametrize("encoder", ["word", "char"])
+def test_all_encoders_and_losses_train(tmp_path: Path, softmax: str, encoder: str) -> None:
+    characters = {"filters": [[1, 4], [2, 4]], "max_characters": 8, "dim": 4}
+    events = train(
+        tmp_path, model__softmax=softmax, model__encoder=encoder, model__characters=characters, model__samples=4
+    )
+    assert isinstance(events[-1], Finished)
+    assert events[-1].results["validation"]["mean"] < 20
+
+
+def test_a_given_vocabulary_brings_its_tokenizer(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.txt")
+    corpus.write_text(corpus.read_text().replace("cat", "Cat"))
+    upper = experiment(tmp_path, tokenizer__lowercase=False)
+    report = build_vocabulary_run(upper, [corpus], tmp_path / "upper")
+    assert "Cat" in report.vocabulary
+    events = list(pretrain_run(experiment(tmp_path), [corpus], tmp_path / "upper", device="cpu"))
+    assert not any(isinstance(event, Notice) for event in events)
+    embedder = load_lm(tmp_path / "runs" / "lm")
+    assert not embedder.tokenizer.lowercase
+    assert embedder.vocabulary is not None
+    assert embedder.vocabulary.fingerprint() == report.vocabulary.fingerprint()
+    assert Run.open(tmp_path / "runs" / "lm").settings["tokenizer"]["lowercase"] is False
+
+
+def test_a_vocabulary_of_another_world_is_said_aloud(tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("cat nothing\nelse here\n")
+    build_vocabulary_run(experiment(tmp_path), [other])
+    notices = [event.message for event in train(tmp_path) if isinstance(event, Notice)]
+    assert len(notices) == 1
+    assert "not in the vocabulary" in notices[0]
+
+
+# Initial vectors
+
+
+def write_vectors(path: Path, width: int) -> Path:
+    lines = [f"{word} " + " ".join([str(float(number))] * width) for number, word in enumerate(WORDS, start=1)]
+    path.write_text("\n".join([f"{len(WORDS)} {width}", *lines]) + "\n")
+    return path
+
+
+def table_after(folder: Path, **flags: Any) -> tuple[torch.Tensor, tuple[str, ...]]:
+    train(folder, overwrite=True, **flags)
+    embedder = load_lm(folder / "runs" / "lm")
+    assert embedder.vocabulary is not None
+    return embedder.network.state_dict()["encoder.table"], embedder.vocabulary.tokens
+
+
+def test_frozen_initial_vectors_stay_and_their_width_decides(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "vectors.txt", 3)
+    table, tokens = table_after(tmp_path, model__init_embeddings=str(vectors), model__freeze_embeddings=True)
+    for number, word in enumerate(WORDS, start=1):
+        assert table[tokens.index(word) + 1].tolist() == [number] * 3
+    description = Run.open(tmp_path / "runs" / "lm").description
+    assert description["data"]["init_embeddings"][0]["name"] == "vectors.txt"
+    assert description["settings"]["model"]["embedding_size"] == 3
+
+
+def test_the_rate_of_an_initialised_table_is_scaled(tmp_path: Path) -> None:
+    vectors = str(write_vectors(tmp_path / "vectors.txt", 8))
+    expected = torch.arange(1.0, 11)
+
+    def drift(scale: float) -> float:
+        table, tokens = table_after(tmp_path, model__init_embeddings=vectors, pretrain__embedding_rate_scale=scale)
+        rows = table[[tokens.index(word) + 1 for word in WORDS]]
+        return float((rows - expected[:, None]).abs().max())
+
+    full, tenth, none = drift(1.0), drift(0.1), drift(0.0)
+    assert none == 0
+    assert 0 < 3 * tenth < full
+
+
+def test_initial_vectors_need_a_table(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path / "vectors.txt", 8)
+    with pytest.raises(ConfigError, match=r"encoder is char"):
+        train(tmp_path, model__init_embeddings=str(vectors), model__encoder="char")
+    wide = write_vectors(tmp_path / "wide.txt", 9)
+    with pytest.raises(ConfigError, match="tie"):
+        train(tmp_path, model__init_embeddings=str(wide), model__tie=True)
+    assert not (tmp_path / "runs").exists()
+
+
+# Which text
+
+
+def test_text_of_the_test_file_is_never_read(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.txt")
+    for key, role in (("data__test", "test"), ("data__valid", "validation")):
+        with pytest.raises(ConfigError, match=f"the {role} file"):
+            train(tmp_path, **{key: str(corpus)})
+        with pytest.raises(ConfigError, match=f"the {role} file"):
+            build_vocabulary_run(experiment(tmp_path, **{key: str(corpus)}), [corpus])
+
+
+def test_validation_comes_from_the_file_that_is_given(tmp_path: Path) -> None:
+    valid = tmp_path / "valid.txt"
+    valid.write_text("the cat sat\n")
+    corpus = write_corpus(tmp_path / "corpus.txt")
+    job = prepare_pretraining(experiment(tmp_path, data__valid=str(valid)), [corpus], None)
+    assert (len(job.corpus), len(job.valid)) == (60, 1)
+    assert job.validation == "the file valid.txt"
+    assert job.files["valid"][0]["name"] == "valid.txt"
+    assert "saw" in job.vocabulary
+
+
+def test_the_training_file_is_the_corpus_by_default_and_limited(tmp_path: Path) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("label,text\n" + "".join(f"x{n % 2},number {n} is here\n" for n in range(20)))
+    flags = {"data__train": str(table), "data__limit": 10}
+    job = prepare_pretraining(experiment(tmp_path, **flags), [], None)
+    assert (len(job.corpus), len(job.valid)) == (9, 1)
+    assert {"9", "number"} <= set(job.vocabulary.tokens)
+    assert "10" not in job.vocabulary
+    more = write_corpus(tmp_path / "more.txt", sentences=30)
+    job = prepare_pretraining(experiment(tmp_path, **flags, data__corpus=[str(more)]), [], None)
+    assert len(job.corpus) + len(job.valid) == 30  # the limit is the training file's alone
+    with pytest.raises(ConfigError, match="no text was given"):
+        prepare_pretraining(experiment(tmp_path), [], None)
+
+
+@pytest.mark.parametrize("text", ["one sentence\n", ""])
+def test_too_little_text_is_refused_before_anything_is_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "corpus.txt").write_text(text)
+    with pytest.raises(DataError):
+        train(tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_input_leaves_an_old_run_as_it_was(tmp_path: Path) -> None:
+    train(tmp_path)
+    before = (tmp_path / "runs" / "lm" / "model.safetensors").read_bytes()
+    with pytest.raises(RunError, match="exists already"):
+        train(tmp_path)
+    (tmp_path / "corpus.txt").write_text("short\n")
+    with pytest.raises(DataError):
+        train(tmp_path, overwrite=True)
+    assert (tmp_path / "runs" / "lm" / "model.safetensors").read_bytes() == before
+    with pytest.raises(RunError, match="no run"):
+        list(pretrain_run(experiment(tmp_path), [tmp_path / "corpus.txt"], tmp_path / "none", tmp_path / "x"))
+
+
+# Failures under way
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream_loss = BiLm.stream_loss
+
+    def broken(self: BiLm, *arguments: Any) -> Any:
+        result = stream_loss(self, *arguments)
+        return result._replace(loss=result.loss * math.nan)
+
+    monkeypatch.setattr(BiLm, "stream_loss", broken)
+    with pytest.raises(ElmoError, match="diverged") as caught:
+        train(tmp_path)
+    assert "learning_rate" in str(caught.value.remedy)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_disk_that_fills_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_corpus(tmp_path / "corpus.txt")
+    replace, writes = os.replace, 0
+
+    def full(source: Path, target: Path) -> None:
+        nonlocal writes
+        writes += Path(target).name == "state.json"
+        if writes > 1:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ElmoError, match="No space left on device") as caught:
+        train(tmp_path)
+    assert "kept as it was last saved" in str(caught.value.remedy)
+    monkeypatch.undo()
+    assert isinstance(train(tmp_path, resume=True)[-1], Finished)
+
+
+def test_a_stopped_training_is_kept_although_its_consumer_leaves(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.txt")
+    for event in pretrain_run(experiment(tmp_path), [corpus], device="cpu", stop=lambda: True):
+        if isinstance(event, Stopped):
+            break
+    state = tmp_path / "runs" / "lm" / "state" / "state.json"
+    assert json.loads(state.read_text())["progress"]["step"] == 1
+    assert isinstance(train(tmp_path, resume=True)[-1], Finished)
+    assert isinstance(train(tmp_path, resume=True)[-1], Finished)  # nothing is left to do
+
+
+def test_a_checkpoint_is_saved_as_often_as_asked(tmp_path: Path) -> None:
+    events = train(tmp_path, pretrain__checkpoint_minutes=1e-9, pretrain__epochs=1)
+    steps = next(event.steps for event in events if isinstance(event, Step))
+    assert [event.step for event in events if isinstance(event, Saved)] == [*range(1, steps + 1), steps]
+    assert len(list((tmp_path / "runs" / "lm" / "state").iterdir())) == 2
+
+
+# The optimiser
+
+
+def test_the_rate_rises_then_falls_along_a_cosine() -> None:
+    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
+    assert [schedule.factor(step) for step in (1, 5, 10)] == pytest.approx([0.1, 0.5, 1.0])
+    assert schedule.factor(55) == pytest.approx(0.6)  # halfway down from 1 to 0.2
+    assert schedule.factor(100) == pytest.approx(0.2)
+    assert Schedule(steps=4, warmup=0.0, final=0.0).factor(4) == pytest.approx(0.0)
+    assert Schedule(steps=1, warmup=0.05, final=1.0).factor(1) == 1.0
+
+
+def test_biases_and_vectors_are_spared_the_decay() -> None:
+    network = torch.nn.Module()
+    network.weight = torch.nn.Parameter(torch.ones(2, 2))
+    network.bias = torch.nn.Parameter(torch.ones(2, 2))
+    network.scale = torch.nn.Parameter(torch.ones(2))
+    network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
+    optimiser = adamw(decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
+    set_rate(optimiser, 0.5)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    # decoupled: w -= rate * decay * w, whatever the gradient
+    assert network.weight.tolist() == [[pytest.approx(1 - 0.25 * 0.1)] * 2] * 2
+    for untouched in (network.bias, network.scale, network.fixed):
+        assert torch.equal(untouched, torch.ones_like(untouched))
