@@ -111,19 +111,15 @@ def embed_run(
     activations = embed_sentences(embedder, corpus, batches, device, stateful=stateful)
 
     def fill(beside: Path) -> None:
-        try:
-            with h5py.File(beside, "w") as file:
-                for done, (index, tokens) in enumerate(activations, start=1):
-                    values = _pooled(choose(tokens), pool).cpu().numpy()
-                    file.create_dataset(str(index), data=values, dtype=dtype)
-                    if progress is not None:
-                        progress(done, len(sentences))
-                names = {sentence.strip(): str(index) for index, sentence in enumerate(sentences)}
-                content = json.dumps(names, ensure_ascii=False)
-                file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        with h5py.File(beside, "w") as file:
+            for done, (index, tokens) in enumerate(activations, start=1):
+                values = _pooled(choose(tokens), pool).cpu().numpy()
+                file.create_dataset(str(index), data=values, dtype=dtype)
+                if progress is not None:
+                    progress(done, len(sentences))
+            names = {sentence.strip(): str(index) for index, sentence in enumerate(sentences)}
+            content = json.dumps(names, ensure_ascii=False)
+            file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
 
     write_atomically(out, fill)
     written = embedder.layer_count if layers == "all" else 1
