@@ -26,7 +26,7 @@ from elmo_cli.text.corpus import fingerprint
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, pooled_suffices
 from elmo_cli.training.events import EpochDone, Event, Finished, Notice, Stopped, as_record
-from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, split
+from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, refuse_seen_test, split
 from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
 from elmo_cli.training.scoring import confusion_csv, predictions_csv, score
 from elmo_cli.training.tally import BestEpoch, StepMeter, finite
@@ -242,10 +242,13 @@ def classify_run(
     """
     settings, lm = experiment.classify, lm or experiment.output / "lm"
     out = out or experiment.output / f"classify-{settings.lambdas.replace(':', '-')}{'-tune' if settings.tune else ''}"
+    last: Event | None = None
     with suppress(_StoppedTooEarlyError), RunWriter(out, "classifier", "elmo classify", overwrite=overwrite) as writer:
         where = pick_device(device)
         embedder = load_lm(lm)
         train, test = read_train_and_test(experiment, embedder.tokenizer)
+        if test:
+            refuse_seen_test(lm, test.path)
         writer.describe(
             experiment.model_dump(include={"seed", "data", "classify"}),
             {role: describe_files([texts.path]) for role, texts in (("train", train), ("test", test)) if texts},
@@ -255,22 +258,24 @@ def classify_run(
             if texts and (note := cut_note(texts, settings.max_tokens)):
                 yield Notice(note)
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
-        trained: Finished | None = None
         for event in finetune(embedder, train, settings, seed=experiment.seed, device=where, stop=stop, cache=cache):
             if isinstance(event, EpochDone):
                 writer.log(as_record(event))
-            if isinstance(event, Finished):
-                trained = event
+            if isinstance(event, Finished | Stopped):
+                last = event
             else:
                 yield event
-        if trained is None:
+        if not isinstance(last, Finished):
             raise _StoppedTooEarlyError
-        results = _write(writer, experiment, embedder, train, test, trained, cache, where)
-        if trained.results["stopped"]:
-            yield Notice("the best epoch so far is saved, without train and test scores: `elmo evaluate` gives them")
-            yield Stopped(trained.results["epochs"])
+        results = _write(writer, experiment, embedder, train, test, last, cache, where)
+        if results["stopped"]:
+            yield Notice("stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing")
+            last = Stopped(results["epochs"])
         else:
-            yield Finished(results, trained.outcome)
+            last = Finished(results, last.outcome)
+    # Only now is the run in its place, whatever the consumer does with the last event.
+    if last is not None:
+        yield last
 
 
 class _StoppedTooEarlyError(Exception):

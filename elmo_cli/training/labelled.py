@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from elmo_cli.config import DataSettings, Experiment, TokenizerSettings
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.text.corpus import read_labelled
+from elmo_cli.runs import Run
+from elmo_cli.text.corpus import fingerprint, read_labelled
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 
@@ -106,6 +107,24 @@ def read_train_and_test(
         )
     train = read_corpus(data.train, data, tokenizer, most)
     return train, read_corpus(data.test, data, tokenizer, most, train.classes) if data.test else None
+
+
+def refuse_seen_test(lm: Path, test: Path) -> None:
+    """See that a biLM was not trained on the test file.
+
+    Raises:
+        DataError: It was.
+    """
+    prints = {
+        file["fingerprint"]: role for role, files in Run.open(lm).description.get("data", {}).items() for file in files
+    }
+    if role := prints.get(fingerprint(test)):
+        raise DataError(
+            f"{test.name} is the test file, and the LM of {lm} has seen it as its {role} file",
+            where=test,
+            expected="test texts that no model has learned from",
+            remedy="pretrain on other text, or give another --test",
+        )
 
 
 def cut_sentences(corpus: EncodedCorpus, max_tokens: int) -> tuple[EncodedCorpus, int]:
