@@ -1,14 +1,13 @@
-"""What comes before training: which text is read, where validation comes from, and the vocabulary.
+"""What comes before training: where validation comes from, and the vocabulary.
 
-The corpus is what was given, else `data.corpus`, else the texts of `data.train`. Test text is never read. Validation is
-`data.valid`, else the last sentences of the corpus, at least one of them.
+Validation is `data.valid`, else the last sentences of the corpus, at least one of them. Which text the corpus is,
+`elmo_cli.text.sources` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from elmo_cli.config import Experiment, ModelSettings, TokenizerSettings
+from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.runs import RESULTS_FILE, RUN_FILE, Run, RunWriter, describe_files, portable
-from elmo_cli.text.corpus import read_records
-from elmo_cli.text.encoded import EncodedCorpus, encode
-from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.text.encoded import EncodedCorpus
+from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import read_vectors, table_for
-
-
-def corpus_files(experiment: Experiment, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """The files to learn from.
-
-    Args:
-        experiment: Its `data` names them where `paths` does not.
-        paths: Files given on the command line.
-
-    Raises:
-        ConfigError: There are none, or one of them is the test file.
-    """
-    data = experiment.data
-    files = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
-    if not files:
-        raise ConfigError(
-            "no text was given",
-            expected="files as arguments, or data.corpus or data.train in the settings",
-            remedy="name a file, or write an elmo.yaml with `elmo init`",
-        )
-    for role, taken in (("test", data.test), ("validation", data.valid)):
-        if taken is not None and any(_same(file, taken) for file in files):
-            raise ConfigError(
-                f"{taken} is the {role} file, which no model may learn from",
-                where=taken,
-                expected="training text",
-                remedy=f"give other files, or change data.{'test' if role == 'test' else 'valid'}",
-            )
-    return files
-
-
-def encode_corpus(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSettings) -> EncodedCorpus:
-    """Read and tokenise the text of files; `data.limit` holds for the training file alone."""
-    return encode(_texts(experiment, files), Tokenizer(tokenizer))
-
-
-def _texts(experiment: Experiment, files: Sequence[Path]) -> Iterator[str]:
-    data = experiment.data
-    for file in files:
-        limit = data.limit if data.train is not None and _same(file, data.train) else None
-        for record in islice(read_records(file, data, labelled=False), limit):
-            yield record.text
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
 
 
 @dataclass(frozen=True)
