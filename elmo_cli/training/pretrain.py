@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from torch import Tensor
 
 from elmo_cli.config import Experiment
 from elmo_cli.embedder import pick_device
+from elmo_cli.errors import ElmoError
+from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds, WordEncoder
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, portable
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
-from elmo_cli.text.indexer import Indexer
+from elmo_cli.text.encoded import EncodedCorpus
+from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -28,6 +32,7 @@ from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV = 0.2
+LEAK_TEST_SENTENCES, LEAK_TEST_TOKENS = 3, 10
 
 
 def pretrain(
@@ -137,6 +142,7 @@ def make_indexer(network: BiLm, vocabulary: Vocabulary) -> Indexer:
 
 def _build(job: PretrainJob) -> BiLm:
     network = BiLm(job.settings.model, len(job.vocabulary))
+    network.precision = job.settings.pretrain.precision
     if job.initial_table is not None and isinstance(network.encoder, WordEncoder):
         network.encoder.initialise(*(torch.from_numpy(array) for array in job.initial_table))
     return network
@@ -159,7 +165,8 @@ def _finish(
     """Score the best weights as they are on disk, write results and model card."""
     copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
     network.eval()
-    scores = perplexity(network, job.valid, make_indexer(network, job.vocabulary), job.vocabulary, device=device)
+    indexer = make_indexer(network, job.vocabulary)
+    scores = perplexity(network, job.valid, indexer, job.vocabulary, device=device)
     results: dict[str, Any] = {
         "validation": scores.as_dict(),
         "epochs": progress.epoch,
@@ -170,6 +177,7 @@ def _finish(
         "tokens_per_second": progress.tokens / max(1e-9, progress.seconds),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "vocabulary_size": len(job.vocabulary),
+        "leak_test": _test_for_leaks(network, job.valid, indexer, device),
     }
     writer.write_json(RESULTS_FILE, results)
     model = job.settings.model
@@ -194,10 +202,41 @@ def _finish(
             "geometric mean": scores.mean,
             "unknown tokens in validation": f"{100 * scores.oov_rate:.2f} %",
             "best of epochs": f"{progress.best_epoch} of {progress.epoch}",
+            "leak test": "passed" if results["leak_test"] else None,
         },
         f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
     )
     return results
+
+
+def _test_for_leaks(
+    network: BiLm, corpus: EncodedCorpus, indexer: Indexer, device: torch.device | str
+) -> dict[str, Any] | None:
+    """See on some sentences that no token helps to predict itself; None if none has two different tokens.
+
+    Raises:
+        ElmoError: One does: then every perplexity is wrong.
+    """
+    table, worst = indexer.table(corpus.types), {"leak": 0.0, "context": math.inf}
+    tested = 0
+    for sentence in range(len(corpus)):
+        numbers, _ = frame(corpus, [sentence], True)
+        tokens = TokenIds.from_numpy(*table.index(numbers[:, : LEAK_TEST_TOKENS + 2]), device)
+        # Of a longer sentence the beginning: its last token then stands in the place of </S>, which is just as good.
+        if len(set(tokens.ids[0, 1:-1].tolist())) > 1:
+            leak, context = leak_test(network, tokens)
+            worst["leak"] = max(worst["leak"], leak.value or 0.0)
+            worst["context"] = min(worst["context"], context.value or 0.0)
+            if not leak.passed:
+                raise ElmoError(
+                    f"the model sees what it predicts: changing a token moved its own scores by {leak.value:.2g}",
+                    expected=f"at most {leak.tolerance:g}",
+                    remedy="report it as a bug: the perplexities of this run mean nothing",
+                )
+            tested += 1
+        if tested == LEAK_TEST_SENTENCES:
+            break
+    return {"passed": True, "sentences": tested, **worst} if tested else None
 
 
 def pretrain_run(

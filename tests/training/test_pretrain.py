@@ -125,6 +125,19 @@ def test_all_encoders_and_losses_train(tmp_path: Path, softmax: str, encoder: st
     assert events[-1].results["validation"]["mean"] < 20
 
 
+def test_the_precision_of_the_settings_is_trained_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    stream_loss = BiLm.stream_loss
+
+    def watched(self: BiLm, *arguments: Any) -> Any:
+        seen.add(self.precision)
+        return stream_loss(self, *arguments)
+
+    monkeypatch.setattr(BiLm, "stream_loss", watched)
+    train(tmp_path, pretrain__precision="bfloat16")
+    assert seen == {"bfloat16"}
+
+
 def test_a_given_vocabulary_brings_its_tokenizer(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.txt")
     corpus.write_text(corpus.read_text().replace("cat", "Cat"))
@@ -273,6 +286,22 @@ def test_a_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pytest.Mo
         train(tmp_path)
     assert "learning_rate" in str(caught.value.remedy)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_that_sees_what_it_predicts_fails_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = BiLm.run
+
+    def look_ahead(self: BiLm, vectors: torch.Tensor, **options: Any) -> Any:
+        outputs, state = run(self, vectors, **options)
+        return [output + vectors.roll(-1, dims=2) for output in outputs], state
+
+    train(tmp_path)
+    assert Run.open(tmp_path / "runs" / "lm").results()["leak_test"]["sentences"] == 3
+    monkeypatch.setattr(BiLm, "run", look_ahead)
+    with pytest.raises(ElmoError, match="sees what it predicts"):
+        train(tmp_path, overwrite=True)
+    with pytest.raises(RunError, match="not finished"):
+        Run.open(tmp_path / "runs" / "lm")
 
 
 def test_a_disk_that_fills_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
