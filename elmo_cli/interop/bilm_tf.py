@@ -17,83 +17,16 @@ import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings
+from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import WeightsError
+from elmo_cli.interop.bilm_options import read_options
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
 from elmo_cli.runs import RunWriter, describe_files, save_lm
+from elmo_cli.runs.cards import write_card
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-
-CHARACTERS = 261  # characters without the masked one
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LstmOptions(_Options):
-    """`lstm` of options.json; what it lacks by default is what bilm-tf takes it to be."""
-
-    dim: int = Field(ge=1)
-    projection_dim: int = Field(ge=1)
-    n_layers: int = Field(1, ge=1)
-    cell_clip: float | None = Field(None, ge=0)
-    proj_clip: float | None = Field(None, ge=0)
-    use_skip_connections: bool = False
-
-
-class _CharacterEmbedding(_Options):
-    dim: int = Field(ge=1)
-
-
-class CharacterOptions(_Options):
-    """`char_cnn` of options.json."""
-
-    embedding: _CharacterEmbedding
-    filters: tuple[tuple[int, int], ...] = Field(min_length=1)
-    max_characters_per_token: int = Field(50, ge=3)
-    n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
-    n_highway: int = Field(0, ge=0)
-    activation: str = Field("relu", pattern="^(relu|tanh)$")
-
-
-class Options(_Options):
-    """`options.json`; what else it holds is about training."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    lstm: LstmOptions
-    char_cnn: CharacterOptions | None = None
-    bidirectional: bool = True
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-    def settings(self) -> ModelSettings:
-        """The same architecture in our words."""
-        lstm, characters = self.lstm, self.char_cnn
-        chosen: dict[str, Any] = {}
-        if characters is not None:
-            chosen["characters"] = CharacterSettings(
-                dim=characters.embedding.dim,
-                filters=characters.filters,
-                max_characters=characters.max_characters_per_token,
-                highway_layers=characters.n_highway,
-                activation="tanh" if characters.activation == "tanh" else "relu",
-            )
-        return ModelSettings(
-            encoder="word" if characters is None else "char",
-            hidden_size=lstm.dim,
-            projection_size=lstm.projection_dim if lstm.projection_dim != lstm.dim else None,
-            layers=lstm.n_layers,
-            residual=lstm.use_skip_connections,
-            cell_clip=lstm.cell_clip or None,
-            projection_clip=lstm.proj_clip or None,
-            forget_bias=1.0,
-            dropout=self.dropout,
-            **chosen,
-        )
 
 
 @dataclass(frozen=True)
@@ -149,32 +82,6 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
     return network.eval()
 
 
-def read_options(path: Path) -> Options:
-    """Read and check an options file.
-
-    Raises:
-        WeightsError: It is no JSON, or an option is missing, unknown or out of bounds.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        options = Options.model_validate(content)
-    except json.JSONDecodeError as error:
-        place = f"{path}, line {error.lineno}, column {error.colno}"
-        raise WeightsError(f"{path} is not JSON: {error.msg}", where=place) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}", where=path, expected="a JSON file") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "the file"
-        message = f"{key}: {problem['msg']}"
-        if isinstance(problem["input"], str | int | float | bool):
-            message += f", not {problem['input']!r}"
-        raise WeightsError(message, where=path, expected="options as bilm-tf or AllenNLP writes them") from error
-    if not options.bidirectional:
-        raise WeightsError("bidirectional is false", where=path, expected="a model of both directions")
-    return options
-
-
 def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
     """Write the model of a folder as an LM run.
 
@@ -205,7 +112,29 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
         read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
         writer.describe(data={"imported": describe_files(read)})
         save_lm(writer, network, vocabulary, TokenizerSettings())
+        _write_card(writer, network, files)
     return files
+
+
+def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
+    settings = network.settings
+    facts = {
+        "options": files.options.name,
+        "weights": files.weights.name,
+        "vocabulary": files.vocabulary and files.vocabulary.name,
+        "token encoder": settings.encoder,
+        "layers": settings.layers,
+        "hidden size": settings.hidden_size,
+        "width of a layer activation": network.width,
+    }
+    write_card(
+        writer,
+        f"{writer.name}: an imported bidirectional language model",
+        "Weights in bilm-tf's format. They hold no softmax: the model embeds text, but gives no perplexity.",
+        facts,
+        {"parameters": sum(parameter.numel() for parameter in network.parameters())},
+        f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
+    )
 
 
 def _copy(network: BiLm, datasets: dict[str, NDArray[np.float32]], weights: Path) -> None:

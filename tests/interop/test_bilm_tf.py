@@ -122,6 +122,7 @@ def test_a_plain_word_list_is_no_vocabulary(tmp_path: Path) -> None:
     folder = make(Shape()).write(tmp_path / "model")
     (folder / "vocab_test.txt").write_text("the\n<S>\n</S>\n<UNK>\n")
     assert import_run(folder, tmp_path / "run").vocabulary is None
+    assert "no softmax" in (tmp_path / "run" / "README.md").read_text()
     assert load_lm(tmp_path / "run").vocabulary is None
     (folder / "vocab.txt").write_text("<S>\n</S>\n<UNK>\nthe\n")
     assert import_run(folder, tmp_path / "run", overwrite=True).vocabulary == folder / "vocab.txt"
@@ -181,6 +182,8 @@ CELL = "RNN_1/RNN/MultiRNNCell/Cell0/LSTMCell"
         (option("lstm", cell_clip=-1), r"lstm\.cell_clip: ", "options"),
         (option("lstm", peephole=True), r"lstm\.peephole: ", "options"),
         (option("char_cnn", n_characters=260), r"char_cnn\.n_characters: ", "options"),
+        (option("char_cnn", filters=[[0, 4]]), r"char_cnn\.filters\.0\.0: ", "options"),
+        (option("char_cnn", filters=[[51, 4]]), "a filter is 51 wide", "options"),
         (option("char_cnn", activation="gelu"), r"char_cnn\.activation: ", "options"),
         (lambda made: made.options.update(bidirectional=False), "bidirectional is false", "both directions"),
         (lambda made: made.options["lstm"].pop("dim"), r"lstm\.dim: Field required", "options"),

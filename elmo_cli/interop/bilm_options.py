@@ -1,0 +1,113 @@
+"""`options.json` of bilm-tf and AllenNLP (formats.md section 1), checked and put into our own words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from elmo_cli.config import CharacterSettings, ModelSettings
+from elmo_cli.errors import WeightsError
+
+CHARACTERS = 261  # characters without the masked one
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LstmOptions(_Options):
+    """`lstm` of options.json; what it lacks by default is what bilm-tf takes it to be."""
+
+    dim: int = Field(ge=1)
+    projection_dim: int = Field(ge=1)
+    n_layers: int = Field(1, ge=1)
+    cell_clip: float | None = Field(None, ge=0)
+    proj_clip: float | None = Field(None, ge=0)
+    use_skip_connections: bool = False
+
+
+class _CharacterEmbedding(_Options):
+    dim: int = Field(ge=1)
+
+
+class CharacterOptions(_Options):
+    """`char_cnn` of options.json."""
+
+    embedding: _CharacterEmbedding
+    filters: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(min_length=1)
+    max_characters_per_token: int = Field(50, ge=3)
+    n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
+    n_highway: int = Field(0, ge=0)
+    activation: str = Field("relu", pattern="^(relu|tanh)$")
+
+    @model_validator(mode="after")
+    def _filters_fit(self) -> Self:
+        widest = max(width for width, _ in self.filters)
+        if widest > self.max_characters_per_token:
+            raise ValueError(f"a filter is {widest} wide, but a token has {self.max_characters_per_token} characters")
+        return self
+
+
+class Options(_Options):
+    """`options.json`; what else it holds is about training."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    lstm: LstmOptions
+    char_cnn: CharacterOptions | None = None
+    bidirectional: bool = True
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+    def settings(self) -> ModelSettings:
+        """The same architecture in our words."""
+        lstm, characters = self.lstm, self.char_cnn
+        chosen: dict[str, Any] = {}
+        if characters is not None:
+            chosen["characters"] = CharacterSettings(
+                dim=characters.embedding.dim,
+                filters=characters.filters,
+                max_characters=characters.max_characters_per_token,
+                highway_layers=characters.n_highway,
+                activation="tanh" if characters.activation == "tanh" else "relu",
+            )
+        return ModelSettings(
+            encoder="word" if characters is None else "char",
+            hidden_size=lstm.dim,
+            projection_size=lstm.projection_dim if lstm.projection_dim != lstm.dim else None,
+            layers=lstm.n_layers,
+            residual=lstm.use_skip_connections,
+            cell_clip=lstm.cell_clip or None,
+            projection_clip=lstm.proj_clip or None,
+            forget_bias=1.0,
+            dropout=self.dropout,
+            **chosen,
+        )
+
+
+def read_options(path: Path) -> Options:
+    """Read and check an options file.
+
+    Raises:
+        WeightsError: It is no JSON, or an option is missing, unknown or out of bounds.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        options = Options.model_validate(content)
+    except json.JSONDecodeError as error:
+        place = f"{path}, line {error.lineno}, column {error.colno}"
+        raise WeightsError(f"{path} is not JSON: {error.msg}", where=place) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}", where=path, expected="a JSON file") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        message = f"{key}: {problem['msg']}"
+        if isinstance(problem["input"], str | int | float | bool):
+            message += f", not {problem['input']!r}"
+        raise WeightsError(message, where=path, expected="options as bilm-tf or AllenNLP writes them") from error
+    if not options.bidirectional:
+        raise WeightsError("bidirectional is false", where=path, expected="a model of both directions")
+    return options
