@@ -193,6 +193,16 @@ class Word2VecSettings(Settings):
     workers: int = Field(1, ge=1, description="threads; only one gives the same vectors each time")
 
 
+class SvdSettings(Settings):
+    """Vectors from a truncated SVD of word-word co-occurrences."""
+
+    dim: int = Field(256, ge=1, description="width of a vector")
+    window: int = Field(5, ge=1, description="tokens on each side")
+    weighting: Literal["raw", "log", "ppmi"] = Field("ppmi", description="of counts: none, log(1 + n), or positive PMI")
+    smoothing: float = Field(0.75, gt=0.0, le=1.0, description="exponent on the context counts of PPMI")
+    exponent: float = Field(0.5, ge=0.0, le=1.0, description="exponent on the singular values that scale the vectors")
+
+
 class Experiment(Settings):
     """All settings of an experiment, as `elmo.yaml` holds them."""
 
@@ -206,7 +216,8 @@ class Experiment(Settings):
     pretrain: PretrainSettings = Field(PretrainSettings(), description="training of the biLM")
     classify: ClassifySettings = Field(ClassifySettings(), description="the classifier")
     compare: CompareSettings = Field(CompareSettings(), description="the comparison")
-    word2vec: Word2VecSettings = Field(Word2VecSettings(), description="static vectors")
+    word2vec: Word2VecSettings = Field(Word2VecSettings(), description="static vectors by word2vec")
+    svd: SvdSettings = Field(SvdSettings(), description="static vectors by SVD")
 
 
 # What each preset is for, and how it differs from the defaults above.
@@ -223,6 +234,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "classify": {"hidden_size": 32, "epochs": 3, "tune_epochs": 2},
         "compare": {"seeds": 2, "bootstrap": 1000},
         "word2vec": {"dim": 32, "epochs": 3},
+        "svd": {"dim": 32},
     },
     "small": {"tokenizer": {"lowercase": True}},
     "base": {
