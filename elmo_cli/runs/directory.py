@@ -21,6 +21,7 @@ RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetens
 
 Kind = Literal["vocab", "lm", "classifier", "comparison"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+RESUMABLE: tuple[Kind, ...] = ("lm", "comparison")  # kinds whose command takes --resume
 # What a run of each kind is called, and the command that writes one.
 KIND_NAMES: dict[str, tuple[str, str]] = {
     "vocab": ("a vocabulary", "elmo vocab build"),
@@ -72,7 +73,9 @@ class Run:
         if not locked_by_us and is_locked(path.resolve()):
             raise RunError(f"another process is writing {path}", where=path, remedy="wait until it is done")
         if not unfinished and not run.finished:
-            remedy = f"continue it with `{command} --resume`" if run.kind == "lm" else "write it again with --overwrite"
+            remedy = (
+                f"continue it with `{command} --resume`" if run.kind in RESUMABLE else "write it again with --overwrite"
+            )
             raise RunError(f"{path} is not finished", where=path, expected="a finished run", remedy=remedy)
         return run
 

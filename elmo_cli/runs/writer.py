@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from elmo_cli import __version__
 from elmo_cli.errors import RunError
-from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RUN_FILE, SCHEMA, Kind, Run
+from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run
 from elmo_cli.runs.files import cannot_write, flush, locked, write_atomically
 from elmo_cli.text.corpus import fingerprint
 from elmo_cli.text.vocabulary import Vocabulary
@@ -162,7 +162,7 @@ class RunWriter:
                 remedy="choose another --out",
             )
         if not self.overwrite:
-            goes_on = ", or --resume to continue it" if self.kind == "lm" and not found.finished else ""
+            goes_on = ", or --resume to continue it" if self.kind in RESUMABLE and not found.finished else ""
             raise RunError(
                 f"{self._shown} exists already",
                 expected="a folder that does not exist yet",
