@@ -298,7 +298,8 @@ def _notes(job: _Job, rows: list[RowResult]) -> list[str]:
     settings = job.experiment.classify
     notes = [
         f"All rows share tokens, head, training budget and the same {first['valid']['examples']} of {len(job.train)} "
-        "training texts for validation, which choose the epoch; no row has seen a test text.",
+        "training texts for validation, which choose the epoch. No classifier and no vocabulary has seen a test text; "
+        "what an embedding file was made from, it does not tell.",
         f"Classifier seeds {job.seeds[0]} to {job.seeds[-1]} draw initial weights, dropout, order and frozen λ; the "
         "validation split does not change with them.",
         "Accuracy, macro F1 and validation are means over seeds; sd is over seeds, the 95 % interval over test texts.",
