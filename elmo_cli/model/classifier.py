@@ -97,6 +97,7 @@ class Classifier(nn.Module):
         self.tune = settings.tune
         if settings.tune:
             embedder.dropout = settings.tune_dropout
+            embedder.requires_grad_(True)  # a table that pretraining kept as it was trains too
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.combiner = make_combiner(settings, embedder.layer_count, embedder.width, seed)

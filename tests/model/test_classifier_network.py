@@ -105,7 +105,10 @@ def test_a_frozen_embedder_neither_drops_nor_trains():
 
 
 def test_a_tuned_embedder_drops_and_trains():
-    classifier, settings = make(tune=True, tune_dropout=0.4, tune_rate=1e-5, learning_rate=1e-2, lambda_rate=0.5)
+    embedder = make_bilm()
+    embedder.encoder.table.requires_grad_(False)
+    rates = {"tune_rate": 1e-5, "learning_rate": 1e-2, "lambda_rate": 0.5}
+    classifier, settings = make(embedder=embedder, tune=True, tune_dropout=0.4, **rates)
     classifier.train()
     assert classifier.embedder.training
     assert classifier.embedder.dropout == 0.4
