@@ -12,10 +12,15 @@ D cell size, P output size (D without a projection).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+from elmo_cli.model import lstm_kernel
+from elmo_cli.model.lstm_kernel import Options, Tape, Weights
+from elmo_cli.model.lstm_products import buffer, packing_pays
 
 
 class LstmWeights(NamedTuple):
@@ -44,6 +49,7 @@ def lstm(
     cell_clip: float | None = None,
     projection_clip: float | None = None,
     forget_bias: float = 1.0,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> tuple[Tensor, LstmState]:
     """Run one layer over a window of steps.
 
@@ -57,38 +63,165 @@ def lstm(
         cell_clip: Bound of the cells.
         projection_clip: Bound of the projected outputs; ignored without a projection.
         forget_bias: Added to the forget gate.
+        precision: Of the matrix products. With bfloat16 their sums, the state, the pointwise work and the gradients of
+            the weights stay in float32; float32 means the precision of `inputs`, which may also be float64.
 
     Returns:
         (G, B, T, P) outputs and the final state, which carries gradients (detach it between windows).
     """
-    directions, batch, steps, _ = inputs.shape
-    cell_size, output_size = weights.bias.shape[1] // 4, weights.recurrent.shape[1]
+    batch = inputs.shape[1]
+    directions, output_size = weights.recurrent.shape[:2]
     if state is None:
+        cell_size = weights.bias.shape[1] // 4
         state = LstmState(
             inputs.new_zeros(directions, batch, output_size), inputs.new_zeros(directions, batch, cell_size)
         )
-    hidden, cell = state
-    gates_in = torch.einsum("gbti,gid->gbtd", inputs, weights.input) + weights.bias[:, None, None]
-    outputs: list[Tensor] = []
-    final_hidden, final_cell = hidden, cell
-    for step in range(steps):
-        if reset is not None:
-            keep = ~reset[None, :, step, None]
-            hidden, cell = hidden * keep, cell * keep
-        gates = gates_in[:, :, step] + torch.bmm(hidden, weights.recurrent)
-        in_gate, candidate, forget, out_gate = gates.chunk(4, dim=-1)
-        cell = torch.sigmoid(forget + forget_bias) * cell + torch.sigmoid(in_gate) * torch.tanh(candidate)
-        if cell_clip is not None:
-            cell = cell.clamp(-cell_clip, cell_clip)
-        hidden = torch.sigmoid(out_gate) * torch.tanh(cell)
-        if weights.projection is not None:
-            hidden = torch.bmm(hidden, weights.projection)
-            if projection_clip is not None:
-                hidden = hidden.clamp(-projection_clip, projection_clip)
-        outputs.append(hidden)
+    product_type = torch.bfloat16 if precision == "bfloat16" else inputs.dtype
+    options = Options(cell_clip, projection_clip, forget_bias, product_type)
+    keep = None if reset is None else (~reset).t()[..., None].to(inputs.dtype)
+    arguments = (inputs, *weights, *state)
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in arguments):
+        outputs, hidden, cell = _Layer.apply(*arguments, keep, lengths, options)  # type: ignore[no-untyped-call]
+    else:
+        outputs, hidden, cell = _infer(inputs, Weights(*weights), *state, keep, lengths, options)
+    return outputs, LstmState(hidden, cell)
+
+
+def _groups(weights: Weights, batch: int, options: Options) -> tuple[bool, list[slice]]:
+    """Whether to pack the matrices, and the directions that are run together: one each then, else all."""
+    directions, rows, columns = weights.recurrent.shape
+    packed = packing_pays(weights.bias.device, options.precision, batch * rows * columns)
+    return packed, [slice(g, g + 1) for g in range(directions)] if packed else [slice(0, directions)]
+
+
+def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """Inputs (G, T, B, I) for the products, and the history (G, T + 1, B, P) that begins with `hidden`."""
+    rows = inputs.transpose(1, 2).to(options.precision, memory_format=torch.contiguous_format).contiguous()
+    history = buffer(hidden, (hidden.shape[0], inputs.shape[2] + 1, *hidden.shape[1:]))
+    history[:, 0] = hidden
+    return rows, history
+
+
+def _final(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """Of (G, T + 1, B, ...) values the one after each row's last real step: (G, B, ...)."""
+    if lengths is None:
+        return values[:, -1].clone()
+    return values[:, lengths, torch.arange(values.shape[2], device=values.device)]
+
+
+def _infer(
+    inputs: Tensor,
+    weights: Weights,
+    hidden: Tensor,
+    cell: Tensor,
+    keep: Tensor | None,
+    lengths: Tensor | None,
+    options: Options,
+) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.no_grad():
+        rows, history = _start(inputs, hidden, options)
+        packed, groups = _groups(weights, inputs.shape[1], options)
+        ends = None
         if lengths is not None:
-            real = (step < lengths)[None, :, None]
-            final_hidden = torch.where(real, hidden, final_hidden)
-            final_cell = torch.where(real, cell, final_cell)
-    final = LstmState(hidden, cell) if lengths is None else LstmState(final_hidden, final_cell)
-    return torch.stack(outputs, dim=2), final
+            ends = torch.arange(1, inputs.shape[2] + 1, device=lengths.device)[:, None, None] == lengths[:, None]
+        cells = [
+            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], keep, ends, options, packed=packed)
+            for g in groups
+        ]
+        return history[:, 1:].transpose(1, 2), _final(history, lengths), torch.cat(cells)
+
+
+class _Layer(torch.autograd.Function):
+    """The layer for autograd: `run_forward` and `run_backward` for each group of directions."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        input_weights: Tensor,
+        recurrent: Tensor,
+        bias: Tensor,
+        projection: Tensor | None,
+        hidden: Tensor,
+        cell: Tensor,
+        keep: Tensor | None,
+        lengths: Tensor | None,
+        options: Options,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        weights = Weights(input_weights, recurrent, bias, projection)
+        rows, history = _start(inputs, hidden, options)
+        packed, groups = _groups(weights, inputs.shape[1], options)
+        tapes = [
+            lstm_kernel.run_forward(rows[g], weights.part(g), history[g], cell[g], keep, options, packed=packed)
+            for g in groups
+        ]
+        ctx.options, ctx.packed, ctx.groups = options, packed, groups
+        ctx.save_for_backward(
+            input_weights,
+            recurrent,
+            bias,
+            projection,
+            keep,
+            lengths,
+            *(part for tape in tapes for part in tape.parts()),
+        )
+        ctx.set_materialize_grads(False)
+        final_cell = torch.cat([_final(tape.cells, lengths) for tape in tapes])
+        return history[:, 1:].transpose(1, 2), _final(history, lengths), final_cell
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        input_weights, recurrent, bias, projection, keep, lengths, *parts = ctx.saved_tensors
+        weights = Weights(input_weights, recurrent, bias, projection)
+        count = len(parts) // len(ctx.groups)
+        tapes = [Tape(*parts[start : start + count]) for start in range(0, len(parts), count)]
+        hidden, cells = _upstream(gradients, tapes[0].squashed.shape[1], lengths)
+        filled = weights.empty()
+        found = [
+            lstm_kernel.run_backward(
+                tape,
+                weights.part(group),
+                [None if value is None else value[group] for value in hidden],
+                [None if value is None else value[group] for value in cells],
+                keep,
+                ctx.options,
+                filled.part(group),
+                packed=ctx.packed,
+                need_inputs=ctx.needs_input_grad[0],
+            )
+            for tape, group in zip(tapes, ctx.groups, strict=True)
+        ]
+        rows, first_hidden, first_cell = (_join(list(parts)) for parts in zip(*found, strict=True))
+        inputs = None if rows is None else rows.transpose(1, 2)
+        return inputs, *filled.parts(), first_hidden, first_cell, None, None, None
+
+
+def _join(parts: list[Tensor | None]) -> Tensor | None:
+    """The groups' results along the directions."""
+    present = [part for part in parts if part is not None]
+    return (present[0] if len(present) == 1 else torch.cat(present)) if present else None
+
+
+def _upstream(
+    gradients: Sequence[Tensor | None], steps: int, lengths: Tensor | None
+) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    """Gradients of the hidden states and of the cells 0..T from outside the window, by step; None stands for zero.
+
+    Args:
+        gradients: Of outputs (G, B, T, P), final hidden (G, B, P) and final cells (G, B, D).
+        steps: T.
+        lengths: (B,) or None.
+    """
+    outputs, final_hidden, final_cell = gradients
+    hidden: list[Tensor | None] = [None] * (steps + 1)
+    cells: list[Tensor | None] = [None] * (steps + 1)
+    if outputs is not None:
+        hidden[1:] = outputs.unbind(2)
+    ends = [steps] if lengths is None else sorted(set(lengths.tolist()))
+    for end in ends:
+        others = None if lengths is None else (lengths != end)[None, :, None]
+        for states, final in ((hidden, final_hidden), (cells, final_cell)):
+            if final is not None:
+                value, state = final if others is None else final.masked_fill(others, 0.0), states[end]
+                states[end] = value if state is None else state + value
+    return hidden, cells

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from lstm_reference import reference_lstm
 from torch import Tensor
 
+from elmo_cli.model import lstm_kernel, lstm_products
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
+from elmo_cli.model.lstm_products import packing_works
 
 
 @dataclass
@@ -171,3 +173,79 @@ def test_windows_join() -> None:
     second, joined = lstm(case.inputs[:, :, 2:], case.weights, middle, **options)
     torch.testing.assert_close(torch.cat([first, second], dim=2), whole)
     torch.testing.assert_close(joined, final)
+
+
+SHAPES = [
+    {"projection": None},
+    {"projection": 3},
+    {"projection": 3, "with_reset": False, "with_lengths": False, "cell_clip": None, "projection_clip": None},
+]
+
+
+@pytest.fixture(params=[False, True], ids=["stacked", "packed"])
+def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways of the products, whatever the size."""
+    if request.param and not packing_works(torch.float32):
+        pytest.skip("this torch or CPU packs no matrices")
+    monkeypatch.setattr(lstm_products, "PACKING_PAYS", 0 if request.param else 1 << 60)
+    return request.param
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_float32_matches_float64(shape: dict[str, object], packed: bool) -> None:
+    case = make_case(**shape, width=5, cells=16, steps=9, scale=0.5)
+    assert_agree(case.to(torch.float32), case, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bfloat16_products_stay_near(shape: dict[str, object], packed: bool) -> None:
+    # A product is rounded to 8 bits: outputs, of size 1, are off by at most 0.02; gradients by 3 % of their norm.
+    if packed and not packing_works(torch.bfloat16):
+        pytest.skip("this CPU packs no bfloat16 matrices")
+    case = make_case(
+        **{**shape, "cell_clip": None, "projection_clip": None}, width=16, cells=32, steps=9, batch=8, scale=0.2
+    )
+    results, gradients = run(lstm, case.to(torch.float32), precision="bfloat16")
+    expected_results, expected_gradients = run(reference_lstm, case)
+    for found, expected in zip(results, expected_results, strict=True):
+        assert found.dtype == torch.float32
+        assert 0 < (found - expected).abs().max() < 0.02
+    for found, expected in zip(gradients, expected_gradients, strict=True):
+        assert found.dtype == torch.float32
+        assert (found - expected).norm() < 0.03 * expected.norm()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_inference_equals_training(shape: dict[str, object], precision: str, packed: bool) -> None:
+    case = make_case(**shape, width=5, cells=16, steps=9).to(torch.float32)
+    trained, trained_state = lstm(case.inputs, case.weights, case.state, **case.options(), precision=precision)
+    with torch.no_grad():
+        outputs, state = lstm(case.inputs, case.weights, case.state, **case.options(), precision=precision)
+    assert trained.requires_grad
+    assert not outputs.requires_grad
+    torch.testing.assert_close(real_steps(case, outputs), real_steps(case, trained), atol=0, rtol=0)
+    torch.testing.assert_close(state, trained_state, atol=0, rtol=0)
+
+
+def test_backward_twice_gives_the_same_gradient() -> None:
+    case = make_case()
+    outputs, _ = lstm(case.inputs, case.weights, case.state, **case.options())
+    first = torch.autograd.grad(outputs.sum(), case.leaves(), retain_graph=True)
+    second = torch.autograd.grad(outputs.sum(), case.leaves())
+    torch.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+def test_long_inputs_are_cut_into_equal_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case(steps=7)
+    whole, whole_gradients = run(lstm, case)
+    monkeypatch.setattr(lstm_kernel, "_CHUNK", 1)
+    monkeypatch.setattr(lstm_kernel, "_BLOCK", 1)
+    cut, cut_gradients = run(lstm, case)
+    torch.testing.assert_close([*cut, *cut_gradients], [*whole, *whole_gradients])
+
+
+def test_large_values_stay_exact() -> None:
+    # Cells beyond the range where tanh is cheap to round, through the large-tensor form of tanh.
+    values = torch.linspace(-30, 30, 4096)
+    torch.testing.assert_close(lstm_kernel.tanh_(values.clone()), values.tanh(), atol=3e-7, rtol=0)
