@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elmo_cli.config import ModelSettings
+from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
@@ -63,7 +63,12 @@ class BiLstmLayer(nn.Module):
                     nn.init.xavier_uniform_(self.projection[direction])
 
     def forward(
-        self, inputs: Tensor, state: LstmState | None, reset: Tensor | None, lengths: Tensor | None
+        self,
+        inputs: Tensor,
+        state: LstmState | None,
+        reset: Tensor | None,
+        lengths: Tensor | None,
+        precision: Precision,
     ) -> tuple[Tensor, LstmState]:
         """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.lstm.lstm`."""
         return lstm(
@@ -75,6 +80,7 @@ class BiLstmLayer(nn.Module):
             cell_clip=self.cell_clip,
             projection_clip=self.projection_clip,
             forget_bias=self.forget_bias,
+            precision=precision,
         )
 
 
@@ -91,6 +97,7 @@ class BiLm(nn.Module):
         width: 2P, of a layer activation.
         framed: Batches hold <S> and </S> around each sentence.
         dropout: On token vectors and on each layer's output while training.
+        precision: Of the matrix products of LSTM and softmax while training; evaluation is in that of the weights.
     """
 
     framed = True
@@ -102,6 +109,7 @@ class BiLm(nn.Module):
         self.layer_count = settings.layers + 1
         self.width = 2 * settings.token_size
         self.dropout = settings.dropout
+        self.precision: Precision = "float32"
         if vocabulary_size is None and (softmax or settings.encoder == "word"):
             raise ValueError("a biLM without a vocabulary needs the character encoder and has no softmax")
         self.encoder: WordEncoder | CharacterEncoder
@@ -135,8 +143,9 @@ class BiLm(nn.Module):
         """
         outputs: list[Tensor] = []
         final: list[LstmState] = []
+        precision = self._product_precision()
         for index, layer in enumerate(self.lstm_layers):
-            hidden, last = layer(vectors, None if state is None else state[index], reset, lengths)
+            hidden, last = layer(vectors, None if state is None else state[index], reset, lengths, precision)
             if self.settings.residual and index > 0:
                 hidden = hidden + vectors
             vectors = self._drop(hidden)
@@ -161,7 +170,8 @@ class BiLm(nn.Module):
         hidden = outputs[-1]
         if steps < mask.numel():
             hidden, targets = hidden[:, mask], targets[:, mask]
-        total, rows = self._require_softmax().loss(hidden.reshape(2 * steps, -1), targets.reshape(-1))
+        hidden, targets = hidden.reshape(2 * steps, -1), targets.reshape(-1)
+        total, rows = self._require_softmax().loss(hidden, targets, self._product_precision())
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
         return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached)
 
@@ -236,6 +246,9 @@ class BiLm(nn.Module):
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self.dropout, self.training) if self.dropout else vectors
+
+    def _product_precision(self) -> Precision:
+        return self.precision if self.training else "float32"
 
     def _require_softmax(self) -> Softmax:
         if self.softmax is None:

@@ -1,7 +1,7 @@
 """Hidden vectors to losses: full, adaptive and sampled softmax over the vocabulary.
 
 Training may use an estimate (sampled); `nll` and `log_probabilities` are always exact. Nothing but
-`log_probabilities` ever holds a (tokens, V) matrix: rows are worked off in chunks, each with its gradient at once.
+`log_probabilities` ever holds a (tokens, V) matrix; see `elmo_cli.model.cross_entropy`.
 
 Legend: N rows (tokens of both directions), P projection, V vocabulary, C columns of one table. A target is a
 vocabulary id 1..V; the row of id k in a weight table is k - 1.
@@ -12,122 +12,31 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from elmo_cli.config import ModelSettings
+from elmo_cli.config import ModelSettings, Precision
+from elmo_cli.model.cross_entropy import Loss, cross_entropy
 from elmo_cli.model.encoder import WordEncoder
 
-CHUNK_LOGITS = 2**22
-CHUNK_ROWS = 16  # at least, however many columns
 ADAPTIVE_CUTOFFS = (2_000, 20_000, 200_000)
 TAIL_SHRINKAGE = 4
-
-
-class Loss(NamedTuple):
-    """A training loss."""
-
-    total: Tensor  # () nats, summed over the rows; carries gradients
-    rows: Tensor  # (N,) nats, detached
-
-
-def _chunks(rows: int, columns: int) -> list[slice]:
-    """Row ranges that keep a chunk of logits in a fixed amount of memory."""
-    size = max(CHUNK_ROWS, CHUNK_LOGITS // columns)
-    return [slice(start, start + size) for start in range(0, rows, size)]
-
-
-class _CrossEntropy(torch.autograd.Function):
-    """Σ_n log Σ_c exp(z_nc) - z_n,target with z = hidden weightᵀ + bias, by chunks of rows.
-
-    The gradient, softmax(z) minus the target, is taken while a chunk's logits are at hand. With `own`, the target's
-    logit is that extra column instead, and `columns` names a column to leave out (-1: none).
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        columns: Tensor,
-        own: Tensor | None,
-        differentiate: bool,
-    ) -> tuple[Tensor, Tensor]:
-        losses = torch.empty(len(hidden), dtype=hidden.dtype, device=hidden.device)
-        wanted = [differentiate and needed for needed in ctx.needs_input_grad[:3]]
-        grads = [
-            torch.zeros_like(tensor) if need else None
-            for tensor, need in zip((hidden, weight, bias), wanted, strict=True)
-        ]
-        grad_own = torch.empty_like(losses) if differentiate and own is not None else None
-        for chunk in _chunks(len(hidden), len(weight)):
-            logits = torch.addmm(bias, hidden[chunk], weight.t())
-            column = columns[chunk, None]
-            if own is None:
-                true = logits.gather(1, column).squeeze(1)
-                normaliser = torch.logsumexp(logits, dim=1)
-            else:
-                true = own[chunk]
-                hit = (column.squeeze(1) >= 0).nonzero().squeeze(1)
-                logits[hit, column[hit, 0]] = -math.inf
-                normaliser = torch.logaddexp(torch.logsumexp(logits, dim=1), true)
-            losses[chunk] = normaliser - true
-            if not differentiate:
-                continue
-            excess = logits.sub_(normaliser[:, None]).exp_()
-            if grad_own is None:
-                excess.scatter_add_(1, column, excess.new_full((1, 1), -1.0).expand_as(column))
-            else:
-                grad_own[chunk] = torch.expm1(true - normaliser)
-            grad_hidden, grad_weight, grad_bias = grads
-            if grad_hidden is not None:
-                torch.mm(excess, weight, out=grad_hidden[chunk])
-            if grad_weight is not None:
-                grad_weight.addmm_(excess.t(), hidden[chunk])
-            if grad_bias is not None:
-                grad_bias.add_(excess.sum(dim=0))
-        ctx.grads = (*grads, grad_own)
-        ctx.mark_non_differentiable(losses)
-        return losses.sum(), losses
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = [None if grad is None else grad.mul_(grad_total) for grad in ctx.grads]
-        hidden, weight, bias, own = scaled
-        return hidden, weight, bias, None, own, None
-
-
-def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, columns: Tensor, own: Tensor | None = None) -> Loss:
-    """Cross-entropy of a linear layer, without its logits in memory.
-
-    Args:
-        hidden: (N, P).
-        weight: (C, P).
-        bias: (C,).
-        columns: (N,) target columns; with `own`, the column to leave out, -1 for none.
-        own: (N,) logit of each row's target, where it is no column of `weight`.
-    """
-    differentiate = torch.is_grad_enabled()
-    total, rows = _CrossEntropy.apply(hidden, weight, bias, columns, own, differentiate)  # type: ignore[no-untyped-call]
-    return Loss(total, rows)
 
 
 class Softmax(nn.Module, ABC):
     """A distribution over the vocabulary, given a hidden vector; one serves both directions."""
 
     @abstractmethod
-    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+    def loss(self, hidden: Tensor, targets: Tensor, precision: Precision = "float32") -> Loss:
         """Training loss in nats.
 
         Args:
             hidden: (N, P).
             targets: (N,) ids 1..V.
+            precision: Of the matrix products over the vocabulary.
         """
 
     @abstractmethod
@@ -169,9 +78,9 @@ class FullSoftmax(Softmax):
         """(V, P)."""
         return self.table if self._tied is None else self._tied[0].table[1:]
 
-    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+    def loss(self, hidden: Tensor, targets: Tensor, precision: Precision = "float32") -> Loss:
         """See `Softmax.loss`; exact."""
-        return cross_entropy(hidden, self.weight, self.bias, targets - 1)
+        return cross_entropy(hidden, self.weight, self.bias, targets - 1, precision=precision)
 
     @torch.no_grad()
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
@@ -202,7 +111,7 @@ class SampledSoftmax(FullSoftmax):
         self.samples = samples
         self.vocabulary_size = vocabulary_size
 
-    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+    def loss(self, hidden: Tensor, targets: Tensor, precision: Precision = "float32") -> Loss:
         """See `Softmax.loss`; an estimate that draws from torch's random numbers."""
         columns = targets - 1
         negatives, tries = sample_log_uniform(self.samples, self.vocabulary_size, hidden.device)
@@ -214,7 +123,7 @@ class SampledSoftmax(FullSoftmax):
         own = (hidden * weight[count:]).sum(dim=1) + bias[count:]
         place = torch.full((self.vocabulary_size,), -1, dtype=torch.int64, device=hidden.device)
         place[negatives] = torch.arange(count, device=hidden.device)
-        return cross_entropy(hidden, weight[:count], bias[:count], place[columns], own)
+        return cross_entropy(hidden, weight[:count], bias[:count], place[columns], own, precision)
 
 
 def sample_log_uniform(samples: int, vocabulary_size: int, device: torch.device) -> tuple[Tensor, int]:
@@ -285,20 +194,19 @@ class AdaptiveSoftmax(Softmax):
             nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5)
             nn.init.zeros_(layer.bias)
 
-    def loss(self, hidden: Tensor, targets: Tensor) -> Loss:
+    def loss(self, hidden: Tensor, targets: Tensor, precision: Precision = "float32") -> Loss:
         """See `Softmax.loss`; exact."""
         ranks = targets - 1
         head_size = self.edges[0]
         edges = torch.tensor(self.edges[:-1], device=ranks.device)
         cluster = torch.bucketize(ranks, edges, right=True)  # 0: the head itself
         columns = torch.where(cluster == 0, ranks, head_size - 1 + cluster)
-        total, rows = cross_entropy(hidden, self.head.weight, self.head.bias, columns)
+        total, rows = cross_entropy(hidden, self.head.weight, self.head.bias, columns, precision=precision)
         for index, (down, tail) in enumerate(self._clusters()):
             members = (cluster == index + 1).nonzero().squeeze(1)
             if len(members):
-                inside = cross_entropy(
-                    down(hidden[members]), tail.weight, tail.bias, ranks[members] - self.edges[index]
-                )
+                columns = ranks[members] - self.edges[index]
+                inside = cross_entropy(down(hidden[members]), tail.weight, tail.bias, columns, precision=precision)
                 total = total + inside.total
                 rows = rows.index_add(0, members, inside.rows)
         return Loss(total, rows)

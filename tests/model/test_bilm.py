@@ -109,6 +109,29 @@ def test_each_step_of_a_stream_scores_as_in_the_batch():
     assert found[1] == pytest.approx(torch.cat([each[1].flip(0) for each in scores]).tolist(), abs=1e-5)
 
 
+@pytest.mark.parametrize("softmax", ["full", "adaptive", "sampled"])
+def test_bfloat16_products_round_the_training_loss_and_leave_evaluation_alone(softmax):
+    model = make_model(softmax=softmax, samples=9)
+    model.dropout = 0.0
+    (window,) = stream([make_sentences([9, 12])], 30)
+
+    def loss():
+        torch.manual_seed(0)
+        result = model.stream_loss(TokenIds(window[0]), *window[1:], None)
+        gradients = torch.autograd.grad(result.loss, list(model.parameters()))
+        return result.loss.detach(), torch.cat([gradient.flatten() for gradient in gradients])
+
+    exact, gradient = loss()
+    model.precision = "bfloat16"
+    assert torch.equal(loss()[0], exact)
+    model.train()
+    rounded, rough_gradient = loss()
+    assert rounded.dtype == rough_gradient.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    assert torch.allclose(rounded, exact, rtol=0, atol=0.02)
+    assert float(torch.cosine_similarity(gradient, rough_gradient, dim=0)) > 0.999
+
+
 def test_window_edges_cut_the_gradient_and_nothing_else():
     model = make_model().train()
     model.dropout = 0.0
