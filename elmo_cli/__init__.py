@@ -1,3 +1,56 @@
-"""ELMo for everyone: train a bidirectional language model on your own text, and use it."""
+"""ELMo for everyone: train a bidirectional language model on your own text, and use it.
+
+>>> import elmo_cli
+>>> model = elmo_cli.load("runs/classify-frozen")
+>>> model.predict(["Oil prices rose on Monday"])
+
+Names are loaded on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elmo_cli.api import Elmo, TextClassifier, load
+    from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Elmo": "elmo_cli.api",
+    "TextClassifier": "elmo_cli.api",
+    "load": "elmo_cli.api",
+    "ConfigError": "elmo_cli.errors",
+    "DataError": "elmo_cli.errors",
+    "ElmoError": "elmo_cli.errors",
+    "InputError": "elmo_cli.errors",
+    "RunError": "elmo_cli.errors",
+    "WeightsError": "elmo_cli.errors",
+}
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Elmo",
+    "ElmoError",
+    "InputError",
+    "RunError",
+    "TextClassifier",
+    "WeightsError",
+    "__version__",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'elmo_cli' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -324,7 +324,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a {type(values).__name__}", where=path, expected="sections with keys")
-    return _resolve_paths(values, path.parent)
+    # A section whose keys are all commented out is empty, not null.
+    return _resolve_paths({key: value for key, value in values.items() if value is not None}, path.parent)
 
 
 _PATH_KEYS = (

@@ -1,0 +1,145 @@
+"""A trained run in Python: `load` it, then `predict`, `embed` or `perplexity`.
+
+>>> import elmo_cli
+>>> model = elmo_cli.load("runs/classify-frozen")
+>>> model.predict(["Oil prices rose on Monday"])
+['Business']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.embedder import Embedder, embed_batches, pick_device
+from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
+from elmo_cli.text.batches import length_batches
+from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
+from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.training.predict import predict_stream
+
+TOKENS_PER_BATCH = 4096
+
+Text = str | Sequence[str]
+
+
+def load(path: str | PathLike[str], device: str = "auto") -> Any:
+    """Load a run: an `Elmo` from `elmo pretrain` or `elmo import`, a `TextClassifier` from `elmo classify`.
+
+    Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
+
+    Args:
+        path: The run directory.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        RunError: It is not a run that can be loaded.
+        WeightsError: Its weights do not fit its settings.
+    """
+    kind = Run.open(Path(path)).kind
+    if kind == "lm":
+        return Elmo.load(path, device)
+    if kind == "classifier":
+        return TextClassifier.load(path, device)
+    raise RunError(f"{path} holds no model", where=Path(path), expected="a run of elmo pretrain or elmo classify")
+
+
+class Elmo:
+    """A bidirectional language model: text in, activations of every layer out.
+
+    Legend: L layers of a biLM, the token layer included; T tokens of a text; W width of an activation.
+    """
+
+    def __init__(self, embedder: Embedder, device: str = "auto") -> None:
+        self.embedder = embedder
+        self.device = pick_device(device)
+        self._tokenize = Tokenizer(embedder.tokenizer)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: str = "auto") -> Self:
+        """Load an LM run."""
+        return cls(load_lm(Path(path)), device)
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens that `embed` gives a vector each."""
+        return self._tokenize(text)
+
+    def embed(self, texts: Sequence[Text]) -> list[NDArray[np.float32]]:
+        """Activations of texts.
+
+        Args:
+            texts: Strings, or lists of tokens.
+
+        Returns:
+            One (L, T, W) array for each text, in their order; layer 0 is the token vector.
+        """
+        corpus = self._encode(texts)
+        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(corpus)
+        batches = length_batches(corpus.lengths + 2, TOKENS_PER_BATCH)
+        for indices, layers, lengths in embed_batches(self.embedder, corpus, batches, self.device):
+            values = layers.cpu().numpy()
+            for row, (index, length) in enumerate(zip(indices.tolist(), lengths.tolist(), strict=True)):
+                found[index] = values[:, row, :length].copy()
+        return found
+
+    def perplexity(self, texts: Sequence[Text]) -> Perplexity:
+        """Exact perplexity of texts, forward, backward and their geometric mean.
+
+        Raises:
+            WeightsError: The model came without a softmax.
+        """
+        vocabulary = self.embedder.vocabulary
+        if vocabulary is None:
+            raise WeightsError("this biLM has no vocabulary to predict", expected="a run of elmo pretrain")
+        network: Any = self.embedder.network.to(self.device)
+        return perplexity(network, self._encode(texts), self.embedder.indexer, vocabulary, device=self.device)
+
+    def _encode(self, texts: Sequence[Text]) -> EncodedCorpus:
+        _refuse_one_string(texts)
+        return encode_tokens(self._tokenize(text) if isinstance(text, str) else text for text in texts)
+
+
+class TextClassifier:
+    """A text classifier on the layers of a language model.
+
+    Attributes:
+        classes: Names of the classes, in the order of the probabilities.
+    """
+
+    def __init__(self, loaded: LoadedClassifier, device: str = "auto") -> None:
+        self.loaded = loaded
+        self.device = pick_device(device)
+        self.classes = list(loaded.classes)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: str = "auto") -> Self:
+        """Load a classifier run."""
+        return cls(load_classifier(Path(path)), device)
+
+    @property
+    def lambdas(self) -> list[float] | None:
+        """Weights of the layers in force; None where the combiner has none."""
+        return self.loaded.classifier.combiner.lambdas()
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The most probable class of each text."""
+        return [self.classes[number] for number in self.predict_proba(texts).argmax(axis=1)]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, classes) probabilities; texts are cleaned and cut as the training texts were."""
+        _refuse_one_string(texts)
+        shares = [one.probabilities for one in predict_stream(self.loaded, texts, device=self.device)]
+        return np.array(shares, dtype=np.float32).reshape(-1, len(self.classes))
+
+
+def _refuse_one_string(texts: Sequence[Text]) -> None:
+    """A string is a sequence of strings too, and would be taken for as many texts as it has letters."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts is one string; give a list of texts, such as [{texts[:20]!r}]")

@@ -1,0 +1,109 @@
+"""`elmo classify` and `elmo evaluate`: a classifier on the layers of a language model, and the scores of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.options import resolve
+from elmo_cli.commands.render import Screen
+from elmo_cli.commands.signals import stop_on_signals
+
+Lambdas = Annotated[
+    str | None,
+    typer.Option(
+        "--lambdas", metavar="trainable|frozen|function|layer:N", help="How the layers become one vector a token."
+    ),
+]
+FrozenLambdas = Annotated[
+    str | None,
+    typer.Option("--frozen-lambdas", metavar="W,W,W|uniform", help="Weights for frozen; else drawn from the seed."),
+]
+LambdaNorm = Annotated[
+    str | None, typer.Option("--lambda-norm", metavar="softmax|none", help="Normalisation of the layer weights.")
+]
+LayerNorm = Annotated[
+    bool | None,
+    typer.Option("--layer-norm/--no-layer-norm", help="Normalise each layer before the mix.", show_default=False),
+]
+Pooling = Annotated[
+    str | None, typer.Option("--pooling", metavar="max|mean|max+mean|attention", help="From tokens to one vector.")
+]
+Tune = Annotated[
+    bool | None, typer.Option("--tune/--no-tune", help="Train the language model too.", show_default=False)
+]
+Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
+Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
+
+
+def classify(
+    train: options.Train = None,
+    lm: options.Lm = None,
+    lambdas: Lambdas = None,
+    frozen_lambdas: FrozenLambdas = None,
+    lambda_norm: LambdaNorm = None,
+    layer_norm: LayerNorm = None,
+    pooling: Pooling = None,
+    tune: Tune = None,
+    test: options.Test = None,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train a text classifier on the layers of a language model.
+
+    Examples:
+      elmo classify --lambdas frozen
+      elmo classify train.csv --test test.csv --lm runs/lm --tune
+    """
+    from elmo_cli.commands.progress import follow
+    from elmo_cli.training.finetune import classify_run
+
+    flags = {
+        "data.train": train,
+        "data.test": test,
+        "classify.lambdas": lambdas,
+        "classify.frozen_lambdas": frozen_lambdas,
+        "classify.lambda_norm": lambda_norm,
+        "classify.layer_norm": layer_norm,
+        "classify.pooling": pooling,
+        "classify.tune": tune,
+    }
+    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
+    with stop_on_signals() as stop:
+        events = classify_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
+        results = follow(screen, events, stop)
+    screen.show(results, *views.classifier(results))
+
+
+def evaluate(
+    run: Run = None,
+    data: Data = None,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Perplexity of a language model, all scores of a classifier.
+
+    Examples:
+      elmo evaluate
+      elmo evaluate runs/lm held_out.txt
+      elmo evaluate runs/classify-frozen test.csv --json
+    """
+    from elmo_cli.training.evaluate import evaluate_run
+
+    experiment = resolve(config, assignments, None)
+    results = evaluate_run(run, data, experiment, device=device)
+    Screen(json, quiet).show(results, *views.evaluation(results))

@@ -1,0 +1,65 @@
+"""`elmo compare`: the language model against static embeddings, everything else equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.options import resolve
+from elmo_cli.commands.render import Screen
+from elmo_cli.commands.signals import stop_on_signals
+
+Baselines = Annotated[
+    list[Path] | None, typer.Option("--baseline", metavar="FILE", help="Static embedding file; repeatable.")
+]
+Modes = Annotated[
+    list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
+]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Classifiers for each row.")]
+STOPPED = "classifiers that were done are saved, if any: go on with --resume"
+
+
+def compare(
+    train: options.Train = None,
+    test: options.Test = None,
+    lm: options.Lm = None,
+    baseline: Baselines = None,
+    lambdas: Modes = None,
+    seeds: Seeds = None,
+    out: options.Out = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compare a language model with embedding files, and say what is chance.
+
+    Every row has the same head, split and seeds; only the vectors differ.
+
+    Examples:
+      elmo compare --baseline w2v.txt
+      elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
+    """
+    from elmo_cli.commands.progress import follow
+    from elmo_cli.comparison.compare import compare_run
+
+    flags = {
+        "data.train": train,
+        "data.test": test,
+        "compare.baselines": baseline,
+        "compare.lambdas": lambdas,
+        "compare.seeds": seeds,
+    }
+    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
+    with stop_on_signals() as stop:
+        events = compare_run(experiment, lm, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
+        results = follow(screen, events, stop, stopped=STOPPED, epochs=False)
+    screen.show(results, *views.comparison(results))

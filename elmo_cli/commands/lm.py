@@ -1,0 +1,77 @@
+"""`elmo pretrain`: the bidirectional language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.options import resolve
+from elmo_cli.commands.render import Screen
+from elmo_cli.commands.signals import stop_on_signals
+
+Vocab = Annotated[Path | None, typer.Option("--vocab", metavar="VOCAB", help="Vocabulary; by default runs/vocab.")]
+Valid = Annotated[
+    Path | None, typer.Option("--valid", metavar="FILE", help="Validation text; else the last 2 % of the corpus.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
+Encoder = Annotated[
+    str | None, typer.Option("--encoder", metavar="word|char", help="Token encoder: a table, or the character CNN.")
+]
+InitEmbeddings = Annotated[
+    Path | None, typer.Option("--init-embeddings", metavar="FILE", help="Static vectors that the table starts from.")
+]
+Precision = Annotated[str | None, typer.Option("--precision", metavar="float32|bfloat16", help="Of matrix products.")]
+
+
+def pretrain(
+    corpus: options.Corpus = None,
+    vocab: Vocab = None,
+    out: options.Out = None,
+    valid: Valid = None,
+    preset: options.Preset = None,
+    epochs: Epochs = None,
+    encoder: Encoder = None,
+    init_embeddings: InitEmbeddings = None,
+    precision: Precision = None,
+    column: options.TextColumns = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train the bidirectional language model: the ELMo itself.
+
+    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
+
+    Examples:
+      elmo pretrain
+      elmo pretrain news.txt --valid held_out.txt --epochs 3 --out runs/lm
+      elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
+    """
+    from elmo_cli.commands.progress import follow
+    from elmo_cli.training.pretrain import pretrain_run
+
+    flags = {
+        "preset": preset,
+        "data.valid": valid,
+        "data.text": column,
+        "model.encoder": encoder,
+        "model.init_embeddings": init_embeddings,
+        "pretrain.epochs": epochs,
+        "pretrain.precision": precision,
+    }
+    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
+    with stop_on_signals() as stop:
+        events = pretrain_run(
+            experiment, corpus or (), vocab, out, device=device, resume=resume, overwrite=overwrite, stop=stop
+        )
+        results = follow(screen, events, stop, stopped="what was done is saved: go on with --resume")
+    screen.show(results, views.language_model(results))

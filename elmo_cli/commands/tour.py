@@ -1,0 +1,88 @@
+"""What `elmo quickstart` does: it runs the commands of the road, each through the entry point, in one folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import chdir, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from elmo_cli.commands.render import Screen
+from elmo_cli.errors import RunError
+from elmo_cli.text.sample import write_sample
+
+SYNTHETIC = "The built-in news corpus is synthetic: what is measured on it proves nothing about news."
+VECTORS = "w2v.txt"
+# Commands that draw random numbers and that compute on a device.
+DRAWING = ("baseline", "pretrain", "classify", "compare")
+COMPUTING = ("pretrain", "classify", "evaluate", "compare")
+
+
+def prepare(folder: Path, overwrite: bool) -> None:
+    """Write the corpus into a folder that is empty, or whose content may be replaced.
+
+    Raises:
+        RunError: Something is there.
+    """
+    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder} exists and is not empty",
+            where=folder,
+            expected="a new folder",
+            remedy="name another, or give --overwrite to replace an earlier quickstart",
+        )
+    write_sample(folder)
+
+
+def road(preset: str) -> list[list[str]]:
+    """The commands, without flags that concern all of them."""
+    return [
+        ["init", "--preset", preset],
+        ["vocab", "build"],
+        ["baseline", "word2vec", "--out", VECTORS],
+        ["pretrain", "--init-embeddings", VECTORS],
+        ["classify", "--lambdas", "frozen"],
+        ["evaluate"],
+        ["compare", "--baseline", VECTORS],
+    ]
+
+
+def take(
+    screen: Screen, folder: Path, *, preset: str, overwrite: bool, seed: int | None, device: str
+) -> list[dict[str, Any]]:
+    """Run the road in a folder, saying each command before it runs.
+
+    Returns:
+        Of each command its line and its results.
+
+    Raises:
+        typer.Exit: A command was stopped.
+    """
+    steps = []
+    with chdir(folder):
+        for arguments in road(preset):
+            name = arguments[0]
+            flags = ["--overwrite"] if overwrite and name != "evaluate" else []
+            flags += ["--seed", str(seed)] if seed is not None and name in DRAWING else []
+            flags += ["--device", device] if device != "auto" and name in COMPUTING else []
+            line = shlex.join(["elmo", *arguments, *flags])
+            screen.say(f"$ {line}")
+            steps.append({"command": line, "results": _run([*arguments, *flags], screen.quiet)})
+    return steps
+
+
+def _run(arguments: list[str], quiet: bool) -> Any:
+    """The results of one command."""
+    from elmo_cli.commands.app import app
+
+    caught = StringIO()
+    with redirect_stdout(caught):
+        flags = ["--json", *(["--quiet"] if quiet else [])]
+        code = typer.main.get_command(app).main(args=[*arguments, *flags], prog_name="elmo", standalone_mode=False)
+    if code:
+        raise typer.Exit(code)
+    return json.loads(caught.getvalue())

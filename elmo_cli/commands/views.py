@@ -1,0 +1,171 @@
+"""How the results of each kind look as tables; the JSON form is the results as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from elmo_cli.commands.render import facts, interval, lambda_bars, number, plain, table
+
+Results = Mapping[str, Any]
+MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
+
+
+def pairs(document: Results) -> RenderableType:
+    """Names and values of a document; nested names follow their parent's."""
+    return facts(_flat(document))
+
+
+def _flat(document: Results, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in document.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, name)
+        elif isinstance(value, list | tuple):
+            yield name, "  ".join(plain(item) if isinstance(item, str) else number(item) for item in value)
+        else:
+            yield name, value
+
+
+def language_model(results: Results) -> RenderableType:
+    """A language model that was trained: how good, how long, and whether it is sound."""
+    valid, leak = results["validation"], results.get("leak_test")
+    return facts(
+        [
+            ("valid perplexity", valid["mean"]),
+            ("forward", valid["forward"]),
+            ("backward", valid["backward"]),
+            ("unknown tokens", f"{_percent(valid['oov_rate'])} %"),
+            ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
+            ("tokens", f"{number(results['tokens'])}, {results['tokens_per_second']:,.0f} a second"),
+            ("parameters", results["parameters"]),
+            ("leak test", None if leak is None else "passed" if leak["passed"] else "FAILED"),
+        ]
+    )
+
+
+def classifier(results: Results) -> list[RenderableType]:
+    """A classifier that was trained: how, its λ, and its scores on each file."""
+    mode = f"{results['mode']}, tuned" if results["tune"] else results["mode"]
+    head = facts(
+        [
+            ("combiner", mode),
+            ("layers", lambda_bars(results["lambdas"], results["gamma"]) or None),
+            ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
+            ("valid accuracy", results["valid"]["accuracy"]),
+        ]
+    )
+    files = {role: results[role] for role in ("train", "test") if role in results}
+    shown: list[RenderableType] = [head, _accuracies("file", files)]
+    last = results.get("test", results.get("train"))
+    return shown + (_per_class(last) if last else [])
+
+
+def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
+    """Scores of one run in full, of several as a table. Averages are over classes unless said otherwise."""
+    if isinstance(results, Mapping):
+        head = facts([("run", results["run"]), ("data", results["data"])])
+        if results["kind"] == "lm":
+            return [head, _perplexities([results])]
+        return [head, _accuracies("run", {results["run"]: results}), *_per_class(results)]
+    models = [one for one in results if one.get("kind") == "lm"]
+    classifiers = {one["run"]: one for one in results if one.get("kind") == "classifier"}
+    skipped = [Text(f"{one['run']} was left out: {plain(one['skipped'])}") for one in results if "skipped" in one]
+    shown = [*([_perplexities(models)] if models else []), *([_accuracies("run", classifiers)] if classifiers else [])]
+    return [*shown, *skipped]
+
+
+def _perplexities(models: Sequence[Results]) -> RenderableType:
+    columns = ("run", "perplexity", "forward", "backward", "tokens", "unknown %")
+    keys = ("run", "mean", "forward", "backward", "tokens")
+    return table(columns, ([*(one[key] for key in keys), _percent(one["oov_rate"])] for one in models))
+
+
+def _accuracies(what: str, scores: Mapping[str, Results]) -> RenderableType:
+    columns = (what, "texts", "accuracy", "95 % interval", "macro F1", "precision", "recall")
+    return table(
+        columns,
+        (
+            [
+                name,
+                one["examples"],
+                one["accuracy"],
+                interval(one["interval"]),
+                *(one["macro"][key] for key in ("f1", "precision", "recall")),
+            ]
+            for name, one in scores.items()
+        ),
+    )
+
+
+def _per_class(scores: Results) -> list[RenderableType]:
+    """Each class, the confusion matrix where it fits, and what there is to note."""
+    classes = scores["classes"]
+    names = [one["label"] for one in classes]
+    keys = ("label", "precision", "recall", "f1", "support")
+    shown: list[RenderableType] = [table(("class", *keys[1:]), ([one[key] for key in keys] for one in classes))]
+    if len(names) <= MOST_CLASSES:
+        rows = ([name, *counts] for name, counts in zip(names, scores["confusion"], strict=True))
+        shown.append(table(("true \\ predicted", *names), rows))
+    return shown + [Text(f"note: {plain(note)}") for note in scores["notes"]]
+
+
+def comparison(results: Results) -> list[RenderableType]:
+    """The table of a comparison, the layer weights, and the conclusion."""
+    columns = ("row", "acc", "sd", "95 % interval", "valid", "diff", "p", "unk %")
+    rows = [_comparison_row(row, results["reference"]) for row in results["rows"]]
+    weights = [(row["name"], _mean_lambdas(row)) for row in results["rows"] if row["kind"] == "lm"]
+    legend = "acc: on test; valid: on validation; diff, p (Holm): against the row marked *; unk: unknown test tokens"
+    return [
+        table(columns, rows),
+        facts((name, lambda_bars(lambdas)) for name, lambdas in weights if lambdas),
+        Text(legend, style="dim"),
+        Text(plain(results["conclusion"])),
+    ]
+
+
+def _comparison_row(row: Results, reference: str) -> list[object]:
+    return [
+        row["name"] + " *" * (row["name"] == reference),
+        row["accuracy"],
+        row["sd"],
+        interval(row["interval"]),
+        row["valid_accuracy"],
+        "-" if row["difference"] is None else f"{row['difference']:+.4f}",
+        row["p_holm"],
+        _percent(row["unknown"].get("test", {}).get("rate")),
+    ]
+
+
+def _mean_lambdas(row: Results) -> list[float] | None:
+    each = [one["lambdas"] for one in row["seeds"]]
+    if None in each:
+        return None
+    return [sum(values) / len(values) for values in zip(*each, strict=True)]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def checks(results: Sequence[Results]) -> list[RenderableType]:
+    """Checks with what was measured."""
+    rows = (
+        [
+            one["name"],
+            "ok" if one["passed"] else "FAILED",
+            "-" if one["value"] is None else f"{one['value']:.1e}",
+            "-" if one["tolerance"] is None else f"{one['tolerance']:.0e}",
+        ]
+        for one in results
+    )
+    failed = [Text(f"{one['name']}: {plain(one['detail'])}") for one in results if not one["passed"]]
+    return [table(("check", "", "measured", "limit"), rows), *failed]
+
+
+def tour(steps: Sequence[Results]) -> RenderableType:
+    """The commands that were run, one a line."""
+    return Text("\n".join(f"$ {step['command']}" for step in steps))

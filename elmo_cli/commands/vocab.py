@@ -1,0 +1,96 @@
+"""`elmo vocab`: which tokens have an id."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.options import resolve
+from elmo_cli.commands.render import Screen
+
+app = typer.Typer(no_args_is_help=True, help="Build a vocabulary ('vocab build'), look at one ('vocab show').")
+
+MinCount = Annotated[int | None, typer.Option("--min-count", min=1, help="Drop tokens seen less often.")]
+MaxSize = Annotated[int | None, typer.Option("--max-size", min=4, help="Keep at most so many tokens.")]
+VocabPath = Annotated[Path, typer.Argument(metavar="VOCAB", help="Vocabulary: a run, or a vocab.txt.")]
+OnCorpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Text to count the unknown in.")]
+Lines = Annotated[int, typer.Option("--lines", min=1, help="Tokens to show from head and tail.")]
+
+
+@app.command()
+def build(
+    corpus: options.Corpus = None,
+    out: options.Out = None,
+    min_count: MinCount = None,
+    max_size: MaxSize = None,
+    lowercase: options.Lowercase = None,
+    tokenizer: options.TokenizerKind = None,
+    column: options.TextColumns = None,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    seed: options.Seed = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Count the tokens of a corpus and give the frequent ones an id.
+
+    Without CORPUS it reads data.corpus of elmo.yaml, else data.train.
+
+    Examples:
+      elmo vocab build
+      elmo vocab build news.txt.gz --min-count 3 --lowercase --out runs/vocab
+    """
+    from elmo_cli.training.prepare import build_vocabulary_run
+
+    flags = {
+        "vocab.min_count": min_count,
+        "vocab.max_size": max_size,
+        "tokenizer.lowercase": lowercase,
+        "tokenizer.kind": tokenizer,
+        "data.text": column,
+    }
+    report = build_vocabulary_run(resolve(config, assignments, seed, flags), corpus or (), out, overwrite)
+    totals = report.vocabulary.totals
+    document = {"path": str(report.path), "size": len(report.vocabulary), **(asdict(totals) if totals else {})}
+    Screen(json, quiet).show(document, views.pairs(document))
+
+
+@app.command()
+def show(
+    vocab: VocabPath,
+    corpus: OnCorpus = None,
+    lines: Lines = 8,
+    column: options.TextColumns = None,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show the size, head and tail of a vocabulary, and what it lacks of a corpus.
+
+    Examples:
+      elmo vocab show runs/vocab
+      elmo vocab show runs/lm test.csv
+    """
+    from elmo_cli.text.sources import encode_corpus
+    from elmo_cli.text.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.load(vocab)
+    document: dict[str, Any] = {
+        "path": str(vocab),
+        "size": len(vocabulary),
+        "tokenizer": vocabulary.tokenizer.model_dump(mode="json", exclude_none=True),
+        "head": vocabulary.tokens[:lines],
+        "tail": vocabulary.tokens[-lines:],
+    }
+    if corpus:
+        experiment = resolve(config, assignments, None, {"data.text": column})
+        report = vocabulary.oov(encode_corpus(experiment, corpus, vocabulary.tokenizer))
+        document["corpus"] = {**asdict(report), "oov_rate": report.rate}
+    Screen(json).show(document, views.pairs(document))

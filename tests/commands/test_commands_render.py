@@ -1,0 +1,167 @@
+"""What is shown is plain text, fits, and says the figures that it was given."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from elmo_cli.commands import views
+from elmo_cli.commands.progress import describe, describe_step, duration, follow
+from elmo_cli.commands.render import Screen, facts, interval, lambda_bars, number, plain, table
+from elmo_cli.commands.signals import Stop
+from elmo_cli.training.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
+
+STEP = Step(
+    epoch=2,
+    step=30,
+    steps=100,
+    tokens=4096,
+    loss=4.5,
+    perplexity=90.017,
+    rate=0.001,
+    tokens_per_second=12345.6,
+    seconds_left=75,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (1234567, "1,234,567"),
+        (0.876543, "0.8765"),
+        (65.4321, "65.43"),
+        (12345.678, "12,345.7"),
+        ("[red]x[/red]", "[red]x[/red]"),
+    ],
+)
+def test_numbers(value: object, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert plain("a\x1b[31mb\nc\u202ed") == "a\\x1b[31mb\\nc\\u202ed"
+    assert plain("λ naïve 猫 🙂") == "λ naïve 猫 🙂"
+
+
+def test_bars_show_each_weight() -> None:
+    assert lambda_bars([0.0, 0.5, 1.0], 1.08) == "λ ▁▅█ 0.00 0.50 1.00  γ 1.08"
+    assert lambda_bars([-0.3, 1.7]) == "λ ▁█ -0.30 1.70"
+    assert lambda_bars(None, 1.0) == ""
+
+
+def test_intervals_and_durations() -> None:
+    assert interval([0.8712, 0.889]) == "0.871..0.889"
+    assert [duration(seconds) for seconds in (0, 75, 3700)] == ["0:00", "1:15", "1:01:40"]
+
+
+def shown(part: object, width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, markup=False, emoji=False, highlight=False).print(part, crop=False)
+    return stream.getvalue()
+
+
+def test_tables_take_names_as_they_are_and_fold_them() -> None:
+    drawn = shown(table(("class", "f1"), [["[bold]:smile:[/bold]", 0.5], ["x" * 100, 1.0]]))
+    assert "[bold]:smile:[/bold]" in drawn
+    assert drawn.count("x") == 100
+    assert max(map(len, drawn.splitlines())) <= 80
+
+
+def test_facts_keep_long_values_whole() -> None:
+    path = "/very/long" * 20
+    assert path in shown(facts([("path", path), ("absent", None)]))
+    assert "absent" not in shown(facts([("path", path), ("absent", None)]))
+
+
+def test_nested_documents_become_pairs() -> None:
+    drawn = shown(views.pairs({"oov_rate": 0.25, "corpus": {"tokens": 4}, "head": ["<S>", "a"]}))
+    assert [line.split() for line in drawn.splitlines()] == [
+        ["oov", "rate", "0.2500"],
+        ["corpus", "tokens", "4"],
+        ["head", "<S>", "a"],
+    ]
+
+
+def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(json=True).show({"mean": math.inf, "nested": [math.nan, {"x": 1.5}], "name": "λ"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"mean": None, "nested": [None, {"x": 1.5}], "name": "λ"}
+    assert "λ" in out
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(quiet=True).say("hello")
+    assert capsys.readouterr() == ("", "")
+    Screen().say("[red]hello[/red]")
+    assert capsys.readouterr() == ("", "[red]hello[/red]\n")
+
+
+def test_events_as_lines() -> None:
+    assert describe_step(STEP) == "12.3k tok/s  loss 4.50  ppl 90  left 1:15"
+    epoch = EpochDone(3, 0.3121, 0.9, 0.88, (0.2, 0.5, 0.3), 1.02, True)
+    assert describe(epoch) == "epoch 3  loss 0.312  train 0.900  valid 0.880  λ ▂▅▃ 0.20 0.50 0.30  γ 1.02  *"
+    validation = Validation(1, 100.0, 81.0, 90.0, False)
+    assert describe(validation) == "epoch 1  valid perplexity 90.00 (forward 100.00, backward 81.00)"
+    done = ClassifierDone("w2v.txt", 2, 0.88, 0.871, 3, 12)
+    assert describe(done) == "3 of 12  w2v.txt, seed 2  valid 0.8800  test 0.8710"
+    assert describe(Notice("a\nb")) == "note: a\\nb"
+    assert describe(Saved(4)) is None
+
+
+def test_following_returns_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [STEP, Validation(1, 4.0, 9.0, 6.0, True), Finished({"x": 1})]
+    assert follow(Screen(), iter_of(events), Stop()) == {"x": 1}
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "epoch 1  valid perplexity 6.0000 (forward 4.0000, backward 9.0000)  best so far\n"
+
+
+def iter_of(events: list):
+    yield from events
+
+
+def test_a_comparison_shows_every_row_and_the_conclusion() -> None:
+    row = {
+        "name": "lm [trainable]",
+        "kind": "lm",
+        "accuracy": 0.88,
+        "sd": None,
+        "interval": [0.87, 0.89],
+        "valid_accuracy": 0.9,
+        "difference": 0.0123,
+        "p_holm": 0.0311,
+        "unknown": {"test": {"rate": 0.031}},
+        "seeds": [{"lambdas": [0.2, 0.8]}, {"lambdas": [0.4, 0.6]}],
+    }
+    static = {**row, "name": "w2v.txt", "kind": "static", "difference": None, "p_holm": None, "unknown": {}}
+    parts = views.comparison({"rows": [row, static], "reference": "w2v.txt", "conclusion": "It is so."})
+    drawn = "\n".join(shown(part) for part in parts)
+    for fragment in (
+        "lm [trainable]",
+        "0.870..0.890",
+        "+0.0123",
+        "0.0311",
+        "3.10",
+        "w2v.txt *",
+        "0.30 0.70",
+        "It is so.",
+    ):
+        assert fragment in drawn
+    assert max(map(len, drawn.splitlines())) <= 80
+
+
+def test_stopping_gives_the_code_of_the_signal(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    stop = Stop()
+    stop.code = 143
+    with pytest.raises(typer.Exit) as caught:
+        follow(Screen(), iter_of([Stopped(3)]), stop, stopped="go on with --resume")
+    assert caught.value.exit_code == 143
+    assert capsys.readouterr().err == "stopped\ngo on with --resume\n"

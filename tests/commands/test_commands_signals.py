@@ -1,0 +1,77 @@
+"""Ctrl-C and SIGTERM: save, end with 130 or 143, and go on as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from elmo_cli.commands.signals import Stop, stop_on_signals
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+LONG = ["--device", "cpu", "--set", "pretrain.epochs=40", "--set", "pretrain.patience=40"]
+
+
+def test_the_first_signal_asks_and_the_second_ends() -> None:
+    with stop_on_signals() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+        assert stop.code == 143
+        with pytest.raises(SystemExit) as caught:
+            signal.raise_signal(signal.SIGINT)
+        assert caught.value.code == 130
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_handlers_are_put_back_after_an_error() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ZeroDivisionError), stop_on_signals():
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_and_resume_end_in_the_same_bits(road: Path, tmp_path: Path, elmo_in) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        shutil.copytree(road, folder)
+        shutil.rmtree(folder / "runs/lm")
+    done = elmo_in(whole, "pretrain", *LONG)
+    assert done.code == 0, done.stderr
+
+    environment = dict(os.environ, PYTHONPATH=str(REPOSITORY), OMP_NUM_THREADS="1")
+    command = [sys.executable, "-m", "elmo_cli", "pretrain", *LONG]
+    process = subprocess.Popen(command, cwd=stopped, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        # It runs once its first epoch is on disk.
+        deadline = time.monotonic() + 120
+        while not (stopped / "runs/lm/state").is_dir() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, messages = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 143, messages
+    assert "--resume" in messages
+
+    refused = elmo_in(stopped, "classify", "--lambdas", "function")
+    assert refused.code == 2
+    assert "--resume" in refused.stderr
+    resumed = elmo_in(stopped, "pretrain", "--resume", *LONG)
+    assert resumed.code == 0, resumed.stderr
+    for name in ("model.safetensors", "vocab.txt"):
+        assert (stopped / "runs/lm" / name).read_bytes() == (whole / "runs/lm" / name).read_bytes()
+
+
+def test_a_stop_of_a_classifier_is_told_and_coded(road: Path, tmp_path: Path, elmo_in, monkeypatch) -> None:
+    monkeypatch.setattr(Stop, "__call__", lambda self: setattr(self, "code", 130) or True)
+    done = elmo_in(road, "classify", "--lambdas", "function", "--out", tmp_path / "new")
+    assert done.code == 130
+    assert "stopped" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,143 @@
+"""`elmo init` finds what is there; `elmo quickstart` runs what it says."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+import yaml
+
+from elmo_cli.commands import scaffold, tour
+from elmo_cli.config import PRESETS, Experiment, load_experiment
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+NEWS = "label,text\n" + "".join(f"{kind},some words of {kind} number {n}\n" for n in range(4) for kind in "AB")
+
+
+def settings_of(folder: Path) -> dict:
+    return yaml.safe_load((folder / "elmo.yaml").read_text(encoding="utf-8"))
+
+
+def test_init_names_files_and_columns(tmp_path: Path, elmo_in) -> None:
+    (tmp_path / "ag_news_train.csv.gz").write_bytes(gzip.compress(NEWS.encode()))
+    (tmp_path / "test.csv").write_text(NEWS, encoding="utf-8")
+    (tmp_path / "dev.txt").write_text("a b\n", encoding="utf-8")
+    (tmp_path / "unlabelled.txt").write_text("a b\n", encoding="utf-8")
+    (tmp_path / "attestation.csv").write_text("no,test\n", encoding="utf-8")
+    done = elmo_in(tmp_path, "init", "--json")
+    assert done.code == 0, done.stderr
+    expected = {
+        "train": "ag_news_train.csv.gz",
+        "test": "test.csv",
+        "valid": "dev.txt",
+        "corpus": ["ag_news_train.csv.gz", "unlabelled.txt"],
+        "text": ["text"],
+        "label": "label",
+    }
+    assert done.json["data"] == expected
+    assert settings_of(tmp_path) == {"preset": "small", "output": "runs", "data": expected} | dict.fromkeys(
+        ("tokenizer", "vocab", "model", "pretrain", "classify", "compare", "word2vec")
+    )
+
+
+def test_init_says_which_of_several_it_took(tmp_path: Path, elmo_in) -> None:
+    for name in ("train.csv", "train_old.csv"):
+        (tmp_path / name).write_text(NEWS, encoding="utf-8")
+    done = elmo_in(tmp_path, "init")
+    assert settings_of(tmp_path)["data"]["train"] == "train.csv"
+    assert "train_old.csv looks like train data too" in done.stderr
+
+
+def test_init_of_an_empty_or_new_folder(tmp_path: Path, elmo_in) -> None:
+    done = elmo_in(tmp_path, "init", "new", "--preset", "base")
+    assert done.code == 0
+    assert "no train, test or text file was found" in done.stderr
+    assert settings_of(tmp_path / "new")["preset"] == "base"
+
+
+def test_init_notes_a_file_that_cannot_be_read(tmp_path: Path, elmo_in) -> None:
+    (tmp_path / "train.csv").write_bytes(b"label,text\nA,caf\xe9\n")
+    done = elmo_in(tmp_path, "init")
+    assert done.code == 0
+    assert "train.csv could not be read" in done.stderr
+
+
+def test_init_proposes_the_clean_up_of_ag_news(tmp_path: Path, elmo_in) -> None:
+    rows = ['"3","Oil #39;s rise","Prices lt;b gt; rose\\again"'] * 3 + ['"4","Chips","New chips"'] * 3
+    (tmp_path / "train.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    done = elmo_in(tmp_path, "init")
+    assert settings_of(tmp_path)["data"] == {"train": "train.csv", "clean": "ag-news"}
+    assert "3 of 6 texts" in done.stderr
+
+
+def test_init_knows_ag_news_as_published(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").symlink_to(shared / "data/ag_news/original_test.csv")
+    (tmp_path / "train.csv").symlink_to(shared / "data/ag_news/original_test.csv")
+    found = scaffold.look_through(tmp_path)
+    assert found.clean == "ag-news"
+    assert found.table is not None
+    assert (found.table.has_header, found.table.label, found.table.text) == (False, "1", ("2", "3"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_file_means_what_the_preset_means(preset: str, tmp_path: Path) -> None:
+    path = tmp_path / "elmo.yaml"
+    path.write_text(scaffold.settings_text(preset, {}), encoding="utf-8")
+    written = load_experiment(path)
+    assert written == load_experiment(None, (), {"preset": preset, "output": tmp_path / "runs"})
+
+
+def test_every_commented_default_is_a_setting_with_its_value(tmp_path: Path) -> None:
+    text = scaffold.settings_text("tiny", {})
+    body = text.removeprefix(scaffold.HEADING)
+    uncommented = "\n".join(
+        line.replace("# ", "", 1) if line.lstrip().startswith("# ") and ": " in line and "tiny: " not in line else line
+        for line in body.splitlines()
+    )
+    path = tmp_path / "elmo.yaml"
+    path.write_text(uncommented, encoding="utf-8")
+    values = yaml.safe_load(uncommented)
+    assert set(values["pretrain"]) == set(scaffold.SHOWN["pretrain"])
+    # A null stands for what is not given, which `data.train: null` says as well.
+    assert load_experiment(path).model_copy(update={"output": Path("runs")}) == Experiment.model_validate(
+        {**PRESETS["tiny"], "preset": "tiny"}
+    )
+
+
+@pytest.fixture
+def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    from elmo_cli.text.sample import sample_news
+
+    monkeypatch.setattr("elmo_cli.text.sample.sample_news", lambda seed=1: sample_news(seed, 60))
+
+
+@pytest.mark.usefixtures("small_sample")
+def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
+    done = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--device", "cpu", "--json")
+    assert done.code == 0, done.stderr
+    assert done.json["synthetic"] is True
+    ran = [step["command"].split()[1] for step in done.json["steps"]]
+    assert ran == [command[0] for command in tour.road("tiny")]
+    assert [row["kind"] for row in done.json["steps"][-1]["results"]["rows"]] == ["static", "lm", "lm", "lm"]
+    for step in done.json["steps"]:
+        assert f"$ {step['command']}" in done.stderr
+    assert "synthetic" in done.stderr
+    assert (tmp_path / "demo/runs/compare/results.json").is_file()
+    assert not (tmp_path / "elmo.yaml").exists()
+
+    again = elmo_in(tmp_path, "quickstart", "demo")
+    assert again.code == 2
+    assert "--overwrite" in again.stderr
+    # Commands of an overwriting tour overwrite; a stop in one of them stops it all.
+    replaced = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--overwrite", "--quiet", "--seed", "3")
+    assert replaced.code == 0, replaced.stderr
+    assert "elmo compare --baseline w2v.txt --overwrite --seed 3" in replaced.stdout
+    assert "lm function" in replaced.stdout
+
+
+def test_readme_shows_the_road_as_quickstart_runs_it() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for command in tour.road("small")[1:]:
+        if "--init-embeddings" not in command:
+            assert "elmo " + " ".join(command) in readme
