@@ -1,0 +1,57 @@
+"""Settings: validated, documented, read from `elmo.yaml`, started from a preset.
+
+Later wins: preset, then `elmo.yaml`, then `--set section.key=value`, then a command's own flags. Every command resolves
+its settings to one `Experiment` and saves what it used in its run.
+"""
+
+from elmo_cli.config.loading import CONFIG_NAME, load_experiment, merge, nest
+from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
+from elmo_cli.config.settings import (
+    CharacterSettings,
+    ClassifySettings,
+    Cleaning,
+    CompareSettings,
+    DataSettings,
+    EncoderKind,
+    Experiment,
+    ModelSettings,
+    Pooling,
+    Precision,
+    Preset,
+    PretrainSettings,
+    Settings,
+    SoftmaxKind,
+    SvdSettings,
+    TokenizerKind,
+    TokenizerSettings,
+    VocabularySettings,
+    Word2VecSettings,
+)
+
+__all__ = [
+    "CONFIG_NAME",
+    "PRESETS",
+    "PRESET_PURPOSES",
+    "CharacterSettings",
+    "ClassifySettings",
+    "Cleaning",
+    "CompareSettings",
+    "DataSettings",
+    "EncoderKind",
+    "Experiment",
+    "ModelSettings",
+    "Pooling",
+    "Precision",
+    "Preset",
+    "PretrainSettings",
+    "Settings",
+    "SoftmaxKind",
+    "SvdSettings",
+    "TokenizerKind",
+    "TokenizerSettings",
+    "VocabularySettings",
+    "Word2VecSettings",
+    "load_experiment",
+    "merge",
+    "nest",
+]
