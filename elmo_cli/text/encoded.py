@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 BOS_TOKEN, EOS_TOKEN, UNK_TOKEN = "<S>", "</S>", "<UNK>"
 RESERVED_TYPES = ("", BOS_TOKEN, EOS_TOKEN)
 
+_COUNTED_AT_ONCE = 1 << 20  # tokens
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedCorpus:
-    """Sentences (or texts) as type numbers, end to end.
+    """Sentences (or texts) as type numbers, end to end; the arrays may lie in files that are mapped into memory.
 
     Attributes:
         types: The distinct tokens; a type's number is its index, and the first three are `RESERVED_TYPES`.
@@ -29,9 +31,11 @@ class EncodedCorpus:
         offsets: (S + 1,) int64; sentence i is `tokens[offsets[i]:offsets[i + 1]]`.
     """
 
-    types: tuple[str, ...]
+    types: Sequence[str]
     tokens: NDArray[np.int32]
     offsets: NDArray[np.int64]
+    # Not an argument, so that `dataclasses.replace` forgets them.
+    _counts: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         """S, the number of sentences, empty ones included."""
@@ -52,14 +56,35 @@ class EncodedCorpus:
         return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     def counts(self) -> NDArray[np.int64]:
-        """(types,) how often each type occurs."""
-        return np.bincount(self.tokens, minlength=len(self.types)).astype(np.int64, copy=False)
+        """(types,) how often each type occurs; counted once, and not to be written to."""
+        if self._counts is None:
+            counts = np.zeros(len(self.types), dtype=np.int64)
+            # bincount makes int64 of what it counts: of a part at a time, not of a mapped file.
+            for start in range(0, len(self.tokens), _COUNTED_AT_ONCE):
+                counts += np.bincount(self.tokens[start : start + _COUNTED_AT_ONCE], minlength=len(counts))
+            self.know_counts(counts)
+        assert self._counts is not None  # set above
+        return self._counts
+
+    def know_counts(self, counts: NDArray[np.int64]) -> None:
+        """Take note of counts that are known already."""
+        counts.flags.writeable = False
+        object.__setattr__(self, "_counts", counts)
 
     def slice(self, start: int, stop: int) -> EncodedCorpus:
         """The sentences from `start` up to `stop`, sharing types and tokens with this corpus."""
         start, stop, _ = slice(start, stop).indices(len(self))
         offsets = self.offsets[start : max(start, stop) + 1]
-        return EncodedCorpus(self.types, self.tokens[offsets[0] : offsets[-1]], offsets - offsets[0])
+        tokens = self.tokens[offsets[0] : offsets[-1]]
+        return EncodedCorpus(self.types, tokens, offsets - offsets[0] if offsets[0] else offsets)
+
+    def split(self, at: int) -> tuple[EncodedCorpus, EncodedCorpus]:
+        """The sentences before `at`, and those from there on; counts only the smaller part where the sum is known."""
+        parts = self.slice(0, at), self.slice(at, len(self))
+        if self._counts is not None:
+            smaller, larger = sorted(parts, key=lambda part: part.token_count)
+            larger.know_counts(self._counts - smaller.counts())
+        return parts
 
     def select(self, indices: Sequence[int] | NDArray[np.integer]) -> EncodedCorpus:
         """The sentences at `indices`, in that order, sharing the types of this corpus."""

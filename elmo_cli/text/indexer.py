@@ -84,15 +84,42 @@ def frame(
         Type numbers (B, T), or (B, T + 2) with the frame, filled up with 0; and (B,) lengths without the frame.
     """
     chosen = np.asarray(sentences, dtype=np.int64)
-    starts = corpus.offsets[chosen]
-    lengths = corpus.offsets[chosen + 1] - starts
-    longest = int(lengths.max(initial=0))
+    lengths = corpus.offsets[chosen + 1] - corpus.offsets[chosen]
+    return stretch(corpus, chosen, 0, int(lengths.max(initial=0)) + 2 * framed, framed), lengths
+
+
+def stretch(
+    corpus: EncodedCorpus,
+    sentences: NDArray[np.int64],
+    start: int,
+    stop: int,
+    framed: bool,
+    *,
+    backward: bool = False,
+) -> NDArray[np.int64]:
+    """Some steps of sentences as a network reads them.
+
+    Args:
+        corpus: Where the sentences are.
+        sentences: (B,) their indices.
+        start: The first step; step 0 is the first token, or its frame.
+        stop: The step after the last.
+        framed: Whether `<S>` stands before and `</S>` after each.
+        backward: Whether they are read from their end.
+
+    Returns:
+        (B, stop - start) type numbers, 0 where a sentence has ended.
+    """
     edge = 1 if framed else 0
-    numbers = np.full((len(chosen), longest + 2 * edge), PAD, dtype=np.int64)
-    column = np.arange(longest)
-    inside = column < lengths[:, None]
-    numbers[:, edge : edge + longest][inside] = corpus.tokens[(starts[:, None] + column)[inside]]
+    begins = corpus.offsets[sentences][:, None]
+    lengths = corpus.offsets[sentences + 1][:, None] - begins
+    places = np.broadcast_to(np.arange(start, stop) - edge, (len(sentences), stop - start))  # of a token
+    if backward:
+        places = lengths - 1 - places
+    numbers = np.full(places.shape, PAD, dtype=np.int64)
+    inside = (places >= 0) & (places < lengths)
+    numbers[inside] = corpus.tokens[(begins + places)[inside]]
     if framed:
-        numbers[:, 0] = BOS
-        numbers[np.arange(len(chosen)), lengths + 1] = EOS
-    return numbers, lengths
+        numbers[places == -1] = BOS
+        numbers[places == lengths] = EOS
+    return numbers

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from elmo_cli.text.encoded import BOS, EOS, PAD, EncodedCorpus
 
+SHUFFLED_WHOLE, BLOCK = 1 << 17, 1 << 14  # sentences
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -32,21 +34,69 @@ class Window:
     mask: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
 class _Layout:
-    """Where each sentence of an epoch lies, counted in steps from the epoch's beginning."""
+    """Where each sentence of an epoch lies, counted in steps from the epoch's beginning.
 
-    order: NDArray[np.int64]  # (S,) sentence at each place
-    starts: NDArray[np.int64]  # (S,) first step of the sentence at each place
-    row_starts: NDArray[np.int64]  # (B,) first step of each row
-    row_ends: NDArray[np.int64]  # (B,) step after the last of each row
+    The corpus is cut in blocks of sentences that follow each other; blocks are shuffled, and the sentences in each.
+    Only the blocks that a window needs are laid out, so neither time nor memory grows with the corpus. A corpus of one
+    block is shuffled throughout.
+    """
+
+    def __init__(self, offsets: NDArray[np.int64], blocks: int, rows: int, seed: list[int] | None) -> None:
+        count = len(offsets) - 1
+        self._offsets = offsets
+        self._seed = seed
+        self._bounds = np.arange(blocks + 1) * count // blocks  # (K + 1,) sentences
+        self._blocks = np.arange(blocks)  # (K,) block at each place
+        if seed is not None and blocks > 1:
+            np.random.default_rng(seed).shuffle(self._blocks)
+        steps = np.diff(offsets[self._bounds]) + np.diff(self._bounds)
+        self._edges = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(steps[self._blocks])])  # (K + 1,) steps
+        self._here = np.zeros(0, dtype=np.int64)  # places of the blocks that are laid out, ascending
+        self.order: NDArray[np.integer] = self._here  # sentences of these blocks
+        self.starts = self._here  # first step of each
+        total = int(self._edges[-1])
+        # ceil(r * total / B) is the first step of share r; its row begins with the first sentence from there on.
+        shares = -(-np.arange(rows + 1) * total // rows)
+        ends = np.array([self._first_from(share) if share < total else total for share in shares.tolist()])
+        self.row_starts, self.row_ends = ends[:-1], ends[1:]  # (B,) steps
+
+    def reach(self, steps: NDArray[np.int64]) -> None:
+        """Lay out the blocks that hold these steps, and forget the others."""
+        found = np.searchsorted(self._edges, steps, side="right") - 1
+        needed = np.unique(found.clip(0, len(self._blocks) - 1))
+        if np.isin(needed, self._here, assume_unique=True).all():
+            return
+        cuts = np.searchsorted(self.starts, self._edges[self._here])
+        parts = zip(np.split(self.order, cuts)[1:], np.split(self.starts, cuts)[1:], strict=True)
+        kept = dict(zip(self._here.tolist(), parts, strict=True))
+        orders, starts = zip(*[kept.get(place) or self._lay_out(place) for place in needed.tolist()], strict=True)
+        self._here, self.order, self.starts = needed, np.concatenate(orders), np.concatenate(starts)
+
+    def _lay_out(self, place: int) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
+        """The sentences of a block in their order, and the first step of each."""
+        block = int(self._blocks[place])
+        begin, end = self._bounds[block : block + 2].tolist()
+        order: NDArray[np.integer] = np.arange(begin, end, dtype=np.int32 if end < 2**31 else np.int64)
+        if self._seed is not None:
+            np.random.default_rng(self._seed if len(self._blocks) == 1 else [*self._seed, block]).shuffle(order)
+        starts = np.cumsum(self._offsets[1:][order] - self._offsets[order] + 1)
+        return order, np.concatenate([np.zeros(1, dtype=np.int64), starts[:-1]]) + self._edges[place]
+
+    def _first_from(self, step: int) -> int:
+        """The first step from `step` on at which a sentence begins."""
+        place = int(np.searchsorted(self._edges, step, side="right")) - 1
+        starts = self._lay_out(place)[1]
+        index = int(np.searchsorted(starts, step))
+        return int(starts[index] if index < len(starts) else self._edges[place + 1])
 
 
 class Stream:
     """The windows of a corpus, epoch by epoch.
 
-    Sentences are shuffled by seed and epoch. Row r takes those that begin in the r-th of B equal shares of all steps,
-    so no sentence is cut between rows. An epoch holds two integers a sentence; windows are made when asked for.
+    Sentences are shuffled by seed and epoch: throughout up to 131,072 of them, and of larger corpora in blocks of
+    16,384 or more. Row r takes those that begin in the r-th of B equal shares of all steps, so no sentence is cut
+    between rows. Windows are made when asked for.
 
     Args:
         corpus: The sentences.
@@ -62,7 +112,8 @@ class Stream:
         self.window = window
         self.seed = seed
         self.shuffle = shuffle
-        self._lengths = corpus.lengths
+        # No block has fewer steps than a window, so that a row of a window lies in two of them at most.
+        self._blocks = len(corpus) // max(BLOCK, window) if len(corpus) > SHUFFLED_WHOLE else 1
         # One token at least, so that a corpus of empty sentences can be indexed too.
         self._tokens = corpus.tokens if len(corpus.tokens) else np.zeros(1, dtype=np.int32)
         self._laid_out: tuple[int, _Layout] | None = None
@@ -86,30 +137,21 @@ class Stream:
 
     def _layout(self, epoch: int) -> _Layout:
         if self._laid_out is None or self._laid_out[0] != epoch:
-            self._laid_out = epoch, self._lay_out(epoch)
+            seed = [self.seed, epoch] if self.shuffle else None
+            self._laid_out = epoch, _Layout(self.corpus.offsets, max(1, self._blocks), self.batch_size, seed)
         return self._laid_out[1]
-
-    def _lay_out(self, epoch: int) -> _Layout:
-        count = len(self.corpus)
-        order = np.arange(count)
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(count)
-        edges = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self._lengths[order] + 1)])
-        starts, total = edges[:-1], int(edges[-1])
-        # ceil(r * total / B) is the first step of share r; its row begins with the first sentence from there on.
-        shares = -(-np.arange(self.batch_size + 1) * total // self.batch_size)
-        rows = edges[np.searchsorted(starts, shares)]
-        return _Layout(order, starts, rows[:-1], rows[1:])
 
     def _cut(self, layout: _Layout, index: int) -> Window:
         steps = layout.row_starts[:, None] + np.arange(index * self.window, (index + 1) * self.window)  # (B, T)
         mask = steps < layout.row_ends[:, None]
+        layout.reach(steps[:, [0, -1]].clip(max=layout.row_ends[:, None] - 1))
         place = np.searchsorted(layout.starts, steps, side="right") - 1
         sentence = layout.order[place]
         done = steps - layout.starts[place]  # steps of the sentence before this one
-        left = self._lengths[sentence] - done  # tokens of the sentence still to come
+        offsets = self.corpus.offsets
+        begin = offsets[sentence] - offsets[0]
+        left = offsets[1:][sentence] - offsets[sentence] - done  # tokens of the sentence still to come
         first, last = done == 0, left == 0
-        begin = self.corpus.offsets[sentence] - self.corpus.offsets[0]
         inputs = np.stack(
             [
                 np.where(first, BOS, self._take(begin + done - 1)),

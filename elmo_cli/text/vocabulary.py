@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from elmo_cli.config import TokenizerSettings, VocabularySettings
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, PAD, RESERVED_TYPES, UNK, UNK_TOKEN, EncodedCorpus
+from elmo_cli.text.shards import StoredTypes
 
 VOCABULARY_FILE = "vocab.txt"
 DETAILS_FILE = "vocab.yaml"
@@ -92,6 +94,7 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.settings = settings
         self.totals = totals
+        self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
         self._ids = {"": PAD} | {token: number for number, token in enumerate(self.tokens, start=1)}
 
     def __len__(self) -> int:
@@ -113,8 +116,8 @@ class Vocabulary:
         Raises:
             DataError: No token is seen often enough.
         """
-        counts = corpus.counts()
-        order = _by_frequency(corpus.types, counts, settings.min_count)
+        counts, types = corpus.counts(), tuple(corpus.types)
+        order = _by_frequency(types, counts, settings.min_count)
         if settings.max_size is not None:
             order = order[: settings.max_size - len(SPECIAL_TOKENS)]
         if not order:
@@ -127,7 +130,7 @@ class Vocabulary:
         seen = corpus.token_count
         totals = Totals(seen, int(np.count_nonzero(counts)), len(order), sum(ordinary) / seen)
         return cls(
-            [*SPECIAL_TOKENS, *(corpus.types[number] for number in order)],
+            [*SPECIAL_TOKENS, *(types[number] for number in order)],
             counts=[*special, seen - sum(ordinary) - sum(special), *ordinary],
             tokenizer=tokenizer,
             settings=settings,
@@ -135,9 +138,21 @@ class Vocabulary:
         )
 
     def lookup(self, types: Sequence[str]) -> NDArray[np.int64]:
-        """(types,) the id of each token: `UNK` where it has none, 0 for the empty string."""
-        ids = self._ids
-        return np.fromiter((ids.get(token, UNK) for token in types), dtype=np.int64, count=len(types))
+        """(types,) the id of each token: `UNK` where it has none, 0 for the empty string. Not to be written to."""
+        if self._looked_up is not None and self._looked_up[0] is types:
+            return self._looked_up[1]
+
+        def look_up() -> NDArray[np.int64]:
+            return np.fromiter(map(self._ids.get, types, repeat(UNK)), dtype=np.int64, count=len(types))
+
+        if isinstance(types, StoredTypes):
+            ids = types.derive(f"ids-{self.fingerprint().removeprefix('sha256:')[:16]}", look_up)
+        else:
+            ids = look_up()
+        ids.flags.writeable = False
+        if not isinstance(types, list):  # one and the same list may hold other tokens the next time
+            self._looked_up = types, ids
+        return ids
 
     def oov(self, corpus: EncodedCorpus) -> OovReport:
         """How much of a corpus has no id."""

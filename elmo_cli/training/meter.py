@@ -18,7 +18,7 @@ class Meter:
 
     Args:
         progress: Where the training stands; updated in place.
-        steps: Optimiser steps of the whole training.
+        steps: Optimiser steps of the whole training, give or take one an epoch.
     """
 
     def __init__(self, progress: Progress, steps: int) -> None:
@@ -46,14 +46,15 @@ class Meter:
         self._read_losses()
         progress, now = self._progress, time.perf_counter()
         loss = progress.loss_sum / progress.loss_steps
+        steps = max(self._steps, progress.step)
         speed = (progress.tokens - self._shown_tokens) / max(1e-9, now - self._shown)
-        left = (now - self._began) * (self._steps - progress.step) / (progress.step - self._first_step)
+        left = (now - self._began) * (steps - progress.step) / (progress.step - self._first_step)
         progress.loss_sum, progress.loss_steps = 0.0, 0
         self._shown, self._shown_tokens = now, progress.tokens
         return Step(
             epoch=progress.epoch + 1,
             step=progress.step,
-            steps=self._steps,
+            steps=steps,
             tokens=progress.tokens,
             loss=loss,
             perplexity=math.exp(min(loss, 700.0)),

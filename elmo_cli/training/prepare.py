@@ -6,7 +6,7 @@ Validation is `data.valid`, else the last sentences of the corpus, at least one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.runs import RESULTS_FILE, RUN_FILE, Run, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.sources import corpus_files, encode_corpus
+from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import read_vectors, table_for
 
@@ -31,10 +31,12 @@ class VocabularyReport:
     Attributes:
         path: Its run.
         vocabulary: The vocabulary; its `totals` say what it was counted on.
+        notices: What the user should know of how it went.
     """
 
     path: Path
     vocabulary: Vocabulary
+    notices: tuple[str, ...] = ()
 
 
 def build_vocabulary_run(
@@ -49,17 +51,18 @@ def build_vocabulary_run(
         overwrite: Replace a vocabulary that is there.
     """
     out = out or experiment.output / "vocab"
+    notices: list[str] = []
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
-        files = corpus_files(experiment, paths)
-        corpus = encode_corpus(experiment, files, experiment.tokenizer)
+        files, known = corpus_files(experiment, paths), cache_of(experiment)
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, fingerprint=known, say=notices.append)
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
         writer.describe(
-            experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files)}
+            experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files, known)}
         )
         writer.write_vocabulary(vocabulary)
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
-    return VocabularyReport(out, vocabulary)
+    return VocabularyReport(out, vocabulary, tuple(notices))
 
 
 @dataclass(frozen=True)
@@ -86,22 +89,29 @@ class PretrainJob:
     initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
 
 
-def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabulary: Vocabulary | None) -> PretrainJob:
+def prepare_pretraining(
+    experiment: Experiment,
+    paths: Sequence[Path],
+    vocabulary: Vocabulary | None,
+    say: Callable[[str], object] = lambda message: None,
+) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
         vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
+        say: Told what the user should know of how it goes.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
-    names = corpus_files(experiment, paths)
-    corpus = encode_corpus(experiment, names, vocabulary.tokenizer if vocabulary else experiment.tokenizer)
+    names, known = corpus_files(experiment, paths), cache_of(experiment)
+    tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
+    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, say=say)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
-    model, table, files = experiment.model, None, {"corpus": describe_files(names)}
+    model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:
         if model.encoder != "word":
             raise ConfigError(
@@ -109,16 +119,16 @@ def prepare_pretraining(experiment: Experiment, paths: Sequence[Path], vocabular
                 expected="encoder: word, which has an embedding table",
             )
         vectors = read_vectors(model.init_embeddings)
-        files["init_embeddings"] = describe_files([model.init_embeddings])
+        files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)
         if model.embedding_size is None and vectors.width != model.token_size:
             model = _revalidated(model, embedding_size=vectors.width)
     settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
     held_out = experiment.data.valid
     if held_out is not None:
-        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer)
+        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, say=say)
         validation = f"the file {held_out.name}"
-        files["valid"] = describe_files([held_out])
+        files["valid"] = describe_files([held_out], known)
     else:
         corpus, valid, validation = _hold_out(corpus, experiment.pretrain.valid_fraction, names[0])
     return PretrainJob(settings, vocabulary, corpus, valid, validation, files, table)
@@ -144,7 +154,7 @@ def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[Enco
         )
     held_out = max(1, round(count * fraction))
     words = f"the last {100 * fraction:g} % of the corpus: {held_out} of {count} sentences"
-    return corpus.slice(0, count - held_out), corpus.slice(count - held_out, count), words
+    return *corpus.split(count - held_out), words
 
 
 def read_vocabulary(path: Path) -> Vocabulary:

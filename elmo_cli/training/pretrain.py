@@ -70,12 +70,14 @@ def pretrain(
     network.to(device)
     optimiser = adamw(_groups(network, job.settings))
     stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed)
-    windows = [stream.windows_per_epoch(epoch) for epoch in range(settings.epochs)]
-    schedule = Schedule(sum(windows), settings.warmup, settings.final_rate)
+    # The shuffle of another epoch may need a window more or less; to know, it would have to be laid out now.
+    steps = settings.epochs * stream.windows_per_epoch(0)
+    schedule = Schedule(steps, settings.warmup, settings.final_rate)
     progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
-    feed, meter = _Feed(job, network, device), Meter(progress, sum(windows))
+    feed, meter = _Feed(job, network, device), Meter(progress, steps)
     network.train()
     while progress.epoch < settings.epochs and not _is_exhausted(progress, settings.patience):
+        windows = stream.windows_per_epoch(progress.epoch)
         for window in stream.epoch(progress.epoch, progress.window):
             set_rate(optimiser, schedule.factor(progress.step + 1))
             loss, _, predicted, state = network.stream_loss(*feed(window), state)
@@ -84,7 +86,7 @@ def pretrain(
             clip_gradients(network.parameters(), settings.clip_norm)
             optimiser.step()
             meter.count(loss.detach(), predicted)
-            if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows[progress.epoch]:
+            if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows:
                 event = meter.event(optimiser.param_groups[0]["lr"])
                 writer.log(as_record(event))
                 yield event
@@ -276,7 +278,9 @@ def pretrain_run(
         vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
-        job = prepare_pretraining(experiment, paths, vocabulary)
+        notices: list[str] = []
+        job = prepare_pretraining(experiment, paths, vocabulary, notices.append)
+        yield from map(Notice, notices)
         unknown = job.vocabulary.oov(job.corpus).rate
         if unknown > NOTABLE_OOV:
             yield Notice(

@@ -171,7 +171,7 @@ def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = Fa
     """Count the tokens of a corpus that have a vector; `lowercase` as for a vocabulary that lower-cases."""
     counts = corpus.counts()
     seen = np.flatnonzero(counts)
-    found = _find([corpus.types[number] for number in seen], vectors, lowercase) >= 0
+    found = _find([corpus.types[number] for number in seen.tolist()], vectors, lowercase) >= 0
     return Coverage(len(seen), int(found.sum()), int(counts.sum()), int(counts[seen][found].sum()))
 
 

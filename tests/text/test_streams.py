@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,12 @@ Steps = list[tuple[int, int, bool]]  # input, target, reset
 
 CORPORA = st.lists(st.lists(st.sampled_from("abcdef"), max_size=7), min_size=1, max_size=12)
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 6))  # rows, steps of a window
+# A corpus shuffled throughout, or in blocks of no more sentences than a window has steps.
+WHOLE = st.sampled_from([1 << 17, 0])
+
+
+def shuffled_whole_up_to(sentences: int):
+    return patch.multiple("elmo_cli.text.streams", SHUFFLED_WHOLE=sentences, BLOCK=1)
 
 
 def rows_of(windows: list[Window], direction: int) -> list[Steps]:
@@ -72,13 +80,14 @@ def test_rows_begin_with_the_first_sentence_of_their_share() -> None:
 
 
 @settings(max_examples=200)
-@given(CORPORA, SHAPES, st.integers(0, 5), st.booleans())
+@given(CORPORA, SHAPES, st.integers(0, 5), st.booleans(), WHOLE)
 def test_every_step_is_predicted_once_in_each_direction(
-    texts: list[list[str]], shape: tuple[int, int], epoch: int, shuffle: bool
+    texts: list[list[str]], shape: tuple[int, int], epoch: int, shuffle: bool, whole: int
 ) -> None:
     corpus = encode_tokens(texts)
     batch, window = shape
-    stream = Stream(corpus, batch, window, seed=7, shuffle=shuffle)
+    with shuffled_whole_up_to(whole):
+        stream = Stream(corpus, batch, window, seed=7, shuffle=shuffle)
     windows = list(stream.epoch(epoch))
     assert len(windows) == stream.windows_per_epoch(epoch)
     assert all(found.inputs.shape == found.targets.shape == (2, batch, window) for found in windows)
@@ -103,13 +112,32 @@ def test_masked_steps_are_padding_after_a_row_s_end(texts: list[list[str]], shap
         assert not window.reset[~window.mask].any()
 
 
-@given(CORPORA, SHAPES, st.integers(0, 8))
-def test_resuming_yields_the_same_windows(texts: list[list[str]], shape: tuple[int, int], start: int) -> None:
+@given(CORPORA, SHAPES, st.integers(0, 8), WHOLE)
+def test_resuming_yields_the_same_windows(
+    texts: list[list[str]], shape: tuple[int, int], start: int, whole: int
+) -> None:
     corpus = encode_tokens(texts)
-    whole = list(Stream(corpus, *shape, seed=3).epoch(2))
-    resumed = list(Stream(corpus, *shape, seed=3).epoch(2, start=start))
-    assert len(resumed) == max(0, len(whole) - start)
-    assert all(same(one, other) for one, other in zip(whole[start:], resumed, strict=True))
+    with shuffled_whole_up_to(whole):
+        through = list(Stream(corpus, *shape, seed=3).epoch(2))
+        resumed = list(Stream(corpus, *shape, seed=3).epoch(2, start=start))
+    assert len(resumed) == max(0, len(through) - start)
+    assert all(same(one, other) for one, other in zip(through[start:], resumed, strict=True))
+
+
+def test_a_large_corpus_is_shuffled_and_laid_out_in_blocks() -> None:
+    corpus = encode([str(number) for number in range(100)], str.split)  # 100 sentences of one token, 2 steps each
+    with patch.multiple("elmo_cli.text.streams", SHUFFLED_WHOLE=99, BLOCK=10):
+        stream = Stream(corpus, batch_size=2, window=5, seed=1)
+        windows = []
+        for window in stream.epoch(0):
+            windows.append(window)
+            assert len(stream._layout(0).order) <= 2 * 2 * 10  # two blocks of a row at most
+    rows = [sentences_of(row, 0) for row in rows_of(windows, 0)]
+    numbers = [sentence[0] - 3 for row in rows for sentence in row]
+    blocks = [sorted(numbers[start : start + 10]) for start in range(0, 100, 10)]
+    assert sorted(blocks) == [list(range(start, start + 10)) for start in range(0, 100, 10)]
+    assert blocks != sorted(blocks)
+    assert all(numbers[start : start + 10] != sorted(numbers[start : start + 10]) for start in range(0, 100, 10))
 
 
 @given(CORPORA)
