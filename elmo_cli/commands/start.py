@@ -12,7 +12,6 @@ from elmo_cli.commands.render import Screen
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of your files; by default this one.")]
 Demo = Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for data, settings and runs.")]
-DemoPreset = Annotated[str, typer.Option("--preset", metavar="tiny|small|base", help="Sizes and rates.")]
 
 
 def init(
@@ -43,7 +42,7 @@ def init(
 
 def quickstart(
     folder: Demo = Path("elmo-demo"),
-    preset: DemoPreset = "small",
+    preset: options.Preset = None,
     overwrite: options.Overwrite = False,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -57,14 +56,14 @@ def quickstart(
 
     Examples:
       elmo quickstart
-      elmo quickstart demo --preset tiny
+      elmo quickstart demo --preset small
     """
     from elmo_cli.commands.tour import SYNTHETIC, prepare, take
 
     screen = Screen(json, quiet)
-    prepare(folder, overwrite)
+    prepare(folder, preset, overwrite)
     screen.say(SYNTHETIC, f"$ cd {folder}")
-    steps = take(screen, folder, preset=preset, overwrite=overwrite, seed=seed, device=device)
+    steps = take(screen, folder, overwrite=overwrite, seed=seed, device=device)
     document = {"folder": str(folder), "synthetic": True, "steps": steps}
     screen.show(document, views.tour(steps), *views.comparison(steps[-1]["results"]))
     screen.say(SYNTHETIC, f"next: cd {folder}, then elmo predict runs/classify-frozen test.csv")

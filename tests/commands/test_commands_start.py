@@ -118,7 +118,7 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert done.code == 0, done.stderr
     assert done.json["synthetic"] is True
     ran = [step["command"].split()[1] for step in done.json["steps"]]
-    assert ran == [command[0] for command in tour.road("tiny")]
+    assert ran == [command[0] for command in tour.road()]
     assert [row["kind"] for row in done.json["steps"][-1]["results"]["rows"]] == ["static", "lm", "lm", "lm"]
     for step in done.json["steps"]:
         assert f"$ {step['command']}" in done.stderr
@@ -126,6 +126,9 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert (tmp_path / "demo/runs/compare/results.json").is_file()
     assert not (tmp_path / "elmo.yaml").exists()
 
+    unknown = elmo_in(tmp_path, "quickstart", "other", "--preset", "huge")
+    assert unknown.code == 2
+    assert not (tmp_path / "other").exists()
     again = elmo_in(tmp_path, "quickstart", "demo")
     assert again.code == 2
     assert "--overwrite" in again.stderr
@@ -136,8 +139,16 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert "lm function" in replaced.stdout
 
 
+def test_the_settings_of_quickstart_are_settings(tmp_path: Path) -> None:
+    path = tmp_path / "elmo.yaml"
+    path.write_text(scaffold.settings_text(tour.PRESET, tour.SETTINGS), encoding="utf-8")
+    experiment = load_experiment(path)
+    assert experiment.preset == "tiny"
+    assert experiment.model.hidden_size == experiment.word2vec.dim == tour.SETTINGS["model"]["hidden_size"]
+
+
 def test_readme_shows_the_road_as_quickstart_runs_it() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    for command in tour.road("small")[1:]:
+    for command in tour.road():
         if "--init-embeddings" not in command:
             assert "elmo " + " ".join(command) in readme
