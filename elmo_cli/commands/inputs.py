@@ -62,8 +62,8 @@ def _stdin_lines() -> Iterator[str]:
 
 
 @contextmanager
-def counted(screen: Screen, name: str) -> Iterator[Callable[[int, int], None]]:
-    """A function of (done, all) that moves a bar on stderr while the block runs."""
+def counted(screen: Screen, name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A function of (done, all if known) that moves a bar on stderr while the block runs."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     messages = screen.messages

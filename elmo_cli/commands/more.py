@@ -14,7 +14,7 @@ from elmo_cli.commands.render import Screen
 from elmo_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from elmo_cli.interop.dumps import Layers as LayerChoice
+    from elmo_cli.interop.dump_writer import Layers as LayerChoice
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Sentences: a line each, a CSV file, or - for stdin.")]
@@ -29,7 +29,17 @@ BatchSize = Annotated[
     int | None, typer.Option("--batch-size", min=1, help="Sentences a batch, in the order of the input.")
 ]
 BatchTokens = Annotated[
-    int | None, typer.Option("--batch-tokens", min=1, help="Tokens a batch of sentences of similar length.")
+    int | None,
+    typer.Option(
+        "--batch-tokens",
+        help="Tokens a batch of sentences of similar length. Longer sentences are run in windows that hand the state "
+        "on, with the same vectors; how many, the report says.",
+        show_default="4096",
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option("--precision", help="Of matrix products; the report says what bfloat16 changed."),
 ]
 CheckFile = Annotated[
     str | None, typer.Argument(metavar="FILE", help="Sentences that --expected was computed from; - for stdin.")
@@ -49,6 +59,7 @@ def embed(
     layers: Layers = "all",
     pool: Pool = "none",
     dtype: Dtype = "float32",
+    precision: Precision = "float32",
     tokenizer: options.TokenizerKind = None,
     stateful: Stateful = False,
     batch_size: BatchSize = None,
@@ -82,6 +93,7 @@ def embed(
             layers=_layer_choice(layers),
             pool=pool,
             dtype=dtype,
+            precision=precision,
             tokenizer=tokenizer_for(run, experiment.tokenizer) if tokenizer else None,
             stateful=stateful,
             batch_size=batch_size,

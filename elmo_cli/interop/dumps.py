@@ -2,15 +2,20 @@
 
 Dataset "0", "1", ... is the sentence of that line: all layers (L + 1, T, W), one of them or their mean (T, W), and
 without T where tokens are pooled. `sentence_to_index`, shape (1,), is a JSON string from sentence to dataset name.
+
+The text is read in pieces, a batch is written while the next one is computed, and documents beyond the budget are run
+in windows with the state carried on: memory follows the budget, and neither the corpus nor its longest document.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -18,22 +23,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elmo_cli.config import TokenizerSettings
-from elmo_cli.embedder import Embedder, embed_batches
+from elmo_cli.config import Precision, TokenizerSettings
+from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.interop.dump_writer import Dtype, Form, Layers, Pool, Writer
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.runs.files import write_atomically
 from elmo_cli.text.batches import length_batches
-from elmo_cli.text.encoded import EncodedCorpus, encode
+from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
 INDEX = "sentence_to_index"
+INDEX_CHARACTERS = 1 << 26  # of all sentences; HDF5 takes their index only whole
 DEFAULT_BATCH_TOKENS = 4096
+SMALLEST_BATCH_TOKENS = 3  # a token and its frame
+PIECE_BATCHES = 32  # of the text that is read at once, so that there are sentences of similar length in it
+# So many documents beyond the budget are run side by side, in windows of at least so many steps.
+LONG_ROWS, LONG_STEPS = 16, 256
+# For the difference that a precision makes: sentences, and tokens of each.
+COMPARED, COMPARED_TOKENS = 16, 128
 
-Layers = Literal["all", "top", "average"] | int
-Pool = Literal["none", "mean", "max"]
-Dtype = Literal["float32", "float16"]
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,10 @@ class EmbedReport:
         tokens: Tokens of all sentences.
         layers: Layers of each dataset; 1 where one was chosen.
         width: Numbers in a vector.
+        windowed: Sentences that were too long for the budget and so were run in windows.
+        indexed: Whether `sentence_to_index` is in the file; it is left out beyond 64 million characters.
+        precision: Of the matrix products.
+        difference: With bfloat16, the largest difference to float32 of an activation, over some of the first sentences.
     """
 
     path: Path
@@ -53,6 +67,10 @@ class EmbedReport:
     tokens: int
     layers: int
     width: int
+    windowed: int
+    indexed: bool
+    precision: Precision
+    difference: float | None
 
 
 def embed_run(
@@ -63,6 +81,7 @@ def embed_run(
     layers: Layers = "all",
     pool: Pool = "none",
     dtype: Dtype = "float32",
+    precision: Precision = "float32",
     tokenizer: TokenizerSettings | None = None,
     stateful: bool = False,
     batch_size: int | None = None,
@@ -80,50 +99,186 @@ def embed_run(
         layers: All, the top one, their mean, or one by its number.
         pool: Over the tokens of a sentence; an empty sentence pools to zeros.
         dtype: Of the numbers in the file.
+        precision: Of the LSTM's matrix products.
         tokenizer: In place of the run's own.
         stateful: Carry the LSTM state from batch to batch, row by row, as bilm-tf does; needs `batch_size`.
         batch_size: Sentences of a batch, in the order of the input.
         batch_tokens: Cells of a batch of sentences of similar length; this, at 4096, is what is done by default.
+            Longer sentences are run in windows, with the same activations.
         device: Where to compute.
         overwrite: Replace the file where it exists.
-        progress: Called with the sentences done and the sentences to do.
+        progress: Called with the sentences written, and with their number as soon as it is known.
 
     Raises:
-        ConfigError: There is no such layer, or the ways of batching contradict each other.
+        ConfigError: There is no such layer, the ways of batching contradict each other, the budget is too small for any
+            sentence, or the device lacks the precision.
         RunError: The file exists, or the run cannot be used.
         DataError: There are no sentences.
     """
     if out.exists() and not overwrite:
         raise RunError(f"{out} exists already", where=out, remedy="give --overwrite, or another --out")
+    check_precision(precision, device)
+    plan = _make_plan(batch_size, batch_tokens, stateful)
+    embedder = load_embedder(run)
+    form = Form(embedder.layer_count, embedder.width, layers, pool, dtype)
+    pieces = _pieces(texts, Tokenizer(tokenizer or embedder.tokenizer), plan)
+    first = next(pieces, None)
+    if first is None:
+        raise DataError("there is nothing to embed", expected="a sentence a line")
+    difference = None
+    if precision != "float32":
+        difference = precision_difference(embedder, first.corpus, precision, device)
+    tally = _Tally()
+
+    def fill(beside: Path) -> None:
+        # Outside of the executor, so that the file is closed when its last write has ended.
+        with h5py.File(beside, "w") as file, ThreadPoolExecutor(1) as thread:
+            extractor = Extractor(embedder, device, stateful=stateful, precision=precision)
+            waiting: Future[int] | None = None
+            for piece in chain([first], pieces):
+                writer = Writer(file, form, piece.corpus.lengths, tally.sentences)
+                tally.add(piece, plan)
+                for parts in extractor.parts(piece.corpus, plan.batches(piece.corpus), plan.max_cells):
+                    previous, waiting = waiting, thread.submit(writer.write, parts)
+                    tally.advance(previous, progress)
+            tally.advance(waiting, progress)
+            if tally.names is not None:
+                content = json.dumps(tally.names, ensure_ascii=False)
+                file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
+
+    write_atomically(out, fill)
+    return EmbedReport(
+        path=out,
+        sentences=tally.sentences,
+        tokens=tally.tokens,
+        layers=embedder.layer_count if layers == "all" else 1,
+        width=embedder.width,
+        windowed=tally.windowed,
+        indexed=tally.names is not None,
+        precision=precision,
+        difference=difference,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How sentences are put in batches.
+
+    Attributes:
+        batch_size: Sentences of a batch in the order of the input; None: batches of similar length.
+        max_cells: Of a batch, or of one of its windows.
+    """
+
+    batch_size: int | None
+    max_cells: int
+
+    @property
+    def rows(self) -> int:
+        """Long documents that are run side by side."""
+        return max(1, min(LONG_ROWS, self.max_cells // LONG_STEPS))
+
+    def batches(self, corpus: EncodedCorpus) -> list[NDArray[np.int64]]:
+        """Sentence indices of each batch."""
+        if self.batch_size is not None:
+            return in_order(corpus, self.batch_size)
+        cells = corpus.lengths + 2
+        long = np.flatnonzero(cells > self.max_cells // self.rows)
+        short = np.flatnonzero(cells <= self.max_cells // self.rows)
+        batches = [short[batch] for batch in length_batches(cells[short], self.max_cells)]
+        long = long[np.argsort(cells[long], kind="stable")]
+        return batches + [long[start : start + self.rows] for start in range(0, len(long), self.rows)]
+
+
+def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool) -> _Plan:
     if batch_size is not None and batch_tokens is not None:
         raise ConfigError("--batch-size and --batch-tokens exclude each other", expected="one of them")
     if stateful and batch_size is None:
         raise ConfigError(
             "--stateful needs --batch-size: which sentences follow each other depends on it", expected="--batch-size N"
         )
-    embedder = load_embedder(run)
-    choose = _chooser(layers, embedder.layer_count)
-    sentences = list(texts)
-    if not sentences:
-        raise DataError("there is nothing to embed", expected="a sentence a line")
-    corpus = encode(sentences, Tokenizer(tokenizer or embedder.tokenizer))
-    batches = _batches(corpus, batch_size, batch_tokens or DEFAULT_BATCH_TOKENS)
-    activations = embed_sentences(embedder, corpus, batches, device, stateful=stateful)
+    if batch_tokens is not None and batch_tokens < SMALLEST_BATCH_TOKENS:
+        raise ConfigError(
+            f"--batch-tokens {batch_tokens} is too small for any sentence",
+            expected=f"at least {SMALLEST_BATCH_TOKENS}: a token between <S> and </S>",
+        )
+    # A batch of so many sentences may be of any length; it is run in windows of no less than a step.
+    return _Plan(batch_size, batch_tokens or DEFAULT_BATCH_TOKENS * (1 if batch_size is None else 4))
 
-    def fill(beside: Path) -> None:
-        with h5py.File(beside, "w") as file:
-            for done, (index, tokens) in enumerate(activations, start=1):
-                values = _pooled(choose(tokens), pool).cpu().numpy()
-                file.create_dataset(str(index), data=values, dtype=dtype)
-                if progress is not None:
-                    progress(done, len(sentences))
-            names = {sentence.strip(): str(index) for index, sentence in enumerate(sentences)}
-            content = json.dumps(names, ensure_ascii=False)
-            file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
 
-    write_atomically(out, fill)
-    written = embedder.layer_count if layers == "all" else 1
-    return EmbedReport(out, len(sentences), corpus.token_count, written, embedder.width)
+class _Piece(NamedTuple):
+    """Some consecutive sentences."""
+
+    texts: list[str]
+    corpus: EncodedCorpus
+    last: bool  # whether the input ends here
+
+
+def _pieces(texts: Iterable[str], tokenize: Tokenizer, plan: _Plan) -> Iterator[_Piece]:
+    """Read the sentences as far as some batches need them; in the order of the input, no batch ends with a piece."""
+    source, multiple = iter(texts), plan.batch_size or 1
+    upcoming = list(islice(source, 1))
+    while upcoming:
+        held: list[str] = []
+
+        def tokens(held: list[str] = held) -> Iterator[list[str]]:
+            cells = 0
+            while upcoming and (cells < PIECE_BATCHES * plan.max_cells or len(held) % multiple):
+                held += upcoming
+                found = tokenize(held[-1])
+                cells += len(found) + 2
+                upcoming[:] = islice(source, 1)
+                yield found
+
+        corpus = encode_tokens(tokens())
+        yield _Piece(held, corpus, not upcoming)
+
+
+@dataclass
+class _Tally:
+    """What was read, and what of it was written."""
+
+    sentences: int = 0
+    tokens: int = 0
+    windowed: int = 0
+    names: dict[str, str] | None = field(default_factory=dict)  # None: too many
+    total: int | None = None
+    written: int = 0
+    characters: int = 0
+
+    def add(self, piece: _Piece, plan: _Plan) -> None:
+        """Count a piece before it is run."""
+        self.characters += sum(map(len, piece.texts))
+        if self.characters > INDEX_CHARACTERS:
+            self.names = None
+        if self.names is not None:
+            names = (str(number) for number in range(self.sentences, self.sentences + len(piece.texts)))
+            self.names |= zip((text.strip() for text in piece.texts), names, strict=True)
+        self.sentences += len(piece.texts)
+        self.tokens += piece.corpus.token_count
+        rows = plan.batch_size or plan.rows
+        self.windowed += int((piece.corpus.lengths + 2 > plan.max_cells // rows).sum())
+        self.total = self.sentences if piece.last else None
+
+    def advance(self, batch: Future[int] | None, progress: Progress | None) -> None:
+        """Wait until a batch is written, and pass on what went wrong with it."""
+        if batch is not None:
+            self.written += batch.result()
+            if progress is not None:
+                progress(self.written, self.total)
+
+
+def precision_difference(
+    embedder: Embedder, corpus: EncodedCorpus, precision: Precision, device: torch.device | str = "cpu"
+) -> float:
+    """The largest difference of an activation between a precision and float32, over some sentences of a corpus."""
+    by_length = np.argsort(corpus.lengths, kind="stable")
+    chosen = by_length[np.unique(np.linspace(0, len(by_length) - 1, COMPARED).astype(np.int64))]
+    some = encode_tokens([[corpus.types[number] for number in corpus.sentence(i)[:COMPARED_TOKENS]] for i in chosen])
+    one, other = (
+        next(Extractor(embedder, device, precision=each).batches(some, [np.arange(len(some))]))[1]
+        for each in ("float32", precision)
+    )
+    return float((one - other).abs().max()) if one.numel() else 0.0
 
 
 def load_embedder(run: Path) -> Embedder:
@@ -175,30 +330,3 @@ def in_order(corpus: EncodedCorpus, batch_size: int) -> list[NDArray[np.int64]]:
     """Batches of so many sentences in the order of the corpus."""
     everything = np.arange(len(corpus))
     return [everything[start : start + batch_size] for start in range(0, len(corpus), batch_size)]
-
-
-def _batches(corpus: EncodedCorpus, batch_size: int | None, batch_tokens: int) -> Sequence[NDArray[np.int64]]:
-    if batch_size is not None:
-        return in_order(corpus, batch_size)
-    return length_batches(corpus.lengths + 2, batch_tokens)
-
-
-def _chooser(layers: Layers, count: int) -> Callable[[Tensor], Tensor]:
-    """From (L, T, W) to the layers that are wanted."""
-    if layers == "all":
-        return lambda activations: activations
-    if layers == "average":
-        return lambda activations: activations.mean(dim=0)
-    number = count - 1 if layers == "top" else int(layers)
-    if not 0 <= number < count:
-        raise ConfigError(f"there is no layer {number}", expected=f"all, top, average, or 0 to {count - 1}")
-    return lambda activations: activations[number]
-
-
-def _pooled(activations: Tensor, pool: Pool) -> Tensor:
-    """(..., T, W) as it is, or over its tokens (..., W)."""
-    if pool == "none":
-        return activations
-    if not activations.shape[-2]:
-        return activations.new_zeros(*activations.shape[:-2], activations.shape[-1])
-    return activations.mean(dim=-2) if pool == "mean" else activations.amax(dim=-2)

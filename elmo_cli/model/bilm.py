@@ -97,7 +97,8 @@ class BiLm(nn.Module):
         width: 2P, of a layer activation.
         framed: Batches hold <S> and </S> around each sentence.
         dropout: On token vectors and on each layer's output while training.
-        precision: Of the matrix products of LSTM and softmax while training; evaluation is in that of the weights.
+        precision: Of the matrix products of LSTM and softmax while training.
+        eval_precision: Of those of the LSTM otherwise.
     """
 
     framed = True
@@ -110,6 +111,7 @@ class BiLm(nn.Module):
         self.width = 2 * settings.token_size
         self.dropout = settings.dropout
         self.precision: Precision = "float32"
+        self.eval_precision: Precision = "float32"
         if vocabulary_size is None and (softmax or settings.encoder == "word"):
             raise ValueError("a biLM without a vocabulary needs the character encoder and has no softmax")
         self.encoder: WordEncoder | CharacterEncoder
@@ -175,11 +177,18 @@ class BiLm(nn.Module):
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
         return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached)
 
-    def layers(self, tokens: TokenIds, lengths: Tensor, state: BiLmState | None = None) -> tuple[Tensor, BiLmState]:
+    def token_vectors(self, tokens: TokenIds | Tensor) -> Tensor:
+        """Ids of any shape to what the LSTM layers read, (..., P); vectors that are known are taken as they are."""
+        return self._drop(tokens if isinstance(tokens, Tensor) else self.encoder(tokens))
+
+    def layers(
+        self, tokens: TokenIds | Tensor, lengths: Tensor, state: BiLmState | None = None
+    ) -> tuple[Tensor, BiLmState]:
         """Activations of whole sentences.
 
         Args:
-            tokens: Ids (B, T + 2): each row is <S>, a sentence, </S>, padding.
+            tokens: Ids (B, T + 2): each row is <S>, a sentence, </S>, padding. Or their vectors (B, T + 2, P), where
+                they are known.
             lengths: (B,) tokens of each sentence, without the frame; may be 0.
             state: State to go on from, row by row; None means zeros.
 
@@ -187,7 +196,7 @@ class BiLm(nn.Module):
             (L + 1, B, T, 2P): layer 0 is the token vector twice, layer l is [forward; backward] of LSTM layer l;
             zero beyond a sentence. With it the state after each row's own last step, </S> forward and <S> backward.
         """
-        vectors = self._drop(self.encoder(tokens))
+        vectors = self.token_vectors(tokens)
         framed = vectors.shape[1]
         flip = _flip(lengths + 2, framed)  # (B, T + 2)
         outputs, final = self.run(torch.stack([vectors, _take(vectors, flip)]), lengths=lengths + 2, state=state)
@@ -248,7 +257,7 @@ class BiLm(nn.Module):
         return functional.dropout(vectors, self.dropout, self.training) if self.dropout else vectors
 
     def _product_precision(self) -> Precision:
-        return self.precision if self.training else "float32"
+        return self.precision if self.training else self.eval_precision
 
     def _require_softmax(self) -> Softmax:
         if self.softmax is None:

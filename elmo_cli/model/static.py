@@ -33,19 +33,23 @@ class StaticTable(nn.Module):
         with torch.no_grad():
             self.table[0] = 0.0
 
-    def layers(self, tokens: TokenIds, lengths: Tensor, state: None = None) -> tuple[Tensor, None]:
+    def token_vectors(self, tokens: TokenIds | Tensor) -> Tensor:
+        """Vocabulary ids of any shape to (..., D); vectors that are known are taken as they are."""
+        if isinstance(tokens, TokenIds):
+            tokens = functional.embedding(tokens.ids, self.table, padding_idx=0)
+        return functional.dropout(tokens, self.dropout, self.training)
+
+    def layers(self, tokens: TokenIds | Tensor, lengths: Tensor, state: None = None) -> tuple[Tensor, None]:
         """Look sentences up.
 
         Args:
-            tokens: Vocabulary ids (B, T).
+            tokens: Vocabulary ids (B, T), or their vectors (B, T, D).
             lengths: (B,) tokens of each sentence; may be 0.
             state: There is none.
 
         Returns:
             (1, B, T, D), zero beyond a sentence, and no state.
         """
-        vectors = functional.dropout(
-            functional.embedding(tokens.ids, self.table, padding_idx=0), self.dropout, self.training
-        )
-        outside = torch.arange(tokens.ids.shape[1], device=lengths.device) >= lengths[:, None]
+        vectors = self.token_vectors(tokens)
+        outside = torch.arange(vectors.shape[1], device=lengths.device) >= lengths[:, None]
         return vectors.masked_fill(outside[:, :, None], 0.0)[None], None
