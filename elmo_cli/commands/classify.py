@@ -81,7 +81,7 @@ def classify(
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     with stop_on_signals() as stop:
         events = classify_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
-        results = follow(screen, events, stop)
+        results = follow(screen, events, stop, unit="texts")
     screen.show(results, *views.classifier(results))
 
 

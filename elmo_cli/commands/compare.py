@@ -61,5 +61,5 @@ def compare(
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     with stop_on_signals() as stop:
         events = compare_run(experiment, lm, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
-        results = follow(screen, events, stop, stopped=STOPPED, epochs=False)
+        results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)
     screen.show(results, *views.comparison(results))

@@ -73,5 +73,5 @@ def pretrain(
         events = pretrain_run(
             experiment, corpus or (), vocab, out, device=device, resume=resume, overwrite=overwrite, stop=stop
         )
-        results = follow(screen, events, stop, stopped="what was done is saved: go on with --resume")
+        results = follow(screen, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
     screen.show(results, views.language_model(results))

@@ -24,7 +24,7 @@ class _Figures(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The figures, empty before the first step."""
         step = task.fields.get("step")
-        return Text(describe_step(step) if step is not None else "")
+        return Text(describe_step(step, task.fields["unit"]) if step is not None else "")
 
 
 def duration(seconds: float) -> str:
@@ -34,13 +34,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def describe_step(step: Step) -> str:
-    """Figures of a training step, e.g. `12.3k tok/s  loss 5.12  ppl 167  left 1:15`."""
+def describe_step(step: Step, unit: str) -> str:
+    """Figures of a training step, e.g. `12.3k tokens/s  loss 5.12  ppl 167  left 1:15`; texts have no perplexity."""
     rate = (
         f"{step.tokens_per_second / 1000:.1f}k" if step.tokens_per_second >= 1000 else f"{step.tokens_per_second:.0f}"
     )
-    perplexity = f"  ppl {step.perplexity:,.0f}" if step.perplexity < 1e6 else ""
-    return f"{rate} tok/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
+    perplexity = f"  ppl {step.perplexity:,.0f}" if unit == "tokens" and step.perplexity < 1e6 else ""
+    return f"{rate} {unit}/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
 
 
 def describe(event: Event) -> str | None:
@@ -66,7 +66,13 @@ def describe(event: Event) -> str | None:
 
 
 def follow(
-    screen: Screen, events: Iterable[Event], stop: Stop, *, stopped: str = "", epochs: bool = True
+    screen: Screen,
+    events: Iterable[Event],
+    stop: Stop,
+    *,
+    unit: str,
+    stopped: str = "",
+    epochs: bool = True,
 ) -> dict[str, Any]:
     """Consume a loop, show it, and return its results.
 
@@ -74,6 +80,7 @@ def follow(
         screen: Where to show.
         events: The loop.
         stop: The flag that the loop looks at; gives the exit code if it stopped by it.
+        unit: What its steps count: tokens or texts.
         stopped: What to tell the user if it does.
         epochs: Whether the epochs of classifiers are shown.
 
@@ -82,7 +89,7 @@ def follow(
     """
     results: dict[str, Any] = {}
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(_shown(screen, events, epochs)) as shown:
+    with closing(_shown(screen, events, unit, epochs)) as shown:
         for event in shown:
             if isinstance(event, Finished):
                 results = event.results
@@ -92,21 +99,21 @@ def follow(
     return results
 
 
-def _shown(screen: Screen, events: Iterable[Event], epochs: bool) -> Generator[Event, None, None]:
+def _shown(screen: Screen, events: Iterable[Event], unit: str, epochs: bool) -> Generator[Event, None, None]:
     """Pass the events on after showing each."""
     messages = screen.messages
     live = messages.is_terminal and not screen.quiet
     columns = (BarColumn(bar_width=18), _Figures())
     last = time.monotonic()
     with Progress(*columns, console=messages, disable=not live, transient=True) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("", total=None, unit=unit)
         for event in events:
             line = describe(event) if epochs or not isinstance(event, EpochDone) else None
             if isinstance(event, Step):
                 progress.update(task, total=event.steps, completed=event.step, step=event)
                 if not live and time.monotonic() - last >= LOG_SECONDS:
                     last = time.monotonic()
-                    line = f"epoch {event.epoch}  step {event.step} of {event.steps}  {describe_step(event)}"
+                    line = f"epoch {event.epoch}  step {event.step} of {event.steps}  {describe_step(event, unit)}"
             if line is not None:
                 messages.print(line, soft_wrap=True)
             yield event

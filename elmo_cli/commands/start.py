@@ -65,5 +65,5 @@ def quickstart(
     screen.say(SYNTHETIC, f"$ cd {folder}")
     steps = take(screen, folder, overwrite=overwrite, seed=seed, device=device)
     document = {"folder": str(folder), "synthetic": True, "steps": steps}
-    screen.show(document, views.tour(steps), *views.comparison(steps[-1]["results"]))
+    screen.show(document, *views.comparison(steps[-1]["results"]))
     screen.say(SYNTHETIC, f"next: cd {folder}, then elmo predict runs/classify-frozen test.csv")

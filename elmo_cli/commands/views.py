@@ -164,8 +164,3 @@ def checks(results: Sequence[Results]) -> list[RenderableType]:
     )
     failed = [Text(f"{one['name']}: {plain(one['detail'])}") for one in results if not one["passed"]]
     return [table(("check", "", "measured", "limit"), rows), *failed]
-
-
-def tour(steps: Sequence[Results]) -> RenderableType:
-    """The commands that were run, one a line."""
-    return Text("\n".join(f"$ {step['command']}" for step in steps))

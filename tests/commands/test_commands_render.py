@@ -103,7 +103,8 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_events_as_lines() -> None:
-    assert describe_step(STEP) == "12.3k tok/s  loss 4.50  ppl 90  left 1:15"
+    assert describe_step(STEP, "tokens") == "12.3k tokens/s  loss 4.50  ppl 90  left 1:15"
+    assert describe_step(STEP, "texts") == "12.3k texts/s  loss 4.50  left 1:15"
     epoch = EpochDone(3, 0.3121, 0.9, 0.88, (0.2, 0.5, 0.3), 1.02, True)
     assert describe(epoch) == "epoch 3  loss 0.312  train 0.900  valid 0.880  λ ▂▅▃ 0.20 0.50 0.30  γ 1.02  *"
     validation = Validation(1, 100.0, 81.0, 90.0, False)
@@ -116,7 +117,7 @@ def test_events_as_lines() -> None:
 
 def test_following_returns_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     events = [STEP, Validation(1, 4.0, 9.0, 6.0, True), Finished({"x": 1})]
-    assert follow(Screen(), iter_of(events), Stop()) == {"x": 1}
+    assert follow(Screen(), iter_of(events), Stop(), unit="tokens") == {"x": 1}
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "epoch 1  valid perplexity 6.0000 (forward 4.0000, backward 9.0000)  best so far\n"
@@ -162,6 +163,6 @@ def test_stopping_gives_the_code_of_the_signal(capsys: pytest.CaptureFixture[str
     stop = Stop()
     stop.code = 143
     with pytest.raises(typer.Exit) as caught:
-        follow(Screen(), iter_of([Stopped(3)]), stop, stopped="go on with --resume")
+        follow(Screen(), iter_of([Stopped(3)]), stop, unit="texts", stopped="go on with --resume")
     assert caught.value.exit_code == 143
     assert capsys.readouterr().err == "stopped\ngo on with --resume\n"

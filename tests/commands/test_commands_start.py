@@ -133,9 +133,9 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert again.code == 2
     assert "--overwrite" in again.stderr
     # Commands of an overwriting tour overwrite; a stop in one of them stops it all.
-    replaced = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--overwrite", "--quiet", "--seed", "3")
+    replaced = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--overwrite", "--seed", "3")
     assert replaced.code == 0, replaced.stderr
-    assert "elmo compare --baseline w2v.txt --overwrite --seed 3" in replaced.stdout
+    assert "elmo compare --baseline w2v.txt --overwrite --seed 3" in replaced.stderr
     assert "lm function" in replaced.stdout
 
 
