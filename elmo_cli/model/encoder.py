@@ -50,9 +50,8 @@ class TokenIds(NamedTuple):
 class WordEncoder(nn.Module):
     """x = W table[id], with W absent where the table is as wide as a token vector (E = P).
 
-    Row 0 of the table is padding, zero for good. A fresh table is drawn from N(0, 1): with small vectors the LSTM is
-    slow to learn anything but token frequencies. One that the softmax shares is drawn with a standard deviation of
-    1 / sqrt(E), which begins with near equal probabilities.
+    Row 0 of the table is padding, zero for good. A fresh table is drawn with a standard deviation of 1 / sqrt(E), so
+    that a token vector has length one, which also suits a softmax that shares it.
 
     Args:
         vocabulary_size: V; the table has V + 1 rows.
@@ -62,8 +61,7 @@ class WordEncoder(nn.Module):
     def __init__(self, vocabulary_size: int, settings: ModelSettings) -> None:
         super().__init__()
         width = settings.embedding_size or settings.token_size
-        scale = width**-0.5 if settings.tie else 1.0
-        self.table = nn.Parameter(torch.randn(vocabulary_size + 1, width) * scale)
+        self.table = nn.Parameter(torch.randn(vocabulary_size + 1, width) * width**-0.5)
         self.table.requires_grad_(not settings.freeze_embeddings)
         self.projection = nn.Linear(width, settings.token_size, bias=False) if width != settings.token_size else None
         with torch.no_grad():
