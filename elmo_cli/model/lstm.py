@@ -19,8 +19,11 @@ import torch
 from torch import Tensor
 
 from elmo_cli.model import lstm_kernel
-from elmo_cli.model.lstm_kernel import Options, Tape, Weights
-from elmo_cli.model.lstm_products import buffer, packing_pays
+from elmo_cli.model.lstm_fused import is_wanted
+from elmo_cli.model.lstm_kernel import Options, Weights
+from elmo_cli.model.lstm_memory import buffer
+from elmo_cli.model.lstm_pointwise import Clips, Tape
+from elmo_cli.model.lstm_products import packing_pays
 
 
 class LstmWeights(NamedTuple):
@@ -76,9 +79,10 @@ def lstm(
         state = LstmState(
             inputs.new_zeros(directions, batch, output_size), inputs.new_zeros(directions, batch, cell_size)
         )
-    product_type = torch.bfloat16 if precision == "bfloat16" else inputs.dtype
-    options = Options(cell_clip, projection_clip, forget_bias, product_type)
-    keep = None if reset is None else (~reset).t()[..., None].to(inputs.dtype)
+    options = _options(weights, batch, precision, Clips(cell_clip, projection_clip), forget_bias)
+    keep = None
+    if reset is not None:
+        keep = (~torch.cat([reset, reset[:, :1]], dim=1)).t()[..., None].to(inputs.dtype)  # (T + 1, B, 1)
     arguments = (inputs, *weights, *state)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in arguments):
         outputs, hidden, cell = _Layer.apply(*arguments, keep, lengths, options)  # type: ignore[no-untyped-call]
@@ -87,11 +91,16 @@ def lstm(
     return outputs, LstmState(hidden, cell)
 
 
-def _groups(weights: Weights, batch: int, options: Options) -> tuple[bool, list[slice]]:
-    """Whether to pack the matrices, and the directions that are run together: one each then, else all."""
-    directions, rows, columns = weights.recurrent.shape
-    packed = packing_pays(weights.bias.device, options.precision, batch * rows * columns)
-    return packed, [slice(g, g + 1) for g in range(directions)] if packed else [slice(0, directions)]
+def _options(weights: LstmWeights, batch: int, precision: str, clips: Clips, forget_bias: float) -> Options:
+    product_type = torch.bfloat16 if precision == "bfloat16" else weights.bias.dtype
+    _, rows, columns = weights.recurrent.shape
+    packed = packing_pays(weights.bias.device, product_type, batch * rows * columns)
+    return Options(clips, forget_bias, product_type, packed, is_wanted(weights.bias))
+
+
+def _groups(directions: int, options: Options) -> list[slice]:
+    """The directions that are run together: each on its own with packed matrices, else all."""
+    return [slice(g, g + 1) for g in range(directions)] if options.packed else [slice(0, directions)]
 
 
 def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Tensor]:
@@ -120,13 +129,13 @@ def _infer(
 ) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
         rows, history = _start(inputs, hidden, options)
-        packed, groups = _groups(weights, inputs.shape[1], options)
         ends = None
         if lengths is not None:
             ends = torch.arange(1, inputs.shape[2] + 1, device=lengths.device)[:, None, None] == lengths[:, None]
+        steps = None if keep is None else keep.unbind(0)
         cells = [
-            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], keep, ends, options, packed=packed)
-            for g in groups
+            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], steps, ends, options)
+            for g in _groups(len(cell), options)
         ]
         return history[:, 1:].transpose(1, 2), _final(history, lengths), torch.cat(cells)
 
@@ -150,12 +159,9 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         weights = Weights(input_weights, recurrent, bias, projection)
         rows, history = _start(inputs, hidden, options)
-        packed, groups = _groups(weights, inputs.shape[1], options)
-        tapes = [
-            lstm_kernel.run_forward(rows[g], weights.part(g), history[g], cell[g], keep, options, packed=packed)
-            for g in groups
-        ]
-        ctx.options, ctx.packed, ctx.groups = options, packed, groups
+        groups, steps = _groups(len(cell), options), None if keep is None else keep.unbind(0)
+        tapes = [lstm_kernel.run_forward(rows[g], weights.part(g), history[g], cell[g], steps, options) for g in groups]
+        ctx.options, ctx.groups = options, groups
         ctx.save_for_backward(
             input_weights,
             recurrent,
@@ -175,53 +181,64 @@ class _Layer(torch.autograd.Function):
         weights = Weights(input_weights, recurrent, bias, projection)
         count = len(parts) // len(ctx.groups)
         tapes = [Tape(*parts[start : start + count]) for start in range(0, len(parts), count)]
-        hidden, cells = _upstream(gradients, tapes[0].squashed.shape[1], lengths)
-        filled = weights.empty()
+        upstream, first_hidden, cells = _upstream(gradients, tapes[0].hidden, lengths)
+        filled, steps = weights.empty(), None if keep is None else keep.unbind(0)
+        inputs = None
+        if ctx.needs_input_grad[0]:
+            inputs = buffer(upstream, (*upstream.shape[:3], input_weights.shape[1]))
         found = [
             lstm_kernel.run_backward(
                 tape,
                 weights.part(group),
-                [None if value is None else value[group] for value in hidden],
+                upstream[group],
                 [None if value is None else value[group] for value in cells],
-                keep,
+                steps,
                 ctx.options,
                 filled.part(group),
-                packed=ctx.packed,
-                need_inputs=ctx.needs_input_grad[0],
+                None if inputs is None else inputs[group],
             )
             for tape, group in zip(tapes, ctx.groups, strict=True)
         ]
-        rows, first_hidden, first_cell = (_join(list(parts)) for parts in zip(*found, strict=True))
-        inputs = None if rows is None else rows.transpose(1, 2)
-        return inputs, *filled.parts(), first_hidden, first_cell, None, None, None
-
-
-def _join(parts: list[Tensor | None]) -> Tensor | None:
-    """The groups' results along the directions."""
-    present = [part for part in parts if part is not None]
-    return (present[0] if len(present) == 1 else torch.cat(present)) if present else None
+        hidden, cell = (torch.cat(parts) for parts in zip(*found, strict=True))
+        if first_hidden is not None:
+            hidden += first_hidden
+        rows = None if inputs is None else inputs.transpose(1, 2)
+        return rows, *filled.parts(), hidden, cell, None, None, None
 
 
 def _upstream(
-    gradients: Sequence[Tensor | None], steps: int, lengths: Tensor | None
-) -> tuple[list[Tensor | None], list[Tensor | None]]:
-    """Gradients of the hidden states and of the cells 0..T from outside the window, by step; None stands for zero.
+    gradients: Sequence[Tensor | None], hidden: Tensor, lengths: Tensor | None
+) -> tuple[Tensor, Tensor | None, list[Tensor | None]]:
+    """Gradients of the states of a window from outside it.
 
     Args:
-        gradients: Of outputs (G, B, T, P), final hidden (G, B, P) and final cells (G, B, D).
-        steps: T.
+        gradients: Of outputs (G, B, T, P), final hidden (G, B, P) and final cells (G, B, D); None for zero.
+        hidden: (G', T + 1, B, P) hidden states, for their sizes.
         lengths: (B,) or None.
+
+    Returns:
+        Of the hidden states (G, T, B, P), of the initial one (G, B, P), and of the T + 1 cells (G, B, D).
     """
     outputs, final_hidden, final_cell = gradients
-    hidden: list[Tensor | None] = [None] * (steps + 1)
+    directions = next(len(gradient) for gradient in gradients if gradient is not None)
+    _, steps, batch, width = hidden.shape
+    steps -= 1
+    if outputs is None:
+        upstream = hidden.new_zeros(directions, steps, batch, width)
+    else:
+        upstream = outputs.transpose(1, 2).contiguous()
+        if final_hidden is not None and upstream.data_ptr() == outputs.data_ptr():
+            upstream = upstream.clone()  # it is added to below
+    first_hidden = None
     cells: list[Tensor | None] = [None] * (steps + 1)
-    if outputs is not None:
-        hidden[1:] = outputs.unbind(2)
-    ends = [steps] if lengths is None else sorted(set(lengths.tolist()))
-    for end in ends:
-        others = None if lengths is None else (lengths != end)[None, :, None]
-        for states, final in ((hidden, final_hidden), (cells, final_cell)):
-            if final is not None:
-                value, state = final if others is None else final.masked_fill(others, 0.0), states[end]
-                states[end] = value if state is None else state + value
-    return hidden, cells
+    for end in [steps] if lengths is None else sorted(set(lengths.tolist())):
+        here = None if lengths is None else (lengths == end)[None, :, None]
+        if final_hidden is not None:
+            part = final_hidden if here is None else final_hidden * here
+            if end == 0:
+                first_hidden = part
+            else:
+                upstream[:, end - 1] += part
+        if final_cell is not None:
+            cells[end] = final_cell if here is None else final_cell * here
+    return upstream, first_hidden, cells

@@ -10,11 +10,9 @@ Legend: G directions, R rows, K inner size, N columns.
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,20 +20,18 @@ Product = Callable[..., Tensor]
 
 # Below this many multiplications in a step, the overhead of a call for each direction outweighs the packing.
 PACKING_PAYS = 1 << 20
-_HUGE = 1 << 25  # bytes
+_ROWS = 1 << 20  # elements that are summed at a time
 
 
-def stacked_product(matrix: Tensor, rows: int) -> Product:
+def stacked_product(matrix: Tensor) -> Product:
     """(G, R, K) rows times (G, K, N): one batched product for all directions, on any device and in any precision.
 
     Args:
         matrix: (G, K, N).
-        rows: R, which this form does not need to know.
     """
-    del rows
 
     def product(left: Tensor, addend: Tensor | None = None) -> Tensor:
-        return torch.bmm(left, matrix) if addend is None else torch.baddbmm(addend, left, matrix)
+        return torch.bmm(left, matrix) if addend is None else torch.baddbmm(addend.to(matrix.dtype), left, matrix)
 
     return product
 
@@ -54,6 +50,8 @@ def packed_product(matrix: Tensor, rows: int) -> Product:
     def product(left: Tensor, addend: Tensor | None = None) -> Tensor:
         if addend is None:
             result: Tensor = plain(left[0], packed, None, "none", [], "")
+        elif addend.shape[1] == 1 < left.shape[1]:
+            result = plain(left[0], packed, addend[0, 0], "none", [], "")
         else:
             result = binary(left[0], addend[0], packed, None, "add")
         return result[None]
@@ -103,14 +101,8 @@ def fill_weight_gradient(result: Tensor, rows: Tensor, gradient: Tensor, packed:
         result.copy_(torch.bmm(rows.transpose(1, 2), gradient))
 
 
-def buffer(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-    """An uninitialised tensor on the device of `like`; a large one on the CPU in huge pages, where the system has them.
-
-    torch's own memory for tensors over 32 MB comes fresh from the system in 4 kB pages at each call, which can cost
-    more than to compute what goes in; NumPy asks for huge pages.
-    """
-    dtype = dtype or like.dtype
-    size = math.prod(shape) * dtype.itemsize
-    if like.device.type != "cpu" or size < _HUGE:
-        return like.new_empty(tuple(shape), dtype=dtype)
-    return torch.from_numpy(np.empty(size, np.uint8)).view(dtype).view(*shape)
+def fill_bias_gradient(result: Tensor, gradient: Tensor) -> None:
+    """Fill `result` (G, N) with the sums of `gradient` (G, R, N) over R, some rows at a time."""
+    result.zero_()
+    for rows in gradient.split(max(1, _ROWS // gradient.shape[-1]), dim=1):  # type: ignore[no-untyped-call]
+        result += rows.to(result.dtype).sum(1)

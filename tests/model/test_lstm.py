@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lstm_reference import reference_lstm
 from torch import Tensor
 
-from elmo_cli.model import lstm_kernel, lstm_products
+from elmo_cli.model import lstm_kernel, lstm_memory, lstm_pointwise, lstm_products
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_products import packing_works
 
@@ -240,7 +240,7 @@ def test_long_inputs_are_cut_into_equal_products(monkeypatch: pytest.MonkeyPatch
     case = make_case(steps=7)
     whole, whole_gradients = run(lstm, case)
     monkeypatch.setattr(lstm_kernel, "_CHUNK", 1)
-    monkeypatch.setattr(lstm_kernel, "_BLOCK", 1)
+    monkeypatch.setattr(lstm_pointwise, "_BLOCK", 1)
     cut, cut_gradients = run(lstm, case)
     torch.testing.assert_close([*cut, *cut_gradients], [*whole, *whole_gradients])
 
@@ -248,4 +248,27 @@ def test_long_inputs_are_cut_into_equal_products(monkeypatch: pytest.MonkeyPatch
 def test_large_values_stay_exact() -> None:
     # Cells beyond the range where tanh is cheap to round, through the large-tensor form of tanh.
     values = torch.linspace(-30, 30, 4096)
-    torch.testing.assert_close(lstm_kernel.tanh_(values.clone()), values.tanh(), atol=3e-7, rtol=0)
+    torch.testing.assert_close(lstm_pointwise.tanh_(values.clone()), values.tanh(), atol=3e-7, rtol=0)
+
+
+def test_memory_is_used_again_once_nothing_looks_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm_memory, "_idle", {})
+    like = torch.empty(0)
+    first = lstm_memory.buffer(like, (1 << 18,))
+    address, part = first.data_ptr(), first[5:]
+    assert address % 64 == 0
+    del first
+    assert lstm_memory.buffer(like, (1 << 18,)).data_ptr() != address  # `part` still looks into it
+    del part
+    assert lstm_memory.buffer(like, (1 << 9, 1 << 9)).data_ptr() == address
+
+
+def test_idle_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm_memory, "_idle", idle := {})
+    monkeypatch.setattr(lstm_memory, "_MOST_KEPT", 5 << 20)
+    held = [lstm_memory.buffer(torch.empty(0), (count << 18,)) for count in (1, 2, 3)]
+    sizes = []
+    while held:
+        del held[0]
+        sizes.append(sorted(size >> 20 for size in idle))
+    assert sizes == [[1], [1, 2], [3]]  # together with 2 it would be too much, so the oldest go
