@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
-from elmo_cli.commands.render import Screen, lambda_bars, number, plain
+from elmo_cli.commands.render import Screen, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
 from elmo_cli.training.events import ClassifierDone, EpochDone, Event, Finished, Notice, Step, Stopped, Validation
 
@@ -25,13 +25,6 @@ class _Figures(ProgressColumn):
         """The figures, empty before the first step."""
         step = task.fields.get("step")
         return Text(describe_step(step, task.fields["unit"]) if step is not None else "")
-
-
-def duration(seconds: float) -> str:
-    """`75` as `1:15`, `3700` as `1:01:40`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def describe_step(step: Step, unit: str) -> str:

@@ -38,6 +38,13 @@ def number(value: object, digits: int = 4) -> str:
     return f"{value:,.{1 if abs(value) >= 1000 else 2 if abs(value) >= 10 else digits}f}"
 
 
+def duration(seconds: float) -> str:
+    """`75` as `1:15`, `3700` as `1:01:40`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def interval(bounds: Sequence[float] | None) -> str:
     """A 95 % interval as `0.871..0.889`."""
     return "-" if bounds is None else f"{bounds[0]:.3f}..{bounds[1]:.3f}"

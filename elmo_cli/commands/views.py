@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from elmo_cli.commands.render import facts, interval, lambda_bars, number, plain, table
+from elmo_cli.commands.render import duration, facts, interval, lambda_bars, number, plain, table
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
@@ -164,3 +164,28 @@ def checks(results: Sequence[Results]) -> list[RenderableType]:
     )
     failed = [Text(f"{one['name']}: {plain(one['detail'])}") for one in results if not one["passed"]]
     return [table(("check", "", "measured", "limit"), rows), *failed]
+
+
+def bench(results: Results) -> list[RenderableType]:
+    """Speeds of training and embedding, and what a corpus would take."""
+    peaks = ", ".join(f"{number(round(peak))} in {name}" for name, peak in results["peaks"].items())
+    timed = results["corpus"] is not None
+    about = "about " if results["estimated"] else ""
+    head = [
+        ("model", results["model"]),
+        ("device", f"{results['device']}, {results['threads']} threads, torch {results['torch']}"),
+        ("best product", f"{peaks} (billion operations a second)"),
+        ("training", f"{results['batch_size']} rows, windows of {results['window']} steps"),
+        ("corpus", f"{results['corpus']}, {about}{number(results['corpus_tokens'])} tokens" if timed else None),
+    ]
+    rows = [
+        [f"{one['task']}, {one['precision']}", round(one["tokens_per_second"]), f"{100 * one['share']:.0f} %"]
+        + ([duration(one["corpus_seconds"])] if timed else [])
+        for one in results["rows"]
+    ]
+    legend = "best product: by the operations of the LSTM's products alone"
+    if timed:
+        legend += f"; this corpus: {results['epochs']} epochs of training, or to embed it once"
+    notes = [Text(f"note: {plain(note)}") for note in results["notes"]]
+    columns = ("measured", "tokens/s", "of best product", *(["this corpus"] if timed else []))
+    return [facts(head), table(columns, rows), Text(legend, style="dim"), *notes]

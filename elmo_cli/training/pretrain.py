@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, PretrainSettings
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
@@ -68,13 +68,13 @@ def pretrain(
         writer.describe(portable(job.settings), job.files, {"validation": job.validation})
         describe_network(writer, network, job.vocabulary)
     network.to(device)
-    optimiser = adamw(_groups(network, job.settings))
+    optimiser = adamw(parameter_groups(network, settings, job.settings.model.init_embeddings is not None))
     stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed)
     # The shuffle of another epoch may need a window more or less; to know, it would have to be laid out now.
     steps = settings.epochs * stream.windows_per_epoch(0)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
-    feed, meter = _Feed(job, network, device), Meter(progress, steps)
+    feed, meter = Feed(network, job.vocabulary, job.corpus.types, device), Meter(progress, steps)
     network.train()
     while progress.epoch < settings.epochs and not _is_exhausted(progress, settings.patience):
         windows = stream.windows_per_epoch(progress.epoch)
@@ -118,13 +118,20 @@ def _is_exhausted(progress: Progress, patience: int) -> bool:
     return progress.best is not None and progress.epoch - progress.best_epoch >= patience
 
 
-class _Feed:
-    """From windows of type numbers to what the network's loss takes."""
+class Feed:
+    """From windows of type numbers to what the network's loss takes.
 
-    def __init__(self, job: PretrainJob, network: BiLm, device: torch.device | str) -> None:
-        self.indexer = make_indexer(network, job.vocabulary)
-        self._types = self.indexer.table(job.corpus.types)
-        self._targets = job.vocabulary.lookup(job.corpus.types)
+    Args:
+        network: Whose loss.
+        vocabulary: Of its softmax, and of its encoder if that has one.
+        types: Of the corpus that the windows are cut from.
+        device: Where the network is.
+    """
+
+    def __init__(self, network: BiLm, vocabulary: Vocabulary, types: Sequence[str], device: torch.device | str) -> None:
+        self.indexer = make_indexer(network, vocabulary)
+        self._types = self.indexer.table(types)
+        self._targets = vocabulary.lookup(types)
         self._device = device
 
     def __call__(self, window: Window) -> tuple[TokenIds, Tensor, Tensor, Tensor]:
@@ -150,15 +157,15 @@ def _build(job: PretrainJob) -> BiLm:
     return network
 
 
-def _groups(network: BiLm, settings: Experiment) -> list[dict[str, Any]]:
-    """Optimiser groups: a table that started from static vectors has a rate of its own."""
-    rate, decay = settings.pretrain.learning_rate, settings.pretrain.weight_decay
+def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: bool = False) -> list[dict[str, Any]]:
+    """Optimiser groups; a table that was initialised from static vectors has a rate of its own."""
+    rate, decay = settings.learning_rate, settings.weight_decay
     named = list(network.named_parameters())
-    if settings.model.init_embeddings is None:
+    if not initialised:
         return decay_groups(named, rate, decay)
     table = [item for item in named if item[0] == "encoder.table"]
     rest = [item for item in named if item[0] != "encoder.table"]
-    return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.pretrain.embedding_rate_scale, decay)
+    return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 
 def _finish(
