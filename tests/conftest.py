@@ -17,6 +17,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Before anything imports torch: on arrays this small a second thread only costs, most of all on a busy machine, and
+# runs that must agree to the bit are made in this process and in others.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -72,7 +76,7 @@ def run_elmo() -> Runner:
 
 
 def _run_apart(*arguments: object, stdin: str = "", cwd: Path | None = None, timeout: float = 240) -> Outcome:
-    environment = dict(os.environ, OMP_NUM_THREADS="1", NO_COLOR="1", PYTHONPATH=str(REPOSITORY))
+    environment = dict(os.environ, NO_COLOR="1", PYTHONPATH=str(REPOSITORY))
     done = subprocess.run(
         [sys.executable, "-m", "elmo_cli", *(str(argument) for argument in arguments)],
         input=stdin,
