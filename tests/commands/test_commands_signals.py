@@ -15,7 +15,7 @@ import pytest
 from elmo_cli.commands.signals import Stop, stop_on_signals
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-LONG = "--device cpu --epochs 20 --set pretrain.patience=20 --set pretrain.batch_size=4".split()
+LONG = ["--device", "cpu", "--epochs", "20", "--set", "pretrain.patience=20", "--set", "pretrain.batch_size=4"]
 
 
 def test_the_first_signal_asks_and_the_second_ends() -> None:
