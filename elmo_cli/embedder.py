@@ -21,6 +21,7 @@ from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
+from elmo_cli.model.lstm_kernel import Prepared
 from elmo_cli.model.static import StaticTable
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.text.characters import character_ids
@@ -91,7 +92,7 @@ class Extractor:
         precision: Precision = "float32",
     ) -> None:
         self._network = embedder.network.to(device).eval()
-        self._precision = precision
+        self._precision, self._prepared = precision, Prepared()
         self._embedder, self._device, self._stateful = embedder, device, stateful
         self._state: Any = None
 
@@ -160,11 +161,12 @@ class Extractor:
             if not isinstance(network, BiLm):
                 yield
                 return
-            usual, network.eval_precision = network.eval_precision, self._precision
+            usual = network.eval_precision, network.prepared
+            network.eval_precision, network.prepared = self._precision, self._prepared
             try:
                 yield
             finally:
-                network.eval_precision = usual
+                network.eval_precision, network.prepared = usual
 
     def _before(self, rows: int) -> Any:
         """The state of the first rows of the batch before: all that a shorter last batch goes on from."""

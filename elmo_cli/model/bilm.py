@@ -19,6 +19,7 @@ from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
+from elmo_cli.model.lstm_kernel import Prepared
 from elmo_cli.model.softmax import Softmax, make_softmax
 
 BiLmState = tuple[LstmState, ...]
@@ -69,6 +70,7 @@ class BiLstmLayer(nn.Module):
         reset: Tensor | None,
         lengths: Tensor | None,
         precision: Precision,
+        prepared: Prepared | None = None,
     ) -> tuple[Tensor, LstmState]:
         """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.lstm.lstm`."""
         return lstm(
@@ -81,6 +83,7 @@ class BiLstmLayer(nn.Module):
             projection_clip=self.projection_clip,
             forget_bias=self.forget_bias,
             precision=precision,
+            prepared=prepared,
         )
 
 
@@ -99,6 +102,7 @@ class BiLm(nn.Module):
         dropout: On token vectors and on each layer's output while training.
         precision: Of the matrix products of LSTM and softmax while training.
         eval_precision: Of those of the LSTM otherwise.
+        prepared: Keeps the LSTM's matrices ready from batch to batch of an extraction; None: nothing does.
     """
 
     framed = True
@@ -112,6 +116,7 @@ class BiLm(nn.Module):
         self.dropout = settings.dropout
         self.precision: Precision = "float32"
         self.eval_precision: Precision = "float32"
+        self.prepared: Prepared | None = None
         if vocabulary_size is None and (softmax or settings.encoder == "word"):
             raise ValueError("a biLM without a vocabulary needs the character encoder and has no softmax")
         self.encoder: WordEncoder | CharacterEncoder
@@ -147,7 +152,9 @@ class BiLm(nn.Module):
         final: list[LstmState] = []
         precision = self._product_precision()
         for index, layer in enumerate(self.lstm_layers):
-            hidden, last = layer(vectors, None if state is None else state[index], reset, lengths, precision)
+            hidden, last = layer(
+                vectors, None if state is None else state[index], reset, lengths, precision, self.prepared
+            )
             if self.settings.residual and index > 0:
                 hidden = hidden + vectors
             vectors = self._drop(hidden)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from elmo_cli.model import lstm_kernel
 from elmo_cli.model.lstm_fused import is_wanted
-from elmo_cli.model.lstm_kernel import Options, Weights
+from elmo_cli.model.lstm_kernel import Options, Prepared, Weights
 from elmo_cli.model.lstm_memory import buffer
 from elmo_cli.model.lstm_pointwise import Clips, Tape
 from elmo_cli.model.lstm_products import packing_pays
@@ -53,6 +53,7 @@ def lstm(
     projection_clip: float | None = None,
     forget_bias: float = 1.0,
     precision: Literal["float32", "bfloat16"] = "float32",
+    prepared: Prepared | None = None,
 ) -> tuple[Tensor, LstmState]:
     """Run one layer over a window of steps.
 
@@ -68,6 +69,7 @@ def lstm(
         forget_bias: Added to the forget gate.
         precision: Of the matrix products. With bfloat16 their sums, the state, the pointwise work and the gradients of
             the weights stay in float32; float32 means the precision of `inputs`, which may also be float64.
+        prepared: For calls without gradients, what keeps the matrices ready for the next one with the same weights.
 
     Returns:
         (G, B, T, P) outputs and the final state, which carries gradients (detach it between windows).
@@ -87,7 +89,7 @@ def lstm(
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in arguments):
         outputs, hidden, cell = _Layer.apply(*arguments, keep, lengths, options)  # type: ignore[no-untyped-call]
     else:
-        outputs, hidden, cell = _infer(inputs, Weights(*weights), *state, keep, lengths, options)
+        outputs, hidden, cell = _infer(inputs, Weights(*weights), *state, keep, lengths, options, prepared)
     return outputs, LstmState(hidden, cell)
 
 
@@ -126,6 +128,7 @@ def _infer(
     keep: Tensor | None,
     lengths: Tensor | None,
     options: Options,
+    prepared: Prepared | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
         rows, history = _start(inputs, hidden, options)
@@ -134,7 +137,7 @@ def _infer(
             ends = torch.arange(1, inputs.shape[2] + 1, device=lengths.device)[:, None, None] == lengths[:, None]
         steps = None if keep is None else keep.unbind(0)
         cells = [
-            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], steps, ends, options)
+            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], steps, ends, options, prepared)
             for g in _groups(len(cell), options)
         ]
         return history[:, 1:].transpose(1, 2), _final(history, lengths), torch.cat(cells)

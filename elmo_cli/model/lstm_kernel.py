@@ -123,6 +123,7 @@ def run_inference(
     keep: Sequence[Tensor] | None,
     ends: Tensor | None,
     options: Options,
+    prepared: Prepared | None,
 ) -> Tensor:
     """All steps forward with nothing kept but `history`; the buffers of one step serve them all.
 
@@ -134,6 +135,7 @@ def run_inference(
         keep: T + 1 times (B, 1), or None.
         ends: (T, B, 1) bool, true at a row's last real step; None: the last step of all.
         options: Of the call.
+        prepared: Where the matrices are, or are to be kept for the next call.
 
     Returns:
         (G, B, D) cells after each row's last real step.
@@ -159,13 +161,33 @@ def run_inference(
         history.unbind(1),
         keep,
     )
-    point, products = Forward(window, options.clips), _ForwardProducts(weights, batch, options)
+    point, products = Forward(window, options.clips), (prepared or Prepared()).products(weights, batch, options)
     point.carry(0)
     for step, addend in enumerate(products.input_gates(inputs, keep)):
         products.step(point, step, addend)
         if ends is not None:
             torch.where(ends[step], cells[step + 1], final, out=final)
     return cells[-1] if ends is None else final
+
+
+class Prepared:
+    """Matrices that inference made ready, kept from call to call as long as the weights are what they were.
+
+    Making them ready takes as long as dozens of steps; they take as much memory as the weights.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[object, tuple[list[Tensor], list[int], _ForwardProducts]] = {}
+
+    def products(self, weights: Weights, batch: int, options: Options) -> _ForwardProducts:
+        """Those of some weights, for batches of any size."""
+        parts = [part for part in weights.parts() if part is not None]
+        key, versions = (options, *(part.data_ptr() for part in parts)), [part._version for part in parts]
+        found = self._kept.get(key)
+        if found is None or found[1] != versions:
+            # The weights are held, so that no other ones can come to lie at their address.
+            found = self._kept[key] = parts, versions, _ForwardProducts(weights, batch, options)
+        return found[2]
 
 
 class _ForwardProducts:

@@ -272,3 +272,38 @@ def test_idle_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         del held[0]
         sizes.append(sorted(size >> 20 for size in idle))
     assert sizes == [[1], [1, 2], [3]]  # together with 2 it would be too much, so the oldest go
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("packs", [False, True])
+def test_prepared_matrices_serve_further_calls_until_the_weights_change(
+    precision: str, packs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if packs:
+        monkeypatch.setattr(lstm_products, "PACKING_PAYS", 1)
+    made: list[int] = []
+    original = lstm_kernel._ForwardProducts
+
+    def counted(weights: lstm_kernel.Weights, batch: int, options: lstm_kernel.Options) -> object:
+        made.append(batch)
+        return original(weights, batch, options)
+
+    monkeypatch.setattr(lstm_kernel, "_ForwardProducts", counted)
+    torch.manual_seed(0)
+    weights = LstmWeights(torch.randn(2, 3, 16), torch.randn(2, 3, 16), torch.randn(2, 16), torch.randn(2, 4, 3))
+    prepared = lstm_kernel.Prepared()
+    for batch in (2, 5, 2):
+        inputs = torch.randn(2, batch, 4, 3)
+        with torch.inference_mode():
+            found = lstm(inputs, weights, precision=precision, prepared=prepared)
+            made_by_it = len(made)
+            expected = lstm(inputs, weights, precision=precision)
+            del made[made_by_it:]
+        torch.testing.assert_close(found, expected)
+    assert set(made) == {2}  # by the first call
+    before = found[0]
+    weights.recurrent.mul_(0.5)
+    with torch.inference_mode():
+        after = lstm(inputs, weights, precision=precision, prepared=prepared)[0]
+        torch.testing.assert_close(after, lstm(inputs, weights, precision=precision)[0])
+    assert not torch.allclose(after, before)
