@@ -32,9 +32,6 @@ LayerNorm = Annotated[
 Pooling = Annotated[
     str | None, typer.Option("--pooling", metavar="max|mean|max+mean|attention", help="From tokens to one vector.")
 ]
-Tune = Annotated[
-    bool | None, typer.Option("--tune/--no-tune", help="Train the language model too.", show_default=False)
-]
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
 
@@ -47,7 +44,7 @@ def classify(
     lambda_norm: LambdaNorm = None,
     layer_norm: LayerNorm = None,
     pooling: Pooling = None,
-    tune: Tune = None,
+    tune: options.Tune = None,
     test: options.Test = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,

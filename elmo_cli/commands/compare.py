@@ -29,6 +29,7 @@ def compare(
     baseline: Baselines = None,
     lambdas: Modes = None,
     seeds: Seeds = None,
+    tune: options.Tune = None,
     out: options.Out = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -43,9 +44,10 @@ def compare(
     """Compare a language model with embedding files, and say what is chance.
 
     Every row has the same head, split and seeds; only the vectors differ.
+    With --tune all rows train their vectors too, without it none does.
 
     Examples:
-      elmo compare --baseline w2v.txt
+      elmo compare --baseline w2v.txt --tune
       elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
     """
     from elmo_cli.commands.progress import follow
@@ -57,6 +59,7 @@ def compare(
         "compare.baselines": baseline,
         "compare.lambdas": lambdas,
         "compare.seeds": seeds,
+        "classify.tune": tune,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     with stop_on_signals() as stop:

@@ -46,6 +46,10 @@ Lm = Annotated[Path | None, typer.Option("--lm", metavar="RUN", help="Language m
 Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="Labelled test file.")]
 Corpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Text or CSV files to learn from.")]
 Train = Annotated[Path | None, typer.Argument(metavar="TRAIN", help="Labelled training file (CSV).")]
+Tune = Annotated[
+    bool | None,
+    typer.Option("--tune/--no-tune", help="Train the embedder along with the classifier.", show_default=False),
+]
 TextColumns = Annotated[
     list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of CSV files; repeatable.")
 ]

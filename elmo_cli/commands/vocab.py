@@ -58,7 +58,9 @@ def build(
     report = build_vocabulary_run(resolve(config, assignments, seed, flags), corpus or (), out, overwrite)
     totals = report.vocabulary.totals
     document = {"path": str(report.path), "size": len(report.vocabulary), **(asdict(totals) if totals else {})}
-    Screen(json, quiet).show(document, views.pairs(document))
+    screen = Screen(json, quiet)
+    screen.say(*(f"note: {note}" for note in report.notices))
+    screen.show(document, views.pairs(document))
 
 
 @app.command()

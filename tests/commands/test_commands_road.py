@@ -29,6 +29,16 @@ def test_compare_as_written(road: Path, tmp_path: Path, elmo_in) -> None:
     assert done.json == json.loads((tmp_path / "copy/runs/compare/results.json").read_text(encoding="utf-8"))
 
 
+def test_compare_tunes_every_row_or_none(road: Path, tmp_path: Path, elmo_in) -> None:
+    for flag, tuned in (("--tune", True), ("--no-tune", False)):
+        arguments = ["--baseline", "w2v.txt", "--lambdas", "frozen", "--seeds", "1", "--set", "classify.epochs=1"]
+        done = elmo_in(
+            road, "compare", *arguments, flag, "--out", tmp_path / flag, "--json", "--set", "classify.tune_epochs=1"
+        )
+        assert done.code == 0, done.stderr
+        assert [row["tune"] for row in done.json["rows"]] == [tuned, tuned]
+
+
 def test_evaluate_without_arguments_scores_every_model(road: Path, elmo_in) -> None:
     done = elmo_in(road, "evaluate", "--json")
     assert done.code == 0, done.stderr
