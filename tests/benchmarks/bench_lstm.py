@@ -1,6 +1,6 @@
 """A training step of the LSTM kernel beside torch's `nn.LSTM` and the machine's best square product.
 
-    python tests/benchmarks/bench_lstm.py [--quick] [--case NAME ...] [--threads N] [--clock wall|cpu]
+    python tests/benchmarks/bench_lstm.py [--quick] [--case NAME ...] [--way NAME ...] [--threads N] [--clock wall|cpu]
 
 A training step is forward and backward of one layer, gradients of inputs and weights included, for G directions: ours
 in one call, theirs in one `nn.LSTM` for each. Theirs knows neither clips nor resets, so ours runs without them too;
@@ -143,10 +143,15 @@ def ways(case: Case, directions: int) -> dict[str, Callable[[], None]]:
 
 
 def measure(
-    case: Case, directions: int, clock: Callable[[], float], peaks: dict[str, float], quick: bool
+    case: Case,
+    directions: int,
+    only: list[str] | None,
+    clock: Callable[[], float],
+    peaks: dict[str, float],
+    quick: bool,
 ) -> list[dict[str, object]]:
     """One row for each way."""
-    steps = ways(case, directions)
+    steps = {name: step for name, step in ways(case, directions).items() if name in ("nn.LSTM", *(only or [name]))}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()
@@ -187,12 +192,15 @@ def _line(case: Case, directions: int, row: dict[str, object]) -> str:
 def main() -> None:
     """Measure, print a table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the repetitions; writes no results")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fifth of the repetitions; writes no results but to --out"
+    )
     parser.add_argument("--case", nargs="*", help="only these cases")
+    parser.add_argument("--way", nargs="*", help="only these ways, and nn.LSTM")
     parser.add_argument("--directions", nargs="*", type=int, default=[2, 1])
     parser.add_argument("--threads", type=int, help="default: as torch finds")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, help=f"default: {RESULTS.name} beside, for a full run")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -207,13 +215,14 @@ def main() -> None:
         if given.case and case.name not in given.case:
             continue
         for directions in given.directions:
-            for row in measure(case, directions, clock, peaks, given.quick):
+            for row in measure(case, directions, given.way, clock, peaks, given.quick):
                 rows.append(row)
                 sys.stdout.write(_line(case, directions, row))
                 sys.stdout.flush()
-    if not given.quick:
-        given.out.parent.mkdir(exist_ok=True)
-        given.out.write_text(json.dumps({"machine": description, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    out = given.out or (None if given.quick or given.case or given.way else RESULTS)
+    if out is not None:
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(json.dumps({"machine": description, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
