@@ -140,7 +140,7 @@ COMMANDS = sorted(commands())
 
 
 def test_all_commands_are_walked() -> None:
-    assert {"init", "pretrain", "vocab build", "baseline word2vec", "import"} <= set(COMMANDS)
+    assert {"init", "pretrain", "vocab build", "baseline word2vec", "baseline svd", "import"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

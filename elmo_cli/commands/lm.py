@@ -12,7 +12,6 @@ from elmo_cli.commands.options import resolve
 from elmo_cli.commands.render import Screen
 from elmo_cli.commands.signals import stop_on_signals
 
-Vocab = Annotated[Path | None, typer.Option("--vocab", metavar="VOCAB", help="Vocabulary; by default runs/vocab.")]
 Valid = Annotated[
     Path | None, typer.Option("--valid", metavar="FILE", help="Validation text; else the last 2 % of the corpus.")
 ]
@@ -28,7 +27,7 @@ Precision = Annotated[str | None, typer.Option("--precision", metavar="float32|b
 
 def pretrain(
     corpus: options.Corpus = None,
-    vocab: Vocab = None,
+    vocab: options.Vocab = None,
     out: options.Out = None,
     valid: Valid = None,
     preset: options.Preset = None,

@@ -37,7 +37,8 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "pretrain": ("epochs", "batch_size", "window", "learning_rate", "patience", "precision"),
     "classify": ("lambdas", "layer_norm", "pooling", "hidden_size", "tune", "epochs", "tune_epochs"),
     "compare": ("baselines", "lambdas", "seeds"),
-    "word2vec": ("dim", "window", "epochs"),
+    "word2vec": ("algorithm", "dim", "window", "epochs"),
+    "svd": ("weighting", "dim", "window"),
 }
 SAMPLE_ROWS = 500
 BROKEN_SHARE = 0.02  # of the texts, from which on a clean-up is proposed

@@ -30,6 +30,21 @@ def _flat(document: Results, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield name, value
 
 
+def baseline(results: Results) -> RenderableType:
+    """Static vectors that were trained: the files, and of what they were made."""
+    files = [(f"window {file['window']}", str(file["path"])) for file in results["files"]]
+    unknown = _percent(results["unknown"] / results["tokens"])
+    return facts(
+        [
+            *files,
+            ("vectors", f"{number(results['vectors'])} of width {results['width']}, by {results['method']}"),
+            ("vocabulary", str(results["vocabulary"] or "of this corpus")),
+            ("tokens", f"{number(results['tokens'])}, {unknown} % unknown"),
+            ("reproducible", results["reproducible"]),
+        ]
+    )
+
+
 def language_model(results: Results) -> RenderableType:
     """A language model that was trained: how good, how long, and whether it is sound."""
     valid, leak = results["validation"], results.get("leak_test")

@@ -173,7 +173,7 @@ class CompareSettings(Settings):
 
 
 class Word2VecSettings(Settings):
-    """Skip-gram vectors with negative sampling."""
+    """Skip-gram or CBOW vectors with negative sampling."""
 
     dim: int = Field(256, ge=1, description="width of a vector")
     window: int = Field(5, ge=1, description="tokens on each side")

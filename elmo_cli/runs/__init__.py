@@ -3,7 +3,7 @@
 `directory` reads, `writer` writes, `models` turns networks into runs and back, `cards` writes README.md.
 """
 
-from elmo_cli.runs.directory import RESULTS_FILE, RUN_FILE, WEIGHTS_FILE, Kind, Run
+from elmo_cli.runs.directory import RESULTS_FILE, RUN_FILE, WEIGHTS_FILE, Kind, Run, find_vocabulary, read_vocabulary
 from elmo_cli.runs.models import LoadedClassifier, load_classifier, load_lm, save_classifier, save_lm
 from elmo_cli.runs.writer import RunWriter, describe_files, portable
 
@@ -16,9 +16,11 @@ __all__ = [
     "Run",
     "RunWriter",
     "describe_files",
+    "find_vocabulary",
     "load_classifier",
     "load_lm",
     "portable",
+    "read_vocabulary",
     "save_classifier",
     "save_lm",
 ]

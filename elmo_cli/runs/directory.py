@@ -147,6 +147,34 @@ class Run:
             raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
 
 
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary of a run of any kind, or of a file or folder of another project.
+
+    Raises:
+        InputError: There is none, or it cannot be used.
+    """
+    if path.exists() and not (path / RUN_FILE).is_file():
+        return Vocabulary.load(path)
+    vocabulary = Run.open(path, None if path.exists() else "vocab").vocabulary()
+    if vocabulary is None:
+        raise RunError(f"{path} has no vocabulary", where=path, remedy="build one with `elmo vocab build`")
+    return vocabulary
+
+
+def find_vocabulary(given: Path | None, default: Path) -> tuple[Vocabulary, Path] | None:
+    """The vocabulary that was given, else the default one, each with its place; None where there is neither.
+
+    Args:
+        given: See `read_vocabulary`.
+        default: A run that need not exist.
+
+    Raises:
+        InputError: It is there and cannot be used, or what was given is not there.
+    """
+    path = given or default
+    return (read_vocabulary(path), path) if given is not None or default.exists() else None
+
+
 def _read_description(path: Path) -> dict[str, Any]:
     file = path / RUN_FILE
     damaged = RunError(f"{RUN_FILE} is damaged", where=file, expected="the file as elmo wrote it")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
-from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.runs import RESULTS_FILE, RUN_FILE, Run, RunWriter, describe_files, portable
+from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -157,23 +157,9 @@ def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[Enco
     return *corpus.split(count - held_out), words
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary of a run of any kind, or of a file or folder of another project.
-
-    Raises:
-        InputError: There is none, or it cannot be used.
-    """
-    if path.exists() and not (path / RUN_FILE).is_file():
-        return Vocabulary.load(path)
-    vocabulary = Run.open(path, None if path.exists() else "vocab").vocabulary()
-    if vocabulary is None:
-        raise RunError(f"{path} has no vocabulary", where=path, remedy="build one with `elmo vocab build`")
-    return vocabulary
-
-
 # What may differ when a training is resumed, since it changes nothing of what is computed.
 _FREE_SETTINGS = (
-    *("preset", "output", "vocab", "classify", "compare", "word2vec", "pretrain.checkpoint_minutes"),
+    *("preset", "output", "vocab", "classify", "compare", "word2vec", "svd", "pretrain.checkpoint_minutes"),
     *("data.train", "data.test", "data.corpus", "data.valid", "data.label"),
 )
 

@@ -17,7 +17,7 @@ from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds, WordEncoder
-from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, portable
+from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
 from elmo_cli.text.encoded import EncodedCorpus
@@ -28,7 +28,7 @@ from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpo
 from elmo_cli.training.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, decay_groups, set_rate
-from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining, read_vocabulary
+from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV = 0.2
@@ -310,8 +310,7 @@ def pretrain_run(
 
 def _find_vocabulary(given: Path | None, default: Path, resumed: RunWriter | None) -> Vocabulary | None:
     """The vocabulary that was given, else that of the run to resume, else the default one; None where there is none."""
-    if given is not None:
-        return read_vocabulary(given)
-    if resumed is not None:
+    if given is None and resumed is not None:
         return Run(resumed.path, resumed.description).vocabulary()
-    return read_vocabulary(default) if default.exists() else None
+    found = find_vocabulary(given, default)
+    return found[0] if found else None

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from gzip import GzipFile
 from pathlib import Path
 from typing import IO, cast
 
@@ -102,7 +103,8 @@ def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32
     """Write vectors in word2vec's text or binary format, beside and renamed.
 
     Args:
-        path: The file; the numbers of the text format read back as exactly the same float32.
+        path: The file, compressed if it ends in .gz; the numbers of the text format read back as exactly the same
+            float32.
         tokens: V distinct tokens.
         matrix: (V, D) float32.
         binary: Float32 as bytes in place of text.
@@ -115,7 +117,8 @@ def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32
         raise DataError(f"token {bad!r} cannot be written to a word2vec file", expected="tokens without whitespace")
 
     def fill(beside: Path) -> None:
-        with open(beside, "wb") as file:
+        # No time of day in the gzip header: the same vectors are the same file.
+        with GzipFile(beside, "wb", mtime=0) if path.suffix == ".gz" else open(beside, "wb") as file:
             file.write(f"{len(tokens)} {matrix.shape[1]}\n".encode())
             for token, vector in zip(tokens, np.asarray(matrix, dtype="<f4"), strict=True):
                 # 9 significant digits tell any two float32 apart

@@ -1,4 +1,4 @@
-"""word2vec on the corpus and vocabulary of a biLM, by gensim: the baseline that saw the same text.
+"""word2vec, skip-gram or CBOW with negative sampling, on the corpus and vocabulary of a biLM, by gensim.
 
 Tokens outside the vocabulary are trained as `<UNK>`, so that they have a vector in unseen text too. One worker and one
 seed give the same vectors each time; more workers race, and give others each time.
@@ -7,94 +7,35 @@ seed give the same vectors each time; more workers race, and give others each ti
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from elmo_cli.config import Experiment, Word2VecSettings
-from elmo_cli.errors import DataError, RunError
+from elmo_cli.config import Word2VecSettings
+from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors, write_word2vec
-
-Progress = Callable[[int, int], None]
+from elmo_cli.vectors.formats import StaticVectors
 
 # gensim drops what a sentence has beyond this without a word
 _LONGEST = 10_000
 
 
-@dataclass(frozen=True)
-class Word2VecReport:
-    """What was trained and written.
-
-    Attributes:
-        path: The file.
-        tokens: Running tokens of the corpus.
-        vectors: Tokens that have a vector.
-        width: Numbers in a vector.
-        unknown: Running tokens that were trained as `<UNK>`.
-        reproducible: Whether the same call gives the same file.
-    """
-
-    path: Path
-    tokens: int
-    vectors: int
-    width: int
-    unknown: int
-    reproducible: bool
-
-
-def word2vec_run(
-    experiment: Experiment,
-    paths: Sequence[Path],
-    out: Path,
-    binary: bool = False,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Word2VecReport:
-    """Train word2vec on text files and write the vectors.
-
-    Args:
-        experiment: Settings of data, tokenizer, vocabulary and word2vec.
-        paths: Text or CSV files; empty means those of the experiment. Never the test file.
-        out: The file to write.
-        binary: word2vec's binary format in place of text.
-        overwrite: Replace the file where it exists.
-        progress: Called with the epochs done and the epochs to do.
-
-    Raises:
-        RunError: The file exists.
-        ConfigError: No text was given, or it is the test file.
-        DataError: A file is missing, unreadable or empty.
-    """
-    if out.exists() and not overwrite:
-        raise RunError(f"{out} exists already", where=out, remedy="give --overwrite, or another --out")
-    corpus = encode_corpus(experiment, corpus_files(experiment, paths), experiment.tokenizer)
-    vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
-    vectors = train_word2vec(corpus, experiment.word2vec, vocabulary, experiment.seed, progress)
-    write_word2vec(out, vectors.tokens, vectors.matrix, binary)
-    unknown = vocabulary.oov(corpus).unknown
-    reproducible = experiment.word2vec.workers == 1
-    return Word2VecReport(out, corpus.token_count, len(vectors.tokens), vectors.width, unknown, reproducible)
-
-
 def train_word2vec(
     corpus: EncodedCorpus,
-    settings: Word2VecSettings,
     vocabulary: Vocabulary,
+    settings: Word2VecSettings,
     seed: int,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> StaticVectors:
     """Train word2vec.
 
     Args:
         corpus: The tokens.
-        settings: Sizes and algorithm.
         vocabulary: Tokens that get a vector, where the corpus holds them.
+        settings: Sizes and algorithm.
         seed: Of initial vectors and samples.
         progress: Called with the epochs done and the epochs to do.
 

@@ -207,7 +207,8 @@ def train(file: Path, folder: Path, vocabulary_of: Path) -> dict[str, Any]:
 
     from elmo_cli.metrics.perplexity import perplexity
     from elmo_cli.model.bilm import BiLm
-    from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining, read_vocabulary
+    from elmo_cli.runs import read_vocabulary
+    from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
     from elmo_cli.training.pretrain import make_indexer, pretrain_run
 
     experiment = Experiment.model_validate({"output": folder / "runs", "preset": "small"})

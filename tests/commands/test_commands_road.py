@@ -134,6 +134,7 @@ def test_pretrain_refuses_to_replace_and_replaces_on_request(road: Path, tmp_pat
         ["predict", "runs/classify-frozen", "test.csv"],
         ["vocab", "build", "--out", "{new}"],
         ["baseline", "word2vec", "--out", "{new}", "--set", "word2vec.epochs=1"],
+        ["baseline", "svd", "--out", "{new}"],
         ["classify", "--out", "{new}", "--lambdas", "layer:1", "--set", "classify.epochs=1"],
         ["embed", "runs/lm", "test.csv", "--out", "{new}"],
         ["init", "{new}"],

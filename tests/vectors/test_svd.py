@@ -160,6 +160,26 @@ def test_too_little_text():
         train_svd(corpus, vocabulary_of(corpus), SvdSettings(dim=4), seed=1)
 
 
+def test_blas_runs_in_one_thread(monkeypatch):
+    import sklearn.utils.extmath
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen = []
+
+    def watched(*arguments, **options):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return original(*arguments, **options)
+
+    original = sklearn.utils.extmath.randomized_svd
+    monkeypatch.setattr(sklearn.utils.extmath, "randomized_svd", watched)
+    corpus = random_corpus()
+    with threadpool_limits(2, user_api="blas"):
+        train_svd(corpus, vocabulary_of(corpus), SvdSettings(dim=4), seed=1)
+        after = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert set(seen) == {1}
+    assert set(after) == {2}
+
+
 def test_memory_is_that_of_the_pairs():
     types = 20_000
     corpus = encode_tokens([[f"w{i}", f"w{(7 * i + 1) % types}"] for i in range(types)])
