@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
+from elmo_cli.model.dropout import dropout
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_kernel import Prepared
@@ -261,7 +261,7 @@ class BiLm(nn.Module):
         return torch.stack([forward_top[real], aligned[real]]), real
 
     def _drop(self, vectors: Tensor) -> Tensor:
-        return functional.dropout(vectors, self.dropout, self.training) if self.dropout else vectors
+        return dropout(vectors, self.dropout) if self.dropout and self.training else vectors
 
     def _product_precision(self) -> Precision:
         return self.precision if self.training else self.eval_precision

@@ -17,10 +17,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from elmo_cli.config import Precision
+from elmo_cli.model.lstm_memory import buffer
 from elmo_cli.model.lstm_products import packing_works
 
-CHUNK_LOGITS = 2**22  # 16 MB: larger blocks are returned to the system and come back as page faults
-CHUNK_ROWS = 16  # at least, however many columns
+CHUNK_LOGITS, MOST_CHUNK_LOGITS = 2**22, 2**24  # the second where fewer would mean few rows
+ROW_STEP = 32  # rows of a chunk are a multiple of this
 
 
 class Loss(NamedTuple):
@@ -71,15 +72,21 @@ class _CrossEntropy(torch.autograd.Function):
         differentiate: bool,
     ) -> tuple[Tensor, Tensor]:
         product_type = torch.bfloat16 if precision == "bfloat16" else hidden.dtype
-        rows, matrix = hidden.to(product_type), weight.to(product_type)
+        matrix = weight.to(product_type)
         losses = hidden.new_empty(len(hidden))
         need_hidden, need_weight, need_bias = (differentiate and need for need in ctx.needs_input_grad[:3])
         grad_hidden = torch.empty_like(hidden) if need_hidden else None
         grad_weight = torch.zeros_like(weight.t()) if need_weight else None  # (P, C): products are faster this way
         grad_bias = torch.zeros_like(bias) if need_bias else None
         grad_own = torch.empty_like(losses) if differentiate and own is not None else None
-        for chunk in _chunks(len(hidden), len(weight)):
-            logits = _linear(rows[chunk], matrix, bias)
+        size = _chunk_rows(len(hidden), *weight.shape)
+        blocks = [buffer(hidden, (size, len(weight)), dtype) for dtype in (hidden.dtype, hidden.dtype, product_type)]
+        for start in range(0, len(hidden), size):
+            chunk = slice(start, min(start + size, len(hidden)))
+            count = chunk.stop - start
+            rows = _padded(hidden[chunk].to(product_type))
+            logits, excess = (block[:count] for block in blocks[:2])
+            logits.copy_(_linear(rows, matrix)[:count]).add_(bias)
             column = columns[chunk, None]
             if own is None:
                 true = logits.gather(1, column)
@@ -88,7 +95,7 @@ class _CrossEntropy(torch.autograd.Function):
                 hit = (column[:, 0] >= 0).nonzero()[:, 0]
                 logits[hit, column[hit, 0]] = -math.inf
             largest = logits.amax(dim=1, keepdim=True)
-            excess = torch.softmax(logits, dim=1)
+            torch.softmax(logits, dim=1, out=excess)
             # log Σ exp(z) from the largest chance, at least 1 / C: a second pass of exp would take as long as the first
             normaliser = largest - excess.amax(dim=1, keepdim=True).log()
             if own is not None:
@@ -103,11 +110,13 @@ class _CrossEntropy(torch.autograd.Function):
                 excess.mul_(torch.exp(sampled - normaliser))
             if grad_bias is not None:
                 grad_bias += excess.sum(dim=0)
-            excess = excess.to(product_type)
+            gradient = blocks[2][: len(rows)]
+            gradient[:count] = excess
+            gradient[count:] = 0
             if grad_hidden is not None:
-                grad_hidden[chunk] = _linear(excess, matrix.t())
+                grad_hidden[chunk] = _linear(gradient, matrix.t())[:count]
             if grad_weight is not None:
-                grad_weight += _linear(rows[chunk].t(), excess.t())
+                grad_weight += _linear(rows.t(), gradient.t())
         ctx.gradients = (grad_hidden, None if grad_weight is None else grad_weight.t(), grad_bias, grad_own)
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
@@ -119,17 +128,27 @@ class _CrossEntropy(torch.autograd.Function):
         return hidden, weight, bias, None, own, None, None
 
 
-def _chunks(rows: int, columns: int) -> list[slice]:
-    """Row ranges that keep a chunk's logits in a fixed amount of memory."""
-    size = max(CHUNK_ROWS, CHUNK_LOGITS // columns)
-    return [slice(start, start + size) for start in range(0, rows, size)]
+def _chunk_rows(rows: int, columns: int, width: int) -> int:
+    """How many rows a chunk has, so that its logits take a bounded amount of memory.
+
+    Adding a chunk's gradient to that of the weights takes as long as computing it, unless rows are many beside `width`.
+    """
+    logits = min(max(CHUNK_LOGITS, 2 * width * columns), MOST_CHUNK_LOGITS)
+    return ROW_STEP * max(1, min(-(-rows // ROW_STEP), logits // columns // ROW_STEP))
 
 
-def _linear(rows: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The product rows matrixᵀ + bias, the sum in bias's precision; on a CPU by oneDNN, often twice as fast as `mm`."""
-    if bias is not None and bias.dtype != rows.dtype:
-        return _linear(rows, matrix).to(bias.dtype).add_(bias)
+def _padded(rows: Tensor) -> Tensor:
+    """Rows of zeros added up to a multiple of `ROW_STEP`.
+
+    oneDNN compiles a product for each new shape, which takes longer than the product; the number of rows that fall to
+    a cluster of an adaptive softmax is another one in each step.
+    """
+    return functional.pad(rows, (0, 0, 0, -len(rows) % ROW_STEP))
+
+
+def _linear(rows: Tensor, matrix: Tensor) -> Tensor:
+    """The product rows matrixᵀ; on a CPU by oneDNN, often twice as fast as `mm`."""
     if rows.device.type == "cpu" and packing_works(rows.dtype):
-        result: Tensor = torch.ops.mkldnn._linear_pointwise.default(rows, matrix, bias, "none", [], "")
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.default(rows, matrix, None, "none", [], "")
         return result
-    return functional.linear(rows, matrix, bias)
+    return functional.linear(rows, matrix)

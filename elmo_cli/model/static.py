@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from elmo_cli.model.dropout import dropout
 from elmo_cli.model.encoder import TokenIds
 
 
@@ -37,7 +38,7 @@ class StaticTable(nn.Module):
         """Vocabulary ids of any shape to (..., D); vectors that are known are taken as they are."""
         if isinstance(tokens, TokenIds):
             tokens = functional.embedding(tokens.ids, self.table, padding_idx=0)
-        return functional.dropout(tokens, self.dropout, self.training)
+        return dropout(tokens, self.dropout) if self.dropout and self.training else tokens
 
     def layers(self, tokens: TokenIds | Tensor, lengths: Tensor, state: None = None) -> tuple[Tensor, None]:
         """Look sentences up.

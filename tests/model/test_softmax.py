@@ -27,8 +27,8 @@ SIZE, VOCABULARY, ROWS = 8, 23, 40
 @pytest.fixture
 def _small_chunks(monkeypatch):
     """Chunks of three rows: 40 rows make thirteen whole ones and a remainder."""
-    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(module, "CHUNK_LOGITS", 1)
+    monkeypatch.setattr(module, "ROW_STEP", 3)
+    monkeypatch.setattr(module, "MOST_CHUNK_LOGITS", 1)
 
 
 def make_rows(seed=0, rows=ROWS):
@@ -91,13 +91,24 @@ def test_frozen_weights_get_no_gradient():
 
 
 def test_no_logits_of_all_rows_are_held(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK_LOGITS", 20 * VOCABULARY)
+    monkeypatch.setattr(module, "ROW_STEP", 4)
+    monkeypatch.setattr(module, "MOST_CHUNK_LOGITS", 21 * VOCABULARY)
     sizes = []
-    product = torch.softmax
-    monkeypatch.setattr(torch, "softmax", lambda logits, dim: sizes.append(len(logits)) or product(logits, dim))
-    hidden, targets = make_rows(rows=100)
+    real = torch.softmax
+    monkeypatch.setattr(
+        torch, "softmax", lambda logits, dim, out: sizes.append(len(logits)) or real(logits, dim, out=out)
+    )
+    hidden, targets = make_rows(rows=90)
     FullSoftmax(SIZE, VOCABULARY).double().loss(hidden, targets)
-    assert sizes == [20] * 5
+    assert sizes == [20] * 4 + [10]
+
+
+def test_a_wide_matrix_has_more_rows_in_a_chunk_but_never_more_than_fit(monkeypatch):
+    rows = module._chunk_rows
+    assert rows(3072, 2001, 256) == 2080
+    assert rows(100, 2001, 256) == 128
+    assert rows(3072, 20_000, 256) == 512
+    assert rows(3072, 800_000, 512) == module.ROW_STEP
 
 
 @pytest.mark.parametrize("cutoffs", [(), (5,), (4, 9, 15)])
