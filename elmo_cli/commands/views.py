@@ -190,7 +190,11 @@ def bench(results: Results) -> list[RenderableType]:
         ("model", results["model"]),
         ("device", f"{results['device']}, {results['threads']} threads, torch {results['torch']}"),
         ("best product", f"{peaks} (billion operations a second)"),
-        ("training", f"{results['batch_size']} rows, windows of {results['window']} steps"),
+        (
+            "training",
+            f"{results['batch_size']} rows, windows of {results['window']} steps, by default in {results['precision']}"
+            + (", steps compiled" if results["compiled"] else ""),
+        ),
         ("corpus", f"{results['corpus']}, {about}{number(results['corpus_tokens'])} tokens" if timed else None),
     ]
     rows = [

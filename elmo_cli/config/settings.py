@@ -13,6 +13,7 @@ Cleaning = Literal["none", "ag-news"]
 EncoderKind = Literal["word", "char"]
 SoftmaxKind = Literal["full", "adaptive", "sampled"]
 Precision = Literal["float32", "bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["max", "mean", "max+mean", "attention"]
 
 
@@ -125,7 +126,10 @@ class PretrainSettings(Settings):
     valid_fraction: float = Field(0.02, gt=0.0, lt=0.5, description="share of the last sentences kept for validation")
     patience: int = Field(2, ge=1, description="stop after so many epochs without a better validation perplexity")
     checkpoint_minutes: float = Field(10.0, gt=0, description="save the state for resuming at least so often")
-    precision: Precision = Field("float32", description="of matrix products; the state stays float32")
+    precision: PrecisionChoice = Field(
+        "auto",
+        description="of matrix products; the state stays float32. auto: bfloat16 where that is faster",
+    )
 
 
 class ClassifySettings(Settings):

@@ -72,6 +72,12 @@ def packing_works(dtype: torch.dtype) -> bool:
         return False
 
 
+@functools.cache
+def bfloat16_is_native() -> bool:
+    """Whether this CPU multiplies bfloat16 itself; elsewhere that is emulated, and slower than float32."""
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+
+
 def packing_pays(device: torch.device, dtype: torch.dtype, multiplications: int) -> bool:
     """Whether to go direction by direction with packed matrices rather than with both directions stacked."""
     return device.type == "cpu" and multiplications >= PACKING_PAYS and packing_works(dtype)

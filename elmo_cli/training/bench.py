@@ -30,8 +30,9 @@ from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from elmo_cli.training.optimiser import adamw, clip_gradients
-from elmo_cli.training.pretrain import Feed, make_indexer, parameter_groups
+from elmo_cli.training.optimiser import adamw
+from elmo_cli.training.speed import compiling_pays, operations, pick_precision
+from elmo_cli.training.step import Feed, make_indexer, parameter_groups, train_step
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
 STEP_SECONDS = 3.0  # a training step that would take longer is measured with a shorter window
@@ -74,6 +75,8 @@ class BenchReport:
         batch_size: Rows of the stream that was trained on.
         window: Its steps.
         epochs: Of training, for the estimate.
+        precision: What `elmo pretrain` would train in.
+        compiled: Whether the LSTM's steps were compiled, as `elmo pretrain` does for a corpus of this size.
         peaks: Billions of operations a second of the best square product, by precision.
         rows: The measurements.
         corpus: The file of the estimate.
@@ -89,6 +92,8 @@ class BenchReport:
     batch_size: int
     window: int
     epochs: int
+    precision: Precision
+    compiled: bool
     peaks: dict[str, float]
     rows: tuple[BenchRow, ...]
     corpus: str | None
@@ -132,13 +137,15 @@ def bench_run(
         speed = embedding_speed(embedder, some, precision, device)
         share = speed * operations(_model_of(embedder)) / peak
         rows.append(BenchRow("embed", precision, speed, share, tokens / speed if corpus else None))
-    window = _window(_model_of(embedder), pretraining, peaks["float32"])
+    model = _model_of(embedder)
+    window = _window(model, pretraining, peaks["float32"])
+    compiled = corpus is not None and compiling_pays(model, pretraining, tokens + sentences, device)
     if embedder.vocabulary is None or _network(embedder).softmax is None:
         notes.append("training was not measured: the model has no softmax to predict with")
     else:
         for precision, peak in peaks.items():
-            speed = training_speed(embedder, some, pretraining, window, precision, device)
-            share = 3 * speed * operations(_model_of(embedder)) / peak
+            speed = training_speed(embedder, some, pretraining, window, precision, device, compiled)
+            share = 3 * speed * operations(model) / peak
             needed = pretraining.epochs * (tokens + sentences) / speed if corpus else None
             rows.append(BenchRow("train", precision, speed, share, needed))
     notes += [f"{name} was not measured: {device} cannot" for name in get_args(Precision) if name not in peaks]
@@ -152,6 +159,8 @@ def bench_run(
         batch_size=pretraining.batch_size,
         window=window,
         epochs=pretraining.epochs,
+        precision=pick_precision(pretraining.precision, model, pretraining, device),
+        compiled=compiled,
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),
         corpus=str(corpus) if corpus else None,
@@ -159,13 +168,6 @@ def bench_run(
         estimated=scale > 1,
         notes=tuple(notes),
     )
-
-
-def operations(settings: ModelSettings) -> int:
-    """Of the LSTM's matrix products for a token, both directions forward; a training step has three times as many."""
-    size, cells = settings.token_size, settings.hidden_size
-    products = 2 * size * 4 * cells + (cells * size if settings.projection_size else 0)
-    return 2 * 2 * settings.layers * products
 
 
 def embedding_speed(
@@ -196,6 +198,7 @@ def training_speed(
     window: int,
     precision: Precision,
     device: torch.device | str,
+    compiled: bool,
 ) -> float:
     """Tokens a second of the steps of `pretrain`, without validation and saving; it changes the weights."""
     network, vocabulary = _network(embedder), embedder.vocabulary
@@ -208,11 +211,7 @@ def training_speed(
     began, done, epoch = 0.0, 0, 0
     while not began or time.perf_counter() - began < SECONDS:
         for cut in stream.epoch(epoch):
-            loss, _, predicted, state = network.stream_loss(*feed(cut), state)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_gradients(network.parameters(), settings.clip_norm)
-            optimiser.step()
+            _, _, predicted, state = train_step(network, optimiser, feed(cut), state, settings.clip_norm, compiled)
             _wait(device)
             if not began:  # the first for nothing
                 began = time.perf_counter()

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from elmo_cli.config import Precision
 from elmo_cli.errors import RunError
 from elmo_cli.model.bilm import BiLmState
 from elmo_cli.model.lstm import LstmState
@@ -36,6 +37,8 @@ class Progress:
         loss_steps: Optimiser steps since the last `Step` event.
         best: Best validation perplexity so far; None before the first.
         best_epoch: Epoch of the best, counted from 1.
+        precision: Of the matrix products.
+        compiled: Whether the LSTM's steps are compiled, where that can be done.
     """
 
     epoch: int = 0
@@ -47,6 +50,8 @@ class Progress:
     loss_steps: int = 0
     best: float | None = None
     best_epoch: int = 0
+    precision: Precision = "float32"
+    compiled: bool = False
 
 
 def save_checkpoint(

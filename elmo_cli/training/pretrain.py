@@ -8,30 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from elmo_cli.config import Experiment, PretrainSettings
+from elmo_cli.config import Experiment
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds, WordEncoder
+from elmo_cli.model.lstm_fused import obstacle
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import Indexer, frame
-from elmo_cli.text.streams import Stream, Window
+from elmo_cli.text.streams import Stream
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from elmo_cli.training.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.training.meter import Meter
-from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, decay_groups, set_rate
+from elmo_cli.training.optimiser import Schedule, adamw, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
+from elmo_cli.training.speed import compiling_pays, pick_precision
+from elmo_cli.training.step import Feed, make_indexer, parameter_groups, train_step
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV = 0.2
+COMPILING = "compiling the LSTM's steps for this processor first, which takes up to half a minute"
+UNCOMPILED = "the LSTM's steps run uncompiled, about a tenth slower"
 LEAK_TEST_SENTENCES, LEAK_TEST_TOKENS = 3, 10
 
 
@@ -74,18 +78,23 @@ def pretrain(
     steps = settings.epochs * stream.windows_per_epoch(0)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
+    if not resume:
+        progress.precision = pick_precision(settings.precision, job.settings.model, settings, device)
+        progress.compiled = compiling_pays(job.settings.model, settings, stream.steps, device)
+    network.precision = progress.precision
+    if progress.compiled:
+        problem = obstacle()
+        yield Notice(f"{UNCOMPILED}: {problem}" if problem else COMPILING)
     feed, meter = Feed(network, job.vocabulary, job.corpus.types, device), Meter(progress, steps)
     network.train()
     while progress.epoch < settings.epochs and not _is_exhausted(progress, settings.patience):
         windows = stream.windows_per_epoch(progress.epoch)
         for window in stream.epoch(progress.epoch, progress.window):
             set_rate(optimiser, schedule.factor(progress.step + 1))
-            loss, _, predicted, state = network.stream_loss(*feed(window), state)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_gradients(network.parameters(), settings.clip_norm)
-            optimiser.step()
-            meter.count(loss.detach(), predicted)
+            loss, _, predicted, state = train_step(
+                network, optimiser, feed(window), state, settings.clip_norm, progress.compiled
+            )
+            meter.count(loss, predicted)
             if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows:
                 event = meter.event(optimiser.param_groups[0]["lr"])
                 writer.log(as_record(event))
@@ -118,54 +127,11 @@ def _is_exhausted(progress: Progress, patience: int) -> bool:
     return progress.best is not None and progress.epoch - progress.best_epoch >= patience
 
 
-class Feed:
-    """From windows of type numbers to what the network's loss takes.
-
-    Args:
-        network: Whose loss.
-        vocabulary: Of its softmax, and of its encoder if that has one.
-        types: Of the corpus that the windows are cut from.
-        device: Where the network is.
-    """
-
-    def __init__(self, network: BiLm, vocabulary: Vocabulary, types: Sequence[str], device: torch.device | str) -> None:
-        self.indexer = make_indexer(network, vocabulary)
-        self._types = self.indexer.table(types)
-        self._targets = vocabulary.lookup(types)
-        self._device = device
-
-    def __call__(self, window: Window) -> tuple[TokenIds, Tensor, Tensor, Tensor]:
-        """Ids (2, B, T), targets (2, B, T), reset (B, T) and mask (B, T)."""
-        ids, characters = self._types.index(window.inputs)
-        tokens = TokenIds.from_numpy(ids, characters, self._device)
-        rest = (self._targets[window.targets], window.reset, window.mask)
-        targets, reset, mask = (torch.as_tensor(array, device=self._device) for array in rest)
-        return tokens, targets, reset, mask
-
-
-def make_indexer(network: BiLm, vocabulary: Vocabulary) -> Indexer:
-    """The indexer that feeds a biLM."""
-    settings = network.settings
-    return Indexer(settings.encoder, network.framed, vocabulary, settings.characters.max_characters)
-
-
 def _build(job: PretrainJob) -> BiLm:
     network = BiLm(job.settings.model, len(job.vocabulary))
-    network.precision = job.settings.pretrain.precision
     if job.initial_table is not None and isinstance(network.encoder, WordEncoder):
         network.encoder.initialise(*(torch.from_numpy(array) for array in job.initial_table))
     return network
-
-
-def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: bool = False) -> list[dict[str, Any]]:
-    """Optimiser groups; a table that was initialised from static vectors has a rate of its own."""
-    rate, decay = settings.learning_rate, settings.weight_decay
-    named = list(network.named_parameters())
-    if not initialised:
-        return decay_groups(named, rate, decay)
-    table = [item for item in named if item[0] == "encoder.table"]
-    rest = [item for item in named if item[0] != "encoder.table"]
-    return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 
 def _finish(
@@ -184,6 +150,8 @@ def _finish(
         "tokens": progress.tokens,
         "seconds": progress.seconds,
         "tokens_per_second": progress.tokens / max(1e-9, progress.seconds),
+        "precision": progress.precision,
+        "compiled": progress.compiled,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "vocabulary_size": len(job.vocabulary),
         "leak_test": _test_for_leaks(network, job.valid, indexer, device),

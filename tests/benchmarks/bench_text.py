@@ -209,7 +209,8 @@ def train(file: Path, folder: Path, vocabulary_of: Path) -> dict[str, Any]:
     from elmo_cli.model.bilm import BiLm
     from elmo_cli.runs import read_vocabulary
     from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
-    from elmo_cli.training.pretrain import make_indexer, pretrain_run
+    from elmo_cli.training.pretrain import pretrain_run
+    from elmo_cli.training.step import make_indexer
 
     experiment = Experiment.model_validate({"output": folder / "runs", "preset": "small"})
     if not experiment.output.joinpath("vocab").exists():

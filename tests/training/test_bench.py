@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import Experiment, ModelSettings
+from elmo_cli.config import Experiment
 from elmo_cli.errors import DataError
 from elmo_cli.training import bench
-from elmo_cli.training.bench import bench_run, operations
+from elmo_cli.training.bench import bench_run
+from elmo_cli.training.speed import operations
 
 TEXT = "the match of the day\nthe market fell today , said the bank\n\nwith a goal\n" * 40
 
@@ -29,12 +30,6 @@ def settings(**model: object) -> Experiment:
             "tokenizer": {"kind": "whitespace"},
         }
     )
-
-
-def test_products_of_a_token_counted_by_hand() -> None:
-    # input 4 -> 32, recurrent 4 -> 32, projection 8 -> 4; a multiplication and an addition each; 2 layers, 2 directions
-    assert operations(ModelSettings(hidden_size=8, projection_size=4)) == 2 * 2 * 2 * (4 * 32 + 4 * 32 + 8 * 4)
-    assert operations(ModelSettings(hidden_size=8, layers=1)) == 2 * 2 * (8 * 32 + 8 * 32)
 
 
 @pytest.mark.parametrize("encoder", ["word", "char"])

@@ -1,0 +1,95 @@
+"""One step of a pretraining: a window of the stream in, better weights out.
+
+What `elmo pretrain` does some thousand times, and `elmo bench` for some seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elmo_cli.config import PretrainSettings
+from elmo_cli.model.bilm import BiLm, BiLmState, StreamLoss
+from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.lstm_fused import fused
+from elmo_cli.text.indexer import Indexer
+from elmo_cli.text.streams import Window
+from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.training.optimiser import clip_gradients, decay_groups
+
+Batch = tuple[TokenIds, Tensor, Tensor, Tensor]
+
+
+class Feed:
+    """From windows of type numbers to what the network's loss takes.
+
+    Args:
+        network: Whose loss.
+        vocabulary: Of its softmax, and of its encoder if that has one.
+        types: Of the corpus that the windows are cut from.
+        device: Where the network is.
+    """
+
+    def __init__(self, network: BiLm, vocabulary: Vocabulary, types: Sequence[str], device: torch.device | str) -> None:
+        self.indexer = make_indexer(network, vocabulary)
+        self._types = self.indexer.table(types)
+        self._targets = vocabulary.lookup(types)
+        self._device = device
+
+    def __call__(self, window: Window) -> Batch:
+        """Ids (2, B, T), targets (2, B, T), reset (B, T) and mask (B, T)."""
+        ids, characters = self._types.index(window.inputs)
+        tokens = TokenIds.from_numpy(ids, characters, self._device)
+        rest = (self._targets[window.targets], window.reset, window.mask)
+        targets, reset, mask = (torch.as_tensor(array, device=self._device) for array in rest)
+        return tokens, targets, reset, mask
+
+
+def make_indexer(network: BiLm, vocabulary: Vocabulary) -> Indexer:
+    """The indexer that feeds a biLM."""
+    settings = network.settings
+    return Indexer(settings.encoder, network.framed, vocabulary, settings.characters.max_characters)
+
+
+def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: bool = False) -> list[dict[str, Any]]:
+    """Optimiser groups; a table that was initialised from static vectors has a rate of its own."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    named = list(network.named_parameters())
+    if not initialised:
+        return decay_groups(named, rate, decay)
+    table = [item for item in named if item[0] == "encoder.table"]
+    rest = [item for item in named if item[0] != "encoder.table"]
+    return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
+
+
+def train_step(
+    network: BiLm,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    state: BiLmState | None,
+    clip_norm: float | None,
+    compiled: bool,
+) -> StreamLoss:
+    """Predict a window, and move the weights along the gradient.
+
+    Args:
+        network: In train mode.
+        optimiser: Of its parameters.
+        batch: What `Feed` makes of a window.
+        state: After the window before; None at the start.
+        clip_norm: Limit of the gradient's norm; None: it is not limited.
+        compiled: Whether the LSTM's steps shall be compiled, where that can be done.
+
+    Returns:
+        Loss, steps and state, free of gradients.
+    """
+    with fused(compiled):
+        found = network.stream_loss(*batch, state)
+        optimiser.zero_grad()
+        found.loss.backward()  # type: ignore[no-untyped-call]
+    clip_gradients(network.parameters(), clip_norm)
+    optimiser.step()
+    return found._replace(loss=found.loss.detach())
