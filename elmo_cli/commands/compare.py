@@ -15,6 +15,17 @@ from elmo_cli.commands.signals import stop_on_signals
 Baselines = Annotated[
     list[Path] | None, typer.Option("--baseline", metavar="FILE", help="Static embedding file; repeatable.")
 ]
+Lms = Annotated[
+    list[Path] | None,
+    typer.Option("--lm", metavar="RUN", help="Language model; by default runs/lm; repeatable."),
+]
+Reference = Annotated[
+    bool | None,
+    typer.Option("--reference/--no-reference", help="A row for TF-IDF with a linear SVM.", show_default=False),
+]
+Fractions = Annotated[
+    str | None, typer.Option("--fractions", metavar="LIST", help="Learning curves: shares of the texts, 0.1,0.3,1.0.")
+]
 Modes = Annotated[
     list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
 ]
@@ -25,10 +36,12 @@ STOPPED = "classifiers that were done are saved, if any: go on with --resume"
 def compare(
     train: options.Train = None,
     test: options.Test = None,
-    lm: options.Lm = None,
+    lm: Lms = None,
     baseline: Baselines = None,
     lambdas: Modes = None,
+    reference: Reference = None,
     seeds: Seeds = None,
+    fractions: Fractions = None,
     tune: options.Tune = None,
     out: options.Out = None,
     resume: options.Resume = False,
@@ -41,13 +54,16 @@ def compare(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Compare a language model with embedding files, and say what is chance.
+    """Compare language models with embedding files, and say what is chance.
 
     Every row has the same head, split and seeds; only the vectors differ.
-    With --tune all rows train their vectors too, without it none does.
+    With --tune all rows train their vectors too, with --freeze none does.
+    TF-IDF with a linear SVM is there for scale and is tested against.
 
     Examples:
       elmo compare --baseline w2v.txt --tune
+      elmo compare --lm runs/small --lm runs/base --lambdas trainable
+      elmo compare --baseline w2v.txt --fractions 0.1,0.3,1.0
       elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
     """
     from elmo_cli.commands.progress import follow
@@ -57,12 +73,15 @@ def compare(
         "data.train": train,
         "data.test": test,
         "compare.baselines": baseline,
+        "compare.lms": lm,
         "compare.lambdas": lambdas,
+        "compare.reference": reference,
         "compare.seeds": seeds,
+        "compare.fractions": fractions,
         "classify.tune": tune,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     with stop_on_signals() as stop:
-        events = compare_run(experiment, lm, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
+        events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)
     screen.show(results, *views.comparison(results))

@@ -49,7 +49,9 @@ Corpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Tex
 Train = Annotated[Path | None, typer.Argument(metavar="TRAIN", help="Labelled training file (CSV).")]
 Tune = Annotated[
     bool | None,
-    typer.Option("--tune/--no-tune", help="Train the embedder along with the classifier.", show_default=False),
+    typer.Option(
+        "--tune/--no-tune", " /--freeze", help="Train the embedder along with the classifier.", show_default=False
+    ),
 ]
 TextColumns = Annotated[
     list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of CSV files; repeatable.")

@@ -51,7 +51,8 @@ def describe(event: Event) -> str | None:
             return f"note: {plain(event.message)}"
         case ClassifierDone():
             figures = f"valid {event.valid_accuracy:.4f}  test {event.test_accuracy:.4f}"
-            return f"{event.done} of {event.total}  {plain(event.row)}, seed {event.seed}  {figures}"
+            size = "" if event.fraction == 1 else f", {100 * event.fraction:g} % of the texts"
+            return f"{event.done} of {event.total}  {plain(event.row)}, seed {event.seed}{size}  {figures}"
         case Stopped():
             return "stopped"
         case _:

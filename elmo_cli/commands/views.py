@@ -129,30 +129,44 @@ def _per_class(scores: Results) -> list[RenderableType]:
 
 
 def comparison(results: Results) -> list[RenderableType]:
-    """The table of a comparison, the layer weights, and the conclusion."""
+    """The table of a comparison, the layer weights, learning curves, what to beware of, and the conclusion."""
     columns = ("row", "acc", "sd", "95 % interval", "valid", "diff", "p", "unk %")
-    rows = [_comparison_row(row, results["reference"]) for row in results["rows"]]
+    rows = [_comparison_row(row, results) for row in results["rows"]]
     weights = [(row["name"], _mean_lambdas(row)) for row in results["rows"] if row["kind"] == "lm"]
-    legend = "acc: on test; valid: on validation; diff, p (Holm): against the row marked *; unk: unknown test tokens"
+    legend = (
+        "acc: on test; valid: on validation; diff, p (Holm): against the row marked *; unk: unknown test tokens; "
+        "†: best LM row on validation; ‡: a reference without embeddings"
+    )
     return [
         table(columns, rows),
         facts((name, lambda_bars(lambdas)) for name, lambdas in weights if lambdas),
         Text(legend, style="dim"),
+        *([_curves(results["curves"])] if results["curves"] else []),
+        *(Text(f"beware: {plain(warning)}") for warning in results["warnings"]),
         Text(plain(results["conclusion"])),
     ]
 
 
-def _comparison_row(row: Results, reference: str) -> list[object]:
+def _comparison_row(row: Results, results: Results) -> list[object]:
+    from elmo_cli.comparison.tables import MARKS, marks
+
     return [
-        row["name"] + " *" * (row["name"] == reference),
+        " ".join([row["name"], *(MARKS[mark] for mark in marks(row, results))]),
         row["accuracy"],
         row["sd"],
         interval(row["interval"]),
         row["valid_accuracy"],
         "-" if row["difference"] is None else f"{row['difference']:+.4f}",
-        row["p_holm"],
+        "<.0001" if row["p_holm"] is not None and row["p_holm"] < 1e-4 else row["p_holm"],
         _percent(row["unknown"].get("test", {}).get("rate")),
     ]
+
+
+def _curves(points: Sequence[Results]) -> RenderableType:
+    """Accuracy of each row by the number of labelled texts."""
+    columns = ("texts", *(number(point["texts"]) for point in points))
+    by_row = zip(*(point["rows"] for point in points), strict=True)
+    return table(columns, ([each[0]["name"], *(row["accuracy"] for row in each)] for each in by_row))
 
 
 def _mean_lambdas(row: Results) -> list[float] | None:

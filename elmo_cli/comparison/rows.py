@@ -1,96 +1,183 @@
-"""The rows of a comparison: each static embedding file, and the LM in each λ mode, with everything else equal.
+"""The rows of a comparison: each static embedding file, each LM in each λ mode, and a reference without embeddings.
 
-A static row looks up the file's vectors for the tokens of the LM's vocabulary, which is that of the training text; all
-other tokens share one unknown row (the file's own `<UNK>` if it has one). So every row reads the same tokens, and none
-knows words of the test text that training did not show.
+A static row looks up the file's vectors for the tokens of the first LM's vocabulary, which is that of the training
+text; all other tokens share one unknown row (the file's own `<UNK>` if it has one). Static rows and the reference read
+the tokens of the first LM. Each further LM reads the same texts cut by its own tokenizer, as it was trained to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from elmo_cli.config import ClassifySettings, Experiment
+from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.model.combiner import make_combiner
-from elmo_cli.runs import WEIGHTS_FILE
+from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.corpus import fingerprint
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
 from elmo_cli.vectors.formats import StaticVectors, coverage, read_vectors, table_for
 
+REFERENCE = "TF-IDF + SVM"
+
+Texts = tuple[LabelledCorpus, LabelledCorpus]  # training and test file, cut by one tokenizer
+
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
+    """A row of the table; this class alone is the reference, which has no embedder.
 
     Attributes:
         name: In the table.
         kind: What gives the vectors.
-        mode: Combiner of the layers; a static table has one layer and needs none.
-        settings: Of its classifiers.
-        embedder: What gives the vectors.
-        source: Fingerprint of the embedding file or of the LM's weights.
+        source: What makes its classifiers those of this row: fingerprints of files, settings of the tokens.
+        texts: Training and test texts as it reads them.
         unknown: Of the training and of the test tokens, what the row has no vector for, and for a static row what the
             whole file has none for.
     """
 
     name: str
-    kind: Literal["static", "lm"]
-    mode: str
+    kind: Literal["static", "lm", "reference"]
+    source: str
+    texts: Texts
+    unknown: Mapping[str, Any]
+
+    def facts(self) -> dict[str, Any]:
+        """What the row is, for the results."""
+        none = dict.fromkeys(("lm", "mode", "tune", "layers", "width"))
+        return {"name": self.name, "kind": self.kind, **none, "unknown": dict(self.unknown)}
+
+
+@dataclass(frozen=True)
+class EmbedderRow(Row):
+    """A row whose classifiers read an embedder.
+
+    Attributes:
+        embedder: What gives the vectors.
+        settings: Of its classifiers; a static table has one layer and needs no combiner.
+        lm: Name of the LM run, for a row of one.
+    """
+
+    embedder: Embedder
     settings: ClassifySettings
+    lm: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the row is, for the results."""
+        return super().facts() | {
+            "lm": self.lm,
+            "mode": self.settings.lambdas if self.kind == "lm" else None,
+            "tune": self.settings.tune,
+            "layers": self.embedder.layer_count,
+            "width": self.embedder.width,
+        }
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """An LM run with the combiners of its rows, all checked."""
+
+    name: str
     embedder: Embedder
     source: str
-    unknown: Mapping[str, Any]
+    modes: Mapping[str, ClassifySettings]
+
+
+def load_models(experiment: Experiment, paths: Sequence[Path]) -> list[LanguageModel]:
+    """The LM runs; that there are rows at all, and that each combiner fits each LM, is seen before any text is read.
+
+    Raises:
+        ConfigError: A mode is unknown or given twice, a layer is not there, an LM is given twice, or there are no rows.
+        RunError: A run cannot be used.
+    """
+    if not experiment.compare.baselines and not experiment.compare.lambdas:
+        raise ConfigError("there is nothing to compare", expected="a --baseline file or a --lambdas mode")
+    modes = {mode: _with_mode(experiment.classify, mode) for mode in experiment.compare.lambdas}
+    if len(modes) < len(experiment.compare.lambdas):
+        twice = next(mode for mode in modes if experiment.compare.lambdas.count(mode) > 1)
+        raise ConfigError(f"--lambdas {twice} is given twice", expected="each mode once")
+    places = unique_names(paths, "LM run")
+    embedders = [load_lm(path) for path in paths]
+    sources = _sources([path / WEIGHTS_FILE for path in paths], paths, "LM run")
+    own = [embedder.name for embedder in embedders]
+    names = [name if own.count(name) == 1 else place for name, place in zip(own, places, strict=True)]
+    models = [LanguageModel(*parts, modes) for parts in zip(names, embedders, sources, strict=True)]
+    for model in models:
+        for mode, settings in modes.items():
+            _check_layers(model, mode, settings, experiment.seed)
+    return models
 
 
 def make_rows(
-    experiment: Experiment, embedder: Embedder, lm: Path, train: LabelledCorpus, test: LabelledCorpus
+    experiment: Experiment, models: Sequence[LanguageModel], read: Callable[[TokenizerSettings], Texts]
 ) -> list[Row]:
-    """All rows, static files first, each checked.
+    """All rows, static files first, the reference last, each checked.
 
     Args:
         experiment: `compare` names files and modes, `classify` everything that the rows share.
-        embedder: The LM.
-        lm: Its run.
-        train: Training texts.
-        test: Test texts.
+        models: The LMs.
+        read: Training and test texts for a tokenizer.
 
     Raises:
-        ConfigError: A mode is unknown, or a file is given twice.
+        ConfigError: A file is given twice, or two rows have one name.
         DataError: A file cannot be read, or has no token in common with the training text.
     """
-    vocabulary = embedder.vocabulary or Vocabulary.build(train.corpus, experiment.vocab, embedder.tokenizer)
-    names = _names(experiment.compare.baselines)
-    rows = [
-        _static_row(experiment, name, path, vocabulary, train, test)
-        for name, path in zip(names, experiment.compare.baselines, strict=True)
+    first = models[0].embedder
+    texts = read(first.tokenizer)
+    vocabulary = first.vocabulary or Vocabulary.build(texts[0].corpus, experiment.vocab, first.tokenizer)
+    files = experiment.compare.baselines
+    names, sources = unique_names(files, "baseline"), _sources(files, files, "baseline")
+    rows: list[Row] = [
+        _static_row(experiment, name, path, source, vocabulary, texts)
+        for name, path, source in zip(names, files, sources, strict=True)
     ]
-    source = fingerprint(lm / WEIGHTS_FILE)
-    unknown = _oov(embedder.vocabulary, train, test) if embedder.indexer.encoder == "word" else {}
-    for mode in dict.fromkeys(experiment.compare.lambdas):
-        settings = _with_mode(experiment.classify, mode)
-        make_combiner(settings, embedder.layer_count, embedder.width, experiment.seed)  # refuses a layer there is not
-        rows.append(Row(f"{embedder.name} {mode}", "lm", mode, settings, embedder, source, unknown))
-    if not rows:
-        raise ConfigError("there is nothing to compare", expected="a --baseline file or a --lambdas mode")
+    for model in models:
+        rows += _lm_rows(model, read(model.embedder.tokenizer))
+    if experiment.compare.reference:
+        source = f"TF-IDF, {first.tokenizer.model_dump_json()}"
+        rows.append(Row(REFERENCE, "reference", source, texts, {}))
+    every = [row.name for row in rows]
+    if twice := next((name for name in every if every.count(name) > 1), None):
+        raise ConfigError(f"two rows would be called '{twice}'", expected="a name for each", remedy="rename the file")
     return rows
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    """File names, with their folder where two files have the same."""
-    plain = [path.name for path in files]
-    names = [f"{path.parent.name}/{path.name}" if plain.count(path.name) > 1 else path.name for path in files]
-    for name, path in zip(names, files, strict=True):
-        if names.count(name) > 1:
-            raise ConfigError(f"the baseline {path} is given twice", expected="each file once", where=path)
-    return names
+def unique_names(paths: Sequence[Path], what: str) -> list[str]:
+    """File names, with as many of their folders as tell them apart.
+
+    Raises:
+        ConfigError: A path is given twice.
+    """
+    resolved = [path.resolve() for path in paths]
+    for path, place in zip(paths, resolved, strict=True):
+        if resolved.count(place) > 1:
+            raise ConfigError(f"the {what} {path} is given twice", expected="each one once", where=path)
+    depths = [1] * len(paths)
+    while True:
+        names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]
+        if len(set(names)) == len(names):
+            return names
+        depths = [depth + (names.count(name) > 1) for depth, name in zip(depths, names, strict=True)]
+
+
+def _sources(files: Sequence[Path], paths: Sequence[Path], what: str) -> list[str]:
+    """Fingerprints of files, no two equal: a row that is there twice would count as two comparisons."""
+    found: dict[str, Path] = {}
+    for file, path in zip(files, paths, strict=True):
+        source = fingerprint(file)
+        if source in found:
+            raise ConfigError(
+                f"the {what} {path} holds the same as {found[source]}", where=path, expected="each one once"
+            )
+        found[source] = path
+    return list(found)
 
 
 def _with_mode(settings: ClassifySettings, mode: str) -> ClassifySettings:
@@ -104,22 +191,38 @@ def _with_mode(settings: ClassifySettings, mode: str) -> ClassifySettings:
         ) from error
 
 
+def _check_layers(model: LanguageModel, mode: str, settings: ClassifySettings, seed: int) -> None:
+    """See that a combiner fits the layers of an LM."""
+    try:
+        make_combiner(settings, model.embedder.layer_count, model.embedder.width, seed)
+    except ConfigError as error:
+        layers = model.embedder.layer_count
+        raise ConfigError(
+            f"--lambdas {mode} does not fit {model.name}, which has {layers} layers: {error.message}",
+            expected=error.expected,
+            remedy="layer 0 are the token vectors, the others the LSTM layers",
+        ) from error
+
+
+def _lm_rows(model: LanguageModel, texts: Texts) -> Iterable[EmbedderRow]:
+    embedder = model.embedder
+    unknown = _oov(embedder.vocabulary, texts) if embedder.indexer.encoder == "word" else {}
+    for mode, settings in model.modes.items():
+        yield EmbedderRow(f"{model.name} {mode}", "lm", model.source, texts, unknown, embedder, settings, lm=model.name)
+
+
 def _static_row(
-    experiment: Experiment,
-    name: str,
-    path: Path,
-    vocabulary: Vocabulary,
-    train: LabelledCorpus,
-    test: LabelledCorpus,
-) -> Row:
+    experiment: Experiment, name: str, path: Path, source: str, vocabulary: Vocabulary, texts: Texts
+) -> EmbedderRow:
     vectors = read_vectors(path)
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
     lowercase = vocabulary.tokenizer.lowercase
-    in_file = {role: asdict(coverage(vectors, texts.corpus, lowercase)) for role, texts in _both(train, test)}
-    unknown = {**_oov(covered, train, test), "file": in_file}
+    in_file = {role: asdict(coverage(vectors, one.corpus, lowercase)) for role, one in _roles(texts)}
+    unknown = {**_oov(covered, texts), "file": in_file}
+    reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
-    return Row(name, "static", "layer:0", settings, embedder, fingerprint(path), unknown)
+    return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
 
 
 def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocabulary:
@@ -137,13 +240,13 @@ def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocab
     return Vocabulary([*SPECIAL_TOKENS, *kept], tokenizer=vocabulary.tokenizer)
 
 
-def _oov(vocabulary: Vocabulary | None, train: LabelledCorpus, test: LabelledCorpus) -> dict[str, Any]:
+def _oov(vocabulary: Vocabulary | None, texts: Texts) -> dict[str, Any]:
     """Unknown types and tokens of both files."""
     if vocabulary is None:
         return {}
-    reports = ((role, vocabulary.oov(texts.corpus)) for role, texts in _both(train, test))
+    reports = ((role, vocabulary.oov(one.corpus)) for role, one in _roles(texts))
     return {role: {**asdict(report), "rate": report.rate} for role, report in reports}
 
 
-def _both(train: LabelledCorpus, test: LabelledCorpus) -> tuple[tuple[str, LabelledCorpus], ...]:
-    return ("train", train), ("test", test)
+def _roles(texts: Texts) -> tuple[tuple[str, LabelledCorpus], ...]:
+    return ("train", texts[0]), ("test", texts[1])

@@ -108,6 +108,7 @@ _PATH_KEYS = (
     ("data", "valid"),
     ("model", "init_embeddings"),
     ("compare", "baselines"),
+    ("compare", "lms"),
 )
 
 

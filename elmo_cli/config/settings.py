@@ -22,10 +22,16 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | int | float | Path) else value
 
 
+def _as_numbers(value: object) -> object:
+    """Numbers with commas between them stand for their list, as in `0.1,0.3`."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else _as_list(value)
+
+
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
+Shares = Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], BeforeValidator(_as_numbers)]
 
 
 class Settings(BaseModel):
@@ -171,8 +177,11 @@ class CompareSettings(Settings):
     """Rows and statistics of a comparison."""
 
     baselines: Paths = Field((), description="static embedding files, a row each")
+    lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
     lambdas: Names = Field(("trainable", "frozen", "function"), description="a row of the LM for each")
+    reference: bool = Field(True, description="a row for TF-IDF with a linear SVM, which has no embeddings")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
+    fractions: Shares = Field((), description="shares of the labelled texts for learning curves, e.g. 0.1,0.3,1.0")
     bootstrap: int = Field(10_000, ge=100, description="bootstrap resamples of the test examples")
 
 

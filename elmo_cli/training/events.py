@@ -89,6 +89,7 @@ class ClassifierDone:
         test_accuracy: On the test texts.
         done: Classifiers that are done, those of a run that is resumed included.
         total: Classifiers of the whole comparison.
+        fraction: Share of the labelled texts that it learned from.
     """
 
     row: str
@@ -97,6 +98,7 @@ class ClassifierDone:
     test_accuracy: float
     done: int
     total: int
+    fraction: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

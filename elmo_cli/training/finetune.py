@@ -41,22 +41,21 @@ def finetune(
     settings: ClassifySettings,
     *,
     seed: int,
-    split_seed: int | None = None,
+    parts: tuple[Indices, Indices] | None = None,
     device: torch.device | str = "cpu",
     stop: Callable[[], bool] = lambda: False,
     cache: ActivationCache | None = None,
 ) -> Iterator[Event]:
     """Train a classifier, and keep the epoch that is best on held-out training texts.
 
-    Initial weights, drawn λ, dropout and order depend on `seed` alone, the validation split on `split_seed` alone: rows
-    and seeds of a comparison share one split. In float32 on a CPU equal seeds give equal bits.
+    Initial weights, drawn λ, dropout and order depend on `seed` alone. In float32 on a CPU equal seeds give equal bits.
 
     Args:
         embedder: Frozen, its network is used as it is; with `tune`, a copy of it is trained.
         train: Texts and labels.
         settings: Of the classifier.
         seed: Of the classifier.
-        split_seed: Of the validation split; None: `seed`.
+        parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.
         stop: Asked before each step whether to end; the best epoch so far is then the outcome.
         cache: Activations of `train`, if there are any already; none with `tune`.
@@ -70,7 +69,7 @@ def finetune(
         ElmoError: The loss is not a number any more.
     """
     began = time.monotonic()
-    fit, valid = split(train.labels, settings.valid_fraction, seed if split_seed is None else split_seed, train.path)
+    fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
     network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
     classifier = Classifier(network, settings, len(train.classes), seed).to(device)
     texts: Texts = (

@@ -141,7 +141,10 @@ def test_a_comparison_shows_every_row_and_the_conclusion() -> None:
         "seeds": [{"lambdas": [0.2, 0.8]}, {"lambdas": [0.4, 0.6]}],
     }
     static = {**row, "name": "w2v.txt", "kind": "static", "difference": None, "p_holm": None, "unknown": {}}
-    parts = views.comparison({"rows": [row, static], "reference": "w2v.txt", "conclusion": "It is so."})
+    counts = {**row, "name": "TF-IDF + SVM", "kind": "reference", "p_holm": 0.00002, "unknown": {}}
+    points = [{"texts": texts, "rows": [static, row, counts]} for texts in (100, 1000)]
+    results = {"rows": [row, static, counts], "reference": "w2v.txt", "best_row": "lm [trainable]", "curves": points}
+    parts = views.comparison({**results, "conclusion": "It is so.", "warnings": ["One seed."]})
     drawn = "\n".join(shown(part) for part in parts)
     for fragment in (
         "lm [trainable]",
@@ -150,6 +153,11 @@ def test_a_comparison_shows_every_row_and_the_conclusion() -> None:
         "0.0311",
         "3.10",
         "w2v.txt *",
+        "lm [trainable] †",
+        "TF-IDF + SVM ‡",
+        "<.0001",
+        "1,000",
+        "beware: One seed.",
         "0.30 0.70",
         "It is so.",
     ):

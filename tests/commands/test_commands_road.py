@@ -24,19 +24,36 @@ def test_compare_as_written(road: Path, tmp_path: Path, elmo_in) -> None:
     shutil.copytree(road, tmp_path / "copy")
     done = elmo_in(tmp_path / "copy", "compare", "--baseline", "w2v.txt", "--json", "--set", "classify.epochs=1")
     assert done.code == 0, done.stderr
-    assert [row["name"] for row in done.json["rows"]] == ["w2v.txt", "lm trainable", "lm frozen", "lm function"]
-    assert "8 of 8" in done.stderr
+    names = ["w2v.txt", "lm trainable", "lm frozen", "lm function", "TF-IDF + SVM"]
+    assert [row["name"] for row in done.json["rows"]] == names
+    assert "9 of 9" in done.stderr
     assert done.json == json.loads((tmp_path / "copy/runs/compare/results.json").read_text(encoding="utf-8"))
 
 
 def test_compare_tunes_every_row_or_none(road: Path, tmp_path: Path, elmo_in) -> None:
-    for flag, tuned in (("--tune", True), ("--no-tune", False)):
+    for flag, tuned in (("--tune", True), ("--no-tune", False), ("--freeze", False)):
         arguments = ["--baseline", "w2v.txt", "--lambdas", "frozen", "--seeds", "1", "--set", "classify.epochs=1"]
         done = elmo_in(
             road, "compare", *arguments, flag, "--out", tmp_path / flag, "--json", "--set", "classify.tune_epochs=1"
         )
         assert done.code == 0, done.stderr
-        assert [row["tune"] for row in done.json["rows"]] == [tuned, tuned]
+        assert [row["tune"] for row in done.json["rows"] if row["kind"] != "reference"] == [tuned, tuned]
+
+
+def test_compare_draws_learning_curves_of_the_rows_that_are_asked_for(road: Path, tmp_path: Path, elmo_in) -> None:
+    flags = ["--fractions", "1.0,0.25", "--no-reference", "--lm", "runs/lm", "--lambdas", "layer:0", "--seeds", "1"]
+    done = elmo_in(road, "compare", "--baseline", "w2v.txt", *flags, "--out", tmp_path / "curves", "--freeze")
+    assert done.code == 0, done.stderr
+    assert "4 of 4  lm layer:0, seed 1, 25 % of the texts" in done.stderr
+    assert [line.split() for line in done.stdout.splitlines() if line.startswith("texts")] == [["texts", "28", "96"]]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    table = list(csv.DictReader((tmp_path / "curves/curves.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["fraction"], row["texts"], row["row"]) for row in table] == [
+        ("0.25", "28", "w2v.txt"),
+        ("0.25", "28", "lm layer:0"),
+        ("1.0", "96", "w2v.txt"),
+        ("1.0", "96", "lm layer:0"),
+    ]
 
 
 def test_evaluate_without_arguments_scores_every_model(road: Path, elmo_in) -> None:

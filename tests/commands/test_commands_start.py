@@ -119,7 +119,8 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert done.json["synthetic"] is True
     ran = [step["command"].split()[1] for step in done.json["steps"]]
     assert ran == [command[0] for command in tour.road()]
-    assert [row["kind"] for row in done.json["steps"][-1]["results"]["rows"]] == ["static", "lm", "lm", "lm"]
+    kinds = [row["kind"] for row in done.json["steps"][-1]["results"]["rows"]]
+    assert kinds == ["static", "lm", "lm", "lm", "reference"]
     for step in done.json["steps"]:
         assert f"$ {step['command']}" in done.stderr
     assert "synthetic" in done.stderr

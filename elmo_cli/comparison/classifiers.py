@@ -1,0 +1,104 @@
+"""What a comparison keeps of each finished classifier: its answers, not its weights.
+
+A line of `metrics.jsonl` says what was trained and how; the safetensors file in `predictions/` that it names holds the
+answers: `test_predicted` (N,) and, for classifiers of all labelled texts, `train_predicted` (M,), class numbers in
+int32, and `test_probabilities` (N, classes) in float16, where there are probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from elmo_cli.comparison.curves import Size
+from elmo_cli.comparison.rows import Row
+from elmo_cli.comparison.statistics import RowResult, Trained
+from elmo_cli.errors import RunError
+from elmo_cli.runs import Run, RunWriter
+from elmo_cli.runs.directory import METRICS_FILE
+
+FOLDER = "predictions"
+
+Key = tuple[str, str, int, float]  # name and source of the row, seed, share of the labelled texts
+
+
+class Classifiers:
+    """The finished classifiers of a comparison, in memory and in its run.
+
+    Args:
+        writer: Of the run; if it resumes one, the classifiers of earlier sessions are there from the beginning.
+
+    Raises:
+        RunError: The run to resume was begun by an elmo that kept less; it is left as it was.
+    """
+
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
+        self._done: dict[Key, Trained] = {}
+        self._files = 0
+        path = writer.path / METRICS_FILE
+        if writer.resume and path.exists():
+            lines = path.read_bytes().split(b"\n")[:-1]
+            events = [json.loads(line) for line in lines]
+            done = [number for number, event in enumerate(events, 1) if event["event"] == "classifier"]
+            for number in done:
+                self._take(events[number - 1])
+            # What follows belongs to a classifier that was being written: it will be trained again.
+            writer.cut_log(sum(len(line) + 1 for line in lines[: max(done, default=0)]))
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._done
+
+    def keep(self, row: Row, size: Size, trained: Trained, epochs: Sequence[Mapping[str, Any]]) -> None:
+        """Write a finished classifier into the run, which is in its place from the first one on."""
+        self._files += 1
+        name = f"{FOLDER}/{self._files:04d}.safetensors"
+        tensors = {"test_predicted": torch.from_numpy(trained.predicted.astype(np.int32))}
+        if trained.train_predicted is not None:
+            tensors["train_predicted"] = torch.from_numpy(trained.train_predicted.astype(np.int32))
+        if trained.probabilities is not None:
+            tensors["test_probabilities"] = torch.from_numpy(trained.probabilities)
+        self._writer.write_tensors(name, tensors)
+        about = {"row": row.name, "seed": trained.seed, "fraction": size.fraction}
+        for record in epochs:
+            self._writer.log({**record, **about})
+        self._writer.log(
+            {
+                "event": "classifier",
+                **about,
+                "source": row.source,
+                "training": trained.training,
+                "predictions": name,
+            }
+        )
+        self._writer.commit()
+        self._done[row.name, row.source, trained.seed, size.fraction] = trained
+
+    def of(self, row: Row, seeds: Sequence[int], fraction: float) -> RowResult:
+        """A row with its classifiers of a size, all of them finished."""
+        return RowResult(row.facts(), [self._done[row.name, row.source, seed, fraction] for seed in seeds])
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """A classifier of an earlier session."""
+        if "predictions" not in line:
+            raise RunError(
+                "this comparison was begun by an earlier elmo, which kept no probabilities of its classifiers",
+                where=self._writer.path,
+                expected="a comparison of this version",
+                remedy="begin anew with another --out, or with --overwrite; it is left as it was",
+            )
+        self._files += 1
+        tensors = Run(self._writer.path, self._writer.description).tensors(line["predictions"])
+        found = {name: tensor.numpy() for name, tensor in tensors.items()}
+        answers = found.get("train_predicted")
+        self._done[line["row"], line["source"], line["seed"], line["fraction"]] = Trained(
+            line["seed"],
+            found["test_predicted"].astype(np.int64),
+            line["training"],
+            found.get("test_probabilities"),
+            None if answers is None else answers.astype(np.int64),
+        )

@@ -1,0 +1,114 @@
+"""The sentences under a comparison: what its figures allow to say, and what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def conclude(summary: Mapping[str, Any], seeds: int, texts: int) -> str:
+    """What may be concluded, in plain sentences.
+
+    Args:
+        summary: Rows, choices and pairs of a comparison.
+        seeds: Classifiers of a row.
+        texts: Test texts.
+    """
+    rows = {row["name"]: row for row in summary["rows"]}
+    given = f"With {seeds} seed{'s' if seeds > 1 else ''} and {texts:,} test texts"
+    base, best = summary["reference"], summary["best_row"]
+    if len(rows) == 1:
+        return f"{given}, {base} is right on {_percent(rows[base])}; there is no other row to compare it with."
+    if best is not None and rows[base]["kind"] == "static":
+        sentences = [f"{given}, {_of_best(summary, rows)}"]
+    else:
+        sentences = [f"{given}, {_of_strongest(summary, rows)}"]
+    subject = best or base
+    for name, row in rows.items():
+        if row["kind"] == "reference":
+            sentences.append(_of_reference(summary, rows, subject, name))
+    if not all(pair["significant"] for pair in summary["pairs"]):
+        sentences.append("A difference that is not significant is not shown to be zero.")
+    bounds = (
+        "All this speaks of other test texts of this kind, with this training file and these embeddings, each trained "
+        f"once and {'tuned with its classifiers' if rows[base]['tune'] else 'kept frozen'}; not of other data"
+    )
+    one_seed = ", and one seed does not show how much the seed alone changes"
+    return " ".join([*sentences, f"{bounds}{one_seed if seeds == 1 else ''}."])
+
+
+def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """The best LM row against the strongest static row."""
+    base, best = summary["reference"], summary["best_row"]
+    pair = _pair(summary, best, base)
+    count = summary["comparisons"]
+    sentence = (
+        f"{best} (the LM row best on validation) is right on {_percent(rows[best])} and {base} (the strongest "
+        f"baseline on validation) on {_percent(rows[base])}: the difference of {_points(pair)} is "
+        f"{'' if pair['significant'] else 'not '}significant at 5 % after Holm's correction over "
+        f"{count} comparison{'s' if count > 1 else ''}"
+    )
+    if not pair["significant"]:
+        return f"{sentence}, so neither is shown to be better."
+    return f"{sentence}, so {best if pair['difference'] > 0 else base} is better by more than chance."
+
+
+def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Rows of one kind: which of them differ from the strongest."""
+    base = summary["reference"]
+    named = f"{base} (best on validation) is right on {_percent(rows[base])}"
+    others = [row for row in rows.values() if row["kind"] != "reference" and row["name"] != base]
+    if not others:
+        return f"{named}; there is no other row with embeddings to compare it with."
+    clear = [row["name"] for row in others if row["significant"]]
+    told = (
+        f"{', '.join(clear)} differ{'s' if len(clear) == 1 else ''} from it significantly"
+        if clear
+        else "no other row with embeddings differs from it significantly"
+    )
+    return f"{named}; {told} at 5 % after Holm's correction over all {summary['comparisons']} comparisons."
+
+
+def _of_reference(
+    summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], subject: str, reference: str
+) -> str:
+    """The best row with embeddings against one without."""
+    pair = _pair(summary, subject, reference)
+    sentence = (
+        f"Against {reference}, a reference without embeddings that is right on {_percent(rows[reference])}, {subject} "
+        f"differs by {_points(pair)}"
+    )
+    if not pair["significant"]:
+        return f"{sentence}, which is not significant: it may not be concluded that these texts need embeddings."
+    if pair["difference"] > 0:
+        return f"{sentence}: it is better than counted words by more than chance."
+    return f"{sentence}: counted words are better than it by more than chance."
+
+
+def _pair(summary: Mapping[str, Any], first: str, second: str) -> Mapping[str, Any]:
+    """The comparison of two rows, as first minus second."""
+    for pair in summary["pairs"]:
+        if (pair["first"], pair["second"]) == (first, second):
+            found: Mapping[str, Any] = pair
+            return found
+        if (pair["first"], pair["second"]) == (second, first):
+            low, high = pair["interval"]
+            return {**pair, "difference": -pair["difference"], "interval": [-high, -low]}
+    raise KeyError(f"{first} and {second} were not compared")
+
+
+def _points(pair: Mapping[str, Any]) -> str:
+    low, high = (100 * bound for bound in pair["interval"])
+    return (
+        f"{100 * pair['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}; p = "
+        f"{p_value(pair['p_holm'])})"
+    ).replace("= <", "<")
+
+
+def _percent(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['accuracy']:.1f} %"
+
+
+def p_value(value: float) -> str:
+    """A p value for a table."""
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

@@ -1,0 +1,194 @@
+"""The files of a finished comparison: results, examples, tables, card; and what a reader must know about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from elmo_cli.comparison.classifiers import Classifiers
+from elmo_cli.comparison.curves import WHOLE, curve_point
+from elmo_cli.comparison.examples import EXAMPLES_FILE, telling_examples
+from elmo_cli.comparison.reference import GRID
+from elmo_cli.comparison.rows import REFERENCE
+from elmo_cli.comparison.statistics import RowResult, summarise
+from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
+from elmo_cli.comparison.train import Job
+from elmo_cli.runs import RESULTS_FILE, RunWriter
+from elmo_cli.runs.cards import write_card
+from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.training.labelled import LabelledCorpus, cut_note
+
+LITTLE_COVERAGE = 0.25  # share of the test tokens without a vector, from which on it is said
+FEW_FOR_VALIDATION = 100  # texts
+CURVES_FILE = "curves.csv"
+
+
+def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> dict[str, Any]:
+    """Summarise, and write all files of the run; the results."""
+    experiment = job.experiment
+    train, test = job.texts
+    rows = [kept.of(row, job.seeds_of(row), WHOLE) for row in job.rows]
+    drawing = {"seed": experiment.seed, "resamples": experiment.compare.bootstrap}
+    summary = summarise(rows, test.labels, train.classes, **drawing)
+    for row, shown in zip(rows, summary["rows"], strict=True):
+        shown["confusion"] = _confusions(row, train, test)
+    curves = []
+    for size in reversed(job.sizes) if experiment.compare.fractions else ():
+        there = [kept.of(row, job.seeds_of(row), size.fraction) for row in job.rows]
+        curves.append(curve_point(size, there, test.labels, **drawing))
+    first = job.models[0].embedder
+    vocabulary = first.vocabulary if first.indexer.encoder == "word" else None
+    results = {
+        **summary,
+        "curves": curves,
+        "seeds": list(job.seeds),
+        "classes": list(train.classes),
+        "data": {"train": describe_texts(train, vocabulary), "test": describe_texts(test, vocabulary)},
+        "train": {"file": train.path.name, "texts": len(train), "cut": train.cut},
+        "test_file": {"file": test.path.name, "texts": len(test), "cut": test.cut},
+        "warnings": [*warnings_of(job), *_not_converged(rows)],
+        "notes": _notes(job, rows),
+    }
+    writer.write_json(RESULTS_FILE, results)
+    writer.write_json(EXAMPLES_FILE, telling_examples(rows, test))
+    writer.write_text("comparison.csv", comparison_csv(results))
+    writer.write_text("comparison.md", comparison_markdown(results))
+    writer.write_text("comparison.tex", comparison_latex(results))
+    if curves:
+        writer.write_text(CURVES_FILE, curves_csv(results))
+    else:
+        (writer.path / CURVES_FILE).unlink(missing_ok=True)  # of an earlier session
+    _write_card(writer, results)
+    return results
+
+
+def _confusions(row: RowResult, train: LabelledCorpus, test: LabelledCorpus) -> dict[str, list[list[int]]]:
+    """Counts summed over seeds, of all labelled texts (validation part included) and of the test texts.
+
+    True classes are in rows, predicted ones in columns.
+    """
+    classes = len(train.classes)
+    told = {"train": np.zeros((classes, classes), np.int64), "test": np.zeros((classes, classes), np.int64)}
+    for one in row.classifiers:
+        np.add.at(told["test"], (test.labels, one.predicted), 1)
+        if one.train_predicted is not None:
+            np.add.at(told["train"], (train.labels, one.train_predicted), 1)
+    return {role: counts.tolist() for role, counts in told.items()}
+
+
+def describe_texts(texts: LabelledCorpus, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """A data card: texts, classes, lengths in tokens as they are read, and the share of tokens without an id.
+
+    Args:
+        texts: A labelled file.
+        vocabulary: Of the first LM; None for a character model, to which no token is unknown.
+    """
+    lengths = texts.corpus.lengths
+    counts = np.bincount(texts.labels, minlength=len(texts.classes)).tolist()
+    return {
+        "file": texts.path.name,
+        "texts": len(texts),
+        "cut": texts.cut,
+        "classes": dict(zip(texts.classes, counts, strict=True)),
+        "tokens": texts.corpus.token_count,
+        "lengths": {
+            "mean": float(lengths.mean()),
+            "median": float(np.median(lengths)),
+            "p95": float(np.quantile(lengths, 0.95)),
+            "max": int(lengths.max()),
+        },
+        "unknown_rate": vocabulary.oov(texts.corpus).rate if vocabulary else None,
+    }
+
+
+def warnings_of(job: Job) -> list[str]:
+    """What a reader must know of a comparison, and what is known before anything is trained, a sentence each."""
+    train, test = job.texts
+    found = []
+    if len(job.seeds) == 1:
+        found.append(
+            "One seed: the tests are of these very classifiers, and how much a seed alone changes is not known; "
+            "--seeds 3 or more shows it."
+        )
+    for row in job.rows:
+        rate = row.unknown.get("test", {}).get("rate", 0.0)
+        if rate > LITTLE_COVERAGE:
+            found.append(f"{row.name} has no vector for {100 * rate:.0f} % of the test tokens.")
+    seen = set(train.texts)
+    if shared := sum(text in seen for text in test.texts):
+        found.append(
+            f"{shared} of {len(test)} test texts stand in the training file too: they favour rows that memorise."
+        )
+    if len(job.sizes[0].valid) < FEW_FOR_VALIDATION:
+        found.append(
+            f"Only {len(job.sizes[0].valid)} texts for validation, by which epochs, C, the best LM row and the "
+            "strongest baseline are chosen."
+        )
+    if len({model.embedder.tokenizer for model in job.models}) > 1:
+        found.append(
+            "The LMs have different tokenizers, so each reads the texts cut in its own way; static rows and "
+            f"{REFERENCE} read those of {job.models[0].name}."
+        )
+    return found
+
+
+def _not_converged(rows: list[RowResult]) -> list[str]:
+    return [
+        f"The solver of {row.name} did not converge; its figures may be a little too low."
+        for row in rows
+        if not all(one.training.get("converged", True) for one in row.classifiers)
+    ]
+
+
+def _notes(job: Job, rows: list[RowResult]) -> list[str]:
+    """How the comparison was done, a sentence or two each."""
+    settings, (train, test), whole = job.experiment.classify, job.texts, job.sizes[0]
+    notes = [
+        f"All rows share the same {len(whole.fit):,} of {len(train):,} labelled texts to train on and the same "
+        f"{len(whole.valid):,} for validation, which choose the epoch; rows with embeddings share head and training "
+        "budget too. No classifier and no vocabulary has seen a test text; what an embedding file was made from, it "
+        "does not tell.",
+        f"A classifier's seed ({', '.join(map(str, job.seeds))}) draws initial weights, dropout, order and frozen λ; "
+        "the validation split does not change with it.",
+        "Accuracy, macro F1 and validation are means over seeds; sd is over seeds, the 95 % interval over test texts.",
+        "The baseline that rows are compared with and the best LM row were chosen on validation. Holm's correction is "
+        "over all comparisons made: each row with that baseline, and the best LM row with each other row that is none.",
+        f"A static row has vectors for those tokens of {job.models[0].name}'s vocabulary that its file holds"
+        f"{', tuned as the LM is' if settings.tune else ', frozen as the LM is'}; all others share one unknown vector.",
+        "Confusion matrices are summed over seeds; those of the training file include its validation part.",
+    ]
+    if any(row.kind == "reference" for row in rows):
+        notes.append(
+            f"{REFERENCE} is a reference, chosen neither as baseline nor as best row: words and pairs of words of the "
+            "same tokens, weighted by sublinear TF-IDF, in a linear SVM. It is trained on the same part as all rows, "
+            f"with C of {', '.join(f'{value:g}' for value in GRID)} chosen on the same validation part. Nothing in it "
+            "is drawn, so one fit stands for all seeds, without an sd."
+        )
+    if len(job.sizes) > 1:
+        notes.append(
+            "Learning curves: training and validation part shrink alike, in nested stratified subsets that are the "
+            "same for all rows and seeds; test texts, LMs and embedding files stay the same, and so do epochs."
+        )
+    if any(one.training["activations"] == "float16" for row in rows for one in row.classifiers):
+        notes.append("Layer activations were kept in float16, which rounds each by at most 0.05 %.")
+    return [*notes, *(note for texts in (train, test) if (note := cut_note(texts, settings.max_tokens)))]
+
+
+def _write_card(writer: RunWriter, results: dict[str, Any]) -> None:
+    data = results["data"]
+    write_card(
+        writer,
+        f"{writer.name}: a comparison of embeddings",
+        results["conclusion"],
+        {
+            "training file": data["train"]["file"],
+            "training texts": data["train"]["texts"],
+            "test file": data["test"]["file"],
+            "test texts": data["test"]["texts"],
+            "seeds": ", ".join(map(str, results["seeds"])),
+            "test of significance": results["test"],
+        },
+        {row["name"]: f"{100 * row['accuracy']:.2f} %" for row in results["rows"]},
+        f'import json\n\nresults = json.load(open("{writer.name}/results.json"))',
+    )

@@ -1,0 +1,179 @@
+"""From correct and wrong answers to figures with intervals and p values.
+
+The row that the others are compared with (the strongest static row) and the LM row that is called best are chosen on
+validation, before a test score is looked at; a reference without embeddings is never chosen, only compared with.
+
+Comparisons: every row with the chosen static row, and the best LM row with each static row and reference. Each is made
+once, and Holm's correction is over all of them. One seed: McNemar's exact test. Several: a paired bootstrap over test
+examples of the correctness averaged over seeds; a row that is fitted once enters with its one fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.comparison.conclusion import conclude
+from elmo_cli.metrics.classification import accuracy_interval, classification_scores
+from elmo_cli.metrics.significance import holm, mcnemar_exact, paired_bootstrap
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """One classifier of a row.
+
+    Attributes:
+        seed: Of the classifier.
+        predicted: (N,) predicted classes of the test texts.
+        training: What its training reports: validation, epochs, λ, γ, seconds.
+        probabilities: (N, classes) of the test texts in float16; None where a classifier has none.
+        train_predicted: (M,) predicted classes of all labelled texts; None where it learned from a share of them.
+    """
+
+    seed: int
+    predicted: NDArray[np.int64]
+    training: Mapping[str, Any]
+    probabilities: NDArray[np.float16] | None = None
+    train_predicted: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RowResult:
+    """All classifiers of a row.
+
+    Attributes:
+        facts: What the row is: name, kind, mode and so on, as they go into the results.
+        classifiers: One for each seed, or the only fit of a reference.
+    """
+
+    facts: Mapping[str, Any]
+    classifiers: Sequence[Trained]
+
+    @property
+    def name(self) -> str:
+        """Of the row."""
+        return str(self.facts["name"])
+
+    @property
+    def kind(self) -> str:
+        """Of the row: static, lm or reference."""
+        return str(self.facts["kind"])
+
+    @property
+    def valid_accuracy(self) -> float:
+        """Mean over the classifiers."""
+        return float(np.mean([one.training["valid"]["accuracy"] for one in self.classifiers]))
+
+    @property
+    def validation(self) -> tuple[float, float]:
+        """What rows are chosen by: mean validation accuracy, then the smaller mean loss."""
+        return self.valid_accuracy, -float(np.mean([one.training["valid"]["loss"] for one in self.classifiers]))
+
+    def correctness(self, truth: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N,) share of the classifiers that are right on each test text."""
+        right = np.stack([classifier.predicted == truth for classifier in self.classifiers])
+        shares: NDArray[np.float64] = right.mean(axis=0, dtype=np.float64)
+        return shares
+
+    def figures(self, truth: NDArray[np.int64], seed: int, resamples: int) -> dict[str, Any]:
+        """Mean accuracy, its sd over seeds (None for one classifier) and 95 % interval over test texts."""
+        accuracies = [float((one.predicted == truth).mean()) for one in self.classifiers]
+        return {
+            "accuracy": float(np.mean(accuracies)),
+            "sd": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+            "interval": list(accuracy_interval(self.correctness(truth), seed=seed, resamples=resamples)),
+            "valid_accuracy": self.valid_accuracy,
+        }
+
+
+def summarise(
+    rows: Sequence[RowResult], truth: NDArray[np.int64], classes: Sequence[str], *, seed: int, resamples: int
+) -> dict[str, Any]:
+    """Table, choices, comparisons and conclusion.
+
+    Args:
+        rows: All with the same seeds; at least one that is no reference.
+        truth: (N,) classes of the test texts.
+        classes: Their names.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+    """
+    baselines = [row for row in rows if row.kind == "static"]
+    models = [row for row in rows if row.kind == "lm"]
+    base = max(baselines or models, key=lambda row: row.validation)
+    best = max(models, key=lambda row: row.validation) if models else None
+    seeds = max(len(row.classifiers) for row in rows)
+    pairs = _compare(_family(rows, base, best), truth, seed, resamples)
+    against = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
+    table = [_row(row, truth, classes, against.get(row.name), seed, resamples) for row in rows]
+    summary = {
+        "reference": base.name,
+        "best_mode": best.facts["mode"] if best else None,
+        "best_row": best.name if best else None,
+        "test": "McNemar's exact test" if seeds == 1 else "paired bootstrap over test texts of the mean over seeds",
+        "comparisons": len(pairs),
+        "pairs": pairs,
+        "rows": table,
+    }
+    return {**summary, "conclusion": conclude(summary, seeds, len(truth))}
+
+
+def _family(rows: Sequence[RowResult], base: RowResult, best: RowResult | None) -> list[tuple[RowResult, RowResult]]:
+    """All comparisons, each once: rows with `base`, then `best` with what it has not been compared with."""
+    pairs = [(row, base) for row in rows if row is not base]
+    if best is not None and best is not base:
+        pairs += [(best, row) for row in rows if row.kind != "lm" and row is not base]
+    return pairs
+
+
+def _compare(
+    family: Sequence[tuple[RowResult, RowResult]], truth: NDArray[np.int64], seed: int, resamples: int
+) -> list[dict[str, Any]]:
+    """Difference (first minus second), its interval, and p before and after Holm's correction, of each pair."""
+    found: list[dict[str, Any]] = []
+    for first, second in family:
+        mine, other = first.correctness(truth), second.correctness(truth)
+        spread = paired_bootstrap(mine, other, seed=seed, resamples=resamples)
+        single = len(first.classifiers) == len(second.classifiers) == 1
+        found.append(
+            {
+                "first": first.name,
+                "second": second.name,
+                "difference": spread.difference,
+                "interval": list(spread.interval),
+                "p": mcnemar_exact(mine > 0.5, other > 0.5) if single else spread.p,
+            }
+        )
+    for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True):
+        pair |= {"p_holm": p, "significant": p < LEVEL}
+    return found
+
+
+def _row(
+    row: RowResult,
+    truth: NDArray[np.int64],
+    classes: Sequence[str],
+    pair: Mapping[str, Any] | None,
+    seed: int,
+    resamples: int,
+) -> dict[str, Any]:
+    scores = [classification_scores(truth, one.predicted, classes, resamples=1) for one in row.classifiers]
+    compared = pair or dict.fromkeys(("difference", "interval", "p", "p_holm", "significant"))
+    return {
+        **row.facts,
+        **row.figures(truth, seed, resamples),
+        "macro_f1": float(np.mean([one.macro.f1 for one in scores])),
+        "seeds": [
+            {**classifier.training, "accuracy": one.accuracy, "macro_f1": one.macro.f1, "notes": list(one.notes)}
+            for classifier, one in zip(row.classifiers, scores, strict=True)
+        ],
+        "difference": compared["difference"],
+        "difference_interval": compared["interval"],
+        **{key: compared[key] for key in ("p", "p_holm", "significant")},
+    }

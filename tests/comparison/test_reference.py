@@ -1,0 +1,74 @@
+"""The reference without embeddings, beside scikit-learn's own road from text to classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.svm import LinearSVC
+from tinyworld import TOKENIZER, make_corpus, make_texts
+
+from elmo_cli.comparison import reference
+from elmo_cli.comparison.curves import make_sizes
+from elmo_cli.comparison.reference import GRID, fit_reference
+from elmo_cli.errors import DataError
+from elmo_cli.text.encoded import encode
+from elmo_cli.text.tokenizer import Tokenizer
+
+TRAIN, TEST = make_corpus(make_texts(80)), make_corpus(make_texts(40, seed=8))
+WHOLE, HALF = make_sizes(TRAIN, (0.5,), 0.2, seed=1)
+
+
+def test_it_is_scikit_learn_on_the_same_tokens() -> None:
+    found = fit_reference((TRAIN, TEST), WHOLE, seed=1)
+    assert found is not None
+    vectoriser = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    features = vectoriser.fit_transform([TRAIN.texts[index] for index in WHOLE.fit])
+    assert found.training["features"] == features.shape[1]
+    accuracies = {}
+    for penalty in GRID:
+        machine = LinearSVC(C=penalty, random_state=1, max_iter=10_000).fit(features, TRAIN.labels[WHOLE.fit])
+        guesses = machine.predict(vectoriser.transform([TRAIN.texts[index] for index in WHOLE.valid]))
+        accuracies[penalty] = (guesses == TRAIN.labels[WHOLE.valid]).mean()
+        if penalty == found.training["C"]:
+            np.testing.assert_array_equal(found.predicted, machine.predict(vectoriser.transform(TEST.texts)))
+            np.testing.assert_array_equal(found.train_predicted, machine.predict(vectoriser.transform(TRAIN.texts)))
+    assert found.training["C"] == max(GRID, key=accuracies.__getitem__)  # of equal ones the first
+    assert found.training["valid"] == {"examples": 16, "accuracy": max(accuracies.values()), "loss": None}
+    assert found.probabilities is None
+
+
+def test_it_learns_from_its_share_alone() -> None:
+    spoiled = TRAIN.labels.copy()
+    outside = np.setdiff1d(np.arange(len(TRAIN)), np.concatenate([HALF.fit, HALF.valid]))
+    spoiled[outside] = 1 - spoiled[outside]
+    one, other = (
+        fit_reference((replace(TRAIN, labels=labels), TEST), HALF, seed=1) for labels in (TRAIN.labels, spoiled)
+    )
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.predicted, other.predicted)
+    assert one.train_predicted is None
+
+
+def test_it_is_repeated_to_the_bit_and_stops_when_told() -> None:
+    one, same = (fit_reference((TRAIN, TEST), WHOLE, seed=1) for _ in range(2))
+    assert one is not None
+    assert same is not None
+    np.testing.assert_array_equal(one.predicted, same.predicted)
+    assert fit_reference((TRAIN, TEST), WHOLE, seed=1, stop=lambda: True) is None
+
+
+def test_a_solver_that_does_not_converge_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "ITERATIONS", 1)
+    found = fit_reference((TRAIN, TEST), WHOLE, seed=1)
+    assert found is not None
+    assert found.training["converged"] is False
+
+
+def test_texts_without_tokens() -> None:
+    empty = replace(TRAIN, corpus=encode([""] * len(TRAIN), Tokenizer(TOKENIZER)))
+    with pytest.raises(DataError, match="no token"):
+        fit_reference((empty, TEST), WHOLE, seed=1)

@@ -1,0 +1,130 @@
+"""The tables of a comparison, from results made by hand."""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import Any
+
+import pytest
+
+from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
+
+
+def make_row(name: str, kind: str, accuracy: float, **values: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "lm": None,
+        "mode": None,
+        "tune": False,
+        "accuracy": accuracy,
+        "sd": 0.012,
+        "interval": [accuracy - 0.02, accuracy + 0.02],
+        "macro_f1": accuracy,
+        "valid_accuracy": 0.9,
+        "difference": None,
+        "difference_interval": None,
+        "p": None,
+        "p_holm": None,
+        "unknown": {},
+        **values,
+    }
+
+
+def make_results() -> dict[str, Any]:
+    compared = {"difference": -0.0123, "difference_interval": [-0.02, -0.01], "p": 1e-9, "p_holm": 2e-9}
+    rows = [
+        make_row("w|v_50%.txt", "static", 0.8, unknown={"test": {"rate": 0.125}}),
+        make_row("lm frozen", "lm", 0.7877, **compared, lm="lm", mode="frozen"),
+        make_row("TF-IDF + SVM", "reference", 0.81, sd=None, tune=None, **{**compared, "difference": 0.01}),
+    ]
+    points = [
+        {"fraction": share, "texts": texts, "rows": [{**row, "sd": row["sd"]} for row in rows]}
+        for share, texts in ((0.1, 100), (1.0, 1000))
+    ]
+    pair = {"first": "lm frozen", "second": "TF-IDF + SVM", "difference": -0.02, "interval": [-0.03, 0.01]}
+    return {
+        "rows": rows,
+        "reference": "w|v_50%.txt",
+        "best_row": "lm frozen",
+        "pairs": [{**pair, "p": 0.04, "p_holm": 0.08}],
+        "comparisons": 3,
+        "test": "McNemar's exact test",
+        "conclusion": "It is so.",
+        "curves": points,
+        "seeds": [1],
+        "data": {"test": {"texts": 1000}},
+        "warnings": ["One seed."],
+        "notes": ["how it was done"],
+    }
+
+
+def test_csv_holds_shares() -> None:
+    first, second, third = csv.DictReader(comparison_csv(make_results()).splitlines())
+    assert (first["row"], first["p"], first["unknown_test_tokens"]) == ("w|v_50%.txt", "", "0.125")
+    assert (second["lm"], second["mode"], float(second["difference"])) == ("lm", "frozen", -0.0123)
+    assert (third["kind"], third["sd"], third["tune"]) == ("reference", "", "")
+
+
+def test_markdown_marks_what_a_row_is() -> None:
+    markdown = comparison_markdown(make_results())
+    for line in (
+        "| w\\|v_50%.txt * | 80.00 | 1.20 | 78.00 to 82.00 | 80.00 | 90.00 | - | - | 12.50 % |",
+        "| lm frozen † | 78.77 | 1.20 | 76.77 to 80.77 | 78.77 | 90.00 | -1.23 | < 0.0001 | - |",
+        "| TF-IDF + SVM ‡ | 81.00 | - | 79.00 to 83.00 | 81.00 | 90.00 | +1.00 | < 0.0001 | - |",
+        "| lm frozen | -2.00 | -3.00 to +1.00 | 0.0400 | 0.0800 | TF-IDF + SVM |",
+        "| row | 100 texts (10 %) | 1,000 texts (100 %) |",
+        "| TF-IDF + SVM | 81.00 | 81.00 |",
+        "| lm frozen | 78.77 ± 1.20 | 78.77 ± 1.20 |",
+        "**Beware.** One seed.",
+        "It is so.",
+        "- how it was done",
+    ):
+        assert line in markdown.splitlines()
+
+
+def test_without_curves_there_is_no_table_of_them() -> None:
+    assert "Learning curves" not in comparison_markdown({**make_results(), "curves": []})
+
+
+def test_curves_have_a_line_for_each_row_and_size() -> None:
+    lines = list(csv.DictReader(curves_csv(make_results()).splitlines()))
+    assert [(line["fraction"], line["texts"], line["kind"]) for line in lines] == [
+        (share, texts, kind)
+        for share, texts in (("0.1", "100"), ("1.0", "1000"))
+        for kind in ("static", "lm", "reference")
+    ]
+    assert [lines[0][name] for name in ("accuracy", "low", "sd")] == ["0.8", "0.78", "0.012"]
+    assert lines[2]["sd"] == ""
+
+
+def test_latex_is_escaped_and_aligned() -> None:
+    latex = comparison_latex(make_results())
+    body = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert len(body) == 1 + 3
+    assert {line.count("&") for line in body} == {7}
+    places = [[place.start() for place in re.finditer("&", line.replace(r"\%", "__"))] for line in body]
+    assert all(place == places[0] for place in places)
+    assert body[1].startswith(r"  w$|$v\_50\%.txt $^{*}$")
+    assert "$-$1.23" in body[2]
+    assert "$<$ 0.0001" in body[2]
+    assert "lm frozen $^{\\dagger}$" in body[2]
+    assert [cell.strip() for cell in body[3].split("&")][2] == "--"
+    assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
+    for rule in ("toprule", "midrule", "bottomrule"):
+        assert latex.count(f"\\{rule}") == 1
+    assert latex.count("{") == latex.count("}") + 0
+    # Nothing is left that LaTeX would trip over: specials are escaped, and what is not ASCII is told in commands.
+    assert latex.isascii()
+    assert not re.search(r"(?<!\\)[%#]", latex.split("\n", 1)[1])
+
+
+@pytest.mark.parametrize("name", ["a\\b", "50% & more", "x_{1}^2", "~tilde#1$"])
+def test_latex_names(name: str) -> None:
+    results = make_results()
+    results["rows"][1]["name"] = name
+    line = comparison_latex(results).splitlines()[8]
+    cell = line.split(" & 78", 1)[0] if " & 78" in line else line.rsplit("&", 7)[0]
+    bare = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\$[<>|]\$", "", cell)
+    assert not set(bare) & set("\\&%$#_{}^~")
