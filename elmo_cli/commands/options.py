@@ -43,7 +43,9 @@ Preset = Annotated[
     str | None, typer.Option("--preset", metavar="tiny|small|base", help="Sizes and rates to start from.")
 ]
 Lm = Annotated[Path | None, typer.Option("--lm", metavar="RUN", help="Language model; by default runs/lm.")]
-Vocab = Annotated[Path | None, typer.Option("--vocab", metavar="VOCAB", help="Vocabulary; by default runs/vocab.")]
+Vocab = Annotated[
+    Path | None, typer.Option("--vocab", metavar="VOCAB", help="Vocabulary; by default runs/vocab, if any.")
+]
 Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="Labelled test file.")]
 Corpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Text or CSV files to learn from.")]
 Train = Annotated[Path | None, typer.Argument(metavar="TRAIN", help="Labelled training file (CSV).")]
