@@ -60,13 +60,13 @@ def lambda_bars(lambdas: Sequence[float] | None, gamma: float | None = None) -> 
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table whose first column is text and whose others are figures."""
+    """A table whose first column is text and whose others are figures; a cell that is a `Text` stays as it is."""
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for place, name in enumerate(columns):
         figures = place > 0
         drawn.add_column(Text(name), justify="right" if figures else "left", overflow="fold", no_wrap=figures)
     for row in rows:
-        drawn.add_row(*(Text(plain(cell) if isinstance(cell, str) else number(cell)) for cell in row))
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(number(cell)) for cell in row))
     return drawn
 
 

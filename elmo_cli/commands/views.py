@@ -12,6 +12,7 @@ from elmo_cli.commands.render import duration, facts, interval, lambda_bars, num
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
+CONTEXT = 12  # tokens on each side that are shown of a long sentence
 
 
 def pairs(document: Results) -> RenderableType:
@@ -193,6 +194,28 @@ def checks(results: Sequence[Results]) -> list[RenderableType]:
     )
     failed = [Text(f"{one['name']}: {plain(one['detail'])}") for one in results if not one["passed"]]
     return [table(("check", "", "measured", "limit"), rows), *failed]
+
+
+def similar(results: Results) -> list[RenderableType]:
+    """A token in its sentence, and the tokens nearest to it in theirs."""
+    searched = f"{number(results['sentences'])} sentences, {number(results['searched'])} tokens"
+    head = facts([("token", results["token"]), ("vectors", results["layer"]), ("searched", searched)])
+    rows = ((_in_context(hit), plain(hit["token"]), hit["similarity"]) for hit in results["hits"])
+    return [
+        head,
+        _in_context(results),
+        *([table(("nearest in context", "token", "cosine"), rows)] if results["hits"] else []),
+    ]
+
+
+def _in_context(hit: Results) -> Text:
+    """A sentence with one token highlighted; of a long one, what is around the token."""
+    tokens, position = [plain(token) for token in hit["tokens"]], hit["position"]
+    start, stop = max(0, position - CONTEXT), position + CONTEXT + 1
+    before = [*(["…"] if start else []), *tokens[start:position]]
+    after = [*tokens[position + 1 : stop], *(["…"] if stop < len(tokens) else [])]
+    parts = [(" ".join(before), ""), (tokens[position], "bold reverse"), (" ".join(after), "")]
+    return Text(" ").join(Text(words, style=style) for words, style in parts if words)
 
 
 def bench(results: Results) -> list[RenderableType]:

@@ -16,7 +16,7 @@ from unicodedata import unidata_version
 
 from elmo_cli.config import Experiment, TokenizerSettings
 from elmo_cli.errors import ConfigError
-from elmo_cli.text.corpus import read_records
+from elmo_cli.text.corpus import Record, read_records
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.files import delimiter_of
 from elmo_cli.text.parallel import encode_chunks, processes_for
@@ -123,10 +123,15 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _texts(experiment: Experiment, files: Sequence[Path]) -> Iterator[str]:
+def records_of(experiment: Experiment, files: Sequence[Path]) -> Iterator[tuple[Path, Record]]:
+    """Stream the texts of files, each with its file; `data.limit` holds for the training file alone."""
     for file in files:
         for record in islice(read_records(file, experiment.data, labelled=False), _limit(experiment, file)):
-            yield record.text
+            yield file, record
+
+
+def _texts(experiment: Experiment, files: Sequence[Path]) -> Iterator[str]:
+    return (record.text for _, record in records_of(experiment, files))
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:
