@@ -14,14 +14,14 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_cli import __version__
-from elmo_cli.commands import bench, classify, compare, lm, more, predict, similar, start, vectors, vocab
+from elmo_cli.commands import bench, classify, compare, lm, more, predict, report, similar, start, vectors, vocab
 from elmo_cli.errors import ElmoError
 
 START, ROAD, MORE = "Start", "Road", "More"
 ORDER = (
     *("quickstart", "init"),
     *("vocab", "pretrain", "classify", "evaluate", "predict", "compare"),
-    *("baseline", "embed", "similar", "import", "check", "bench"),
+    *("baseline", "embed", "similar", "report", "import", "check", "bench"),
 )
 
 
@@ -72,6 +72,7 @@ app.command(rich_help_panel=ROAD)(compare.compare)
 app.add_typer(vectors.app, name="baseline", rich_help_panel=MORE)
 app.command(rich_help_panel=MORE)(more.embed)
 app.command(rich_help_panel=MORE)(similar.similar)
+app.command(rich_help_panel=MORE)(report.report)
 app.command("import", rich_help_panel=MORE)(more.import_weights)
 app.command(rich_help_panel=MORE)(more.check)
 app.command(rich_help_panel=MORE)(bench.bench)

@@ -1,0 +1,58 @@
+"""`elmo report`: runs as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.options import resolve
+from elmo_cli.commands.render import Screen
+
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="RUN", help="Comparisons, classifier and LM runs; by default all in runs/."),
+]
+OutPage = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page.", show_default="report.html")
+]
+Figures = Annotated[
+    Path | None,
+    typer.Option("--figures", metavar="DIR", help="Write each figure as SVG and PNG; without --out then no page."),
+]
+
+
+def report(
+    runs: Runs = None,
+    out: OutPage = None,
+    figures: Figures = None,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write one self-contained HTML page of runs, with figures.
+
+    It makes no request and runs no script: send it, print it, keep it.
+
+    Examples:
+      elmo report runs/compare runs/lm --out report.html
+      elmo report runs/compare --figures figures
+    """
+    from elmo_cli.comparison.report_page import write_report
+
+    folder = resolve(config, assignments, None).output
+    written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)
+    screen = Screen(json, quiet)
+    screen.say(*(f"warning: {warning}" for warning in written.warnings))
+    document = {
+        "page": written.page and str(written.page),
+        "figures": [str(path) for path in written.figures],
+        "runs": list(written.runs),
+        "warnings": list(written.warnings),
+    }
+    screen.show(document, views.pairs({"page": document["page"], "figures": len(written.figures) or None}))
