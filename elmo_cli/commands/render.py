@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+TABLE_WIDTH = 80  # columns that a table may take in any terminal
 
 
 def plain(text: object) -> str:
@@ -111,7 +112,10 @@ class Screen:
             sys.stdout.write("\n")
         else:
             console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+            usual = console.width
             for place, part in enumerate(shown):
+                # A narrow terminal breaks the lines of a table: better than one without its names.
+                console.width = max(usual, TABLE_WIDTH) if isinstance(part, Table) else usual
                 console.print(*([""] if place else []), part, sep="\n", crop=False)
 
 

@@ -102,6 +102,15 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "[red]hello[/red]\n")
 
 
+def test_a_table_keeps_its_names_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    figures = [0.1234] * 6
+    Screen().show({}, table(["row", *"abcdef"], [["a long name", *figures]]))
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["a", "long", "name", *["0.1234"] * 6]
+
+
 def test_events_as_lines() -> None:
     assert describe_step(STEP, "tokens") == "12.3k tokens/s  loss 4.50  ppl 90  left 1:15"
     assert describe_step(STEP, "texts") == "12.3k texts/s  loss 4.50  left 1:15"
