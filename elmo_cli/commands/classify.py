@@ -63,7 +63,7 @@ def classify(
       elmo classify train.csv --test test.csv --lm runs/lm --tune
     """
     from elmo_cli.commands.progress import follow
-    from elmo_cli.training.finetune import classify_run
+    from elmo_cli.training.classify import classify_run
 
     flags = {
         "data.train": train,

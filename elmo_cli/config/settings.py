@@ -157,6 +157,7 @@ class ClassifySettings(Settings):
     lambda_rate: Rate = Field(0.05, description="peak rate of λ and γ")
     tune_rate: Rate = Field(1e-3, description="peak rate of the embedder with tune")
     tune_dropout: Probability = Field(0.2, description="dropout inside the embedder with tune")
+    precision: PrecisionChoice = Field("auto", description="of the biLM's matrix products with tune")
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
     clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")
     valid_fraction: float = Field(0.1, gt=0.0, lt=0.5, description="share of the training file that chooses the epoch")

@@ -159,7 +159,7 @@ def bench_run(
         batch_size=pretraining.batch_size,
         window=window,
         epochs=pretraining.epochs,
-        precision=pick_precision(pretraining.precision, model, pretraining, device),
+        precision=pick_precision(pretraining.precision, model, pretraining.batch_size, device),
         compiled=compiled,
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),

@@ -79,7 +79,7 @@ def pretrain(
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
     if not resume:
-        progress.precision = pick_precision(settings.precision, job.settings.model, settings, device)
+        progress.precision = pick_precision(settings.precision, job.settings.model, settings.batch_size, device)
         progress.compiled = compiling_pays(job.settings.model, settings, stream.steps, device)
     network.precision = progress.precision
     if progress.compiled:

@@ -1,6 +1,6 @@
-"""Which of the faster ways a pretraining takes, by rules that its settings, its text and the processor decide alone.
+"""Which of the faster ways a training takes, by rules that its settings, its text and the processor decide alone.
 
-So a training that is resumed goes the way it began: bfloat16 products and compiled steps change the last bits.
+bfloat16 products and compiled steps change the last bits, so a training that is resumed goes the way it began.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainS
 from elmo_cli.model.lstm_products import bfloat16_is_native, packing_pays
 
 # Compiling takes about 20 seconds the first time on a machine and saves a tenth of the training after it, so it pays
-# from some minutes on; this many operations take six minutes at 140 billion a second.
-COMPILING_PAYS = 5e13
+# from some minutes on; this many operations take three minutes at 140 billion a second.
+COMPILING_PAYS = 2.5e13
 
 
 def operations(settings: ModelSettings) -> int:
@@ -22,16 +22,14 @@ def operations(settings: ModelSettings) -> int:
     return 2 * 2 * settings.layers * products
 
 
-def pick_precision(
-    choice: PrecisionChoice, model: ModelSettings, settings: PretrainSettings, device: torch.device | str
-) -> Precision:
-    """The precision of a pretraining's matrix products.
+def pick_precision(choice: PrecisionChoice, model: ModelSettings, rows: int, device: torch.device | str) -> Precision:
+    """The precision of a training's matrix products.
 
     Args:
         choice: What the user wants; `auto` is bfloat16 where the device multiplies it natively and the products are
             large enough to gain from it, else float32.
         model: Sizes of the products.
-        settings: Their rows.
+        rows: Of a step.
         device: Where to compute.
     """
     if choice != "auto":
@@ -39,7 +37,7 @@ def pick_precision(
     device = torch.device(device)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    multiplications = settings.batch_size * model.token_size * 4 * model.hidden_size
+    multiplications = rows * model.token_size * 4 * model.hidden_size
     pays = bfloat16_is_native() and packing_pays(device, torch.bfloat16, multiplications)
     return "bfloat16" if pays else "float32"
 

@@ -50,7 +50,7 @@ from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain
 
 RESULTS = Path(__file__).parent / "results"
-TURN = 8.0  # seconds
+TURN = 4.0  # seconds
 COURSE_WORDS, COURSE_BATCH, COURSE_EMBEDDING, COURSE_CELLS = 38_000, 32, 300, 100
 
 # What a way of pretraining tells: ("steps", so many in all) or ("perplexity", after an epoch).
@@ -97,7 +97,7 @@ class Texts:
 
     def __init__(self, corpus: EncodedCorpus, job: PretrainJob) -> None:
         self.corpus = corpus
-        self.ids = torch.as_tensor(job.vocabulary.lookup(corpus.types))
+        self.ids = torch.tensor(job.vocabulary.lookup(corpus.types))
 
     def batch(self, chosen: Any, width: int | None = None) -> tuple[Tensor, Tensor, int]:
         """Ids and flipped ids (B, width), and how many steps a direction predicts."""

@@ -16,9 +16,9 @@ from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, RunWriter, load_classifier, save_lm
+from elmo_cli.training.classify import classify_run
 from elmo_cli.training.evaluate import evaluate_run
 from elmo_cli.training.events import EpochDone, Event, Finished, Notice, Stopped
-from elmo_cli.training.finetune import classify_run
 from elmo_cli.training.labelled import read_corpus
 from elmo_cli.training.predict import predict_stream
 

@@ -14,6 +14,7 @@ from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.model.bilm import BiLm
 from elmo_cli.training.cache import ActivationCache, LiveTexts
 from elmo_cli.training.events import EpochDone, Event, Finished, Step, Stopped
 from elmo_cli.training.finetune import finetune, make_cache, predict
@@ -228,3 +229,23 @@ def test_long_texts_are_cut_at_the_end() -> None:
     assert words == [["a", "b"], [], ["e", "f"], ["g", "h"]]
     assert count == 2
     assert cut_sentences(corpus, 4) == (corpus, 0)
+
+
+def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    layers = BiLm.layers
+
+    def watched(self: BiLm, *arguments: Any) -> Any:
+        seen.add((self.training, self.precision, self.eval_precision))
+        return layers(self, *arguments)
+
+    monkeypatch.setattr(BiLm, "layers", watched)
+    results = {}
+    for tune in (True, False):
+        given = {**SETTINGS.model_dump(), "tune": tune, "tune_epochs": 1, "epochs": 1, "precision": "bfloat16"}
+        *_, last = finetune(make_bilm(), TRAIN, ClassifySettings.model_validate(given), seed=1)
+        assert isinstance(last, Finished)
+        results[tune] = last.results["precision"]
+    assert results == {True: "bfloat16", False: "float32"}
+    assert {precision for training, precision, _ in seen if training} == {"bfloat16"}
+    assert {exact for *_, exact in seen} == {"float32"}

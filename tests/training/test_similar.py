@@ -17,7 +17,7 @@ from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import RunWriter, load_classifier, load_lm, save_lm
 from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.training import similar as module
-from elmo_cli.training.finetune import classify_run
+from elmo_cli.training.classify import classify_run
 from elmo_cli.training.similar import Similar, similar_run
 
 TEXTS = [text for _, text in make_texts(40)]
