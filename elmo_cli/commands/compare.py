@@ -85,3 +85,5 @@ def compare(
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)
     screen.show(results, *views.comparison(results))
+    page = (out or experiment.output / "compare") / "report.html"
+    screen.say(*([f"page with figures: {page}"] if page.exists() else []))

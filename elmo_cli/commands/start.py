@@ -66,4 +66,5 @@ def quickstart(
     steps = take(screen, folder, overwrite=overwrite, seed=seed, device=device)
     document = {"folder": str(folder), "synthetic": True, "steps": steps}
     screen.show(document, *views.comparison(steps[-1]["results"]))
-    screen.say(SYNTHETIC, f"next: cd {folder}, then elmo predict runs/classify-frozen test.csv")
+    screen.say(SYNTHETIC, f"page with figures: {folder}/runs/compare/report.html")
+    screen.say(f"next: cd {folder}, then elmo predict runs/classify-frozen test.csv")

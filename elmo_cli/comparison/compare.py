@@ -7,7 +7,7 @@ classifier is kept in the run, so that a comparison which was stopped goes on wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.curves import make_sizes
+from elmo_cli.comparison.report_page import add_page
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.rows import Texts, load_models, make_rows
 from elmo_cli.comparison.train import Job, train_rows
@@ -83,6 +84,7 @@ def compare_run(
                 yield event
         if last is None:
             last = Finished(write_results(job, kept, writer))
+            yield from add_page(writer, _lms(experiment))
         elif writer.committed:
             writer.leave_unfinished()
         else:
@@ -96,9 +98,14 @@ class _NothingDoneError(Exception):
     """Stopped before the first classifier was done: leaves the writer, which then keeps nothing."""
 
 
+def _lms(experiment: Experiment) -> Sequence[Path]:
+    """The LM runs to compare."""
+    return experiment.compare.lms or (experiment.output / "lm",)
+
+
 def _prepare(experiment: Experiment, folder: Path, device: torch.device) -> Job:
     """Read and check everything."""
-    paths = experiment.compare.lms or (experiment.output / "lm",)
+    paths = _lms(experiment)
     models = load_models(experiment, paths)
 
     @cache

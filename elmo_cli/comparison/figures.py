@@ -271,7 +271,7 @@ def confusion(name: str, title: str, about: str, classes: Sequence[str], counts:
         letters = 10 if size <= 6 else 8 if size <= 12 else 6
         for true, row in enumerate(counts):
             for guess, count in enumerate(row if size <= 24 else ()):
-                colour = "white" if shares[true][guess] > 0.55 else INK
+                colour = "white" if shares[true][guess] > 0.7 else INK
                 axes.text(guess, true, f"{count:,}", ha="center", va="center", color=colour, fontsize=letters)
         names = [shown(label, 16) for label in classes]
         axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=letters)

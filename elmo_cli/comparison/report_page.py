@@ -149,7 +149,7 @@ def _template(name: str) -> str:
     return files("elmo_cli.comparison").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def add_page(writer: RunWriter, models: Iterable[Path] = ()) -> Iterator[Notice]:
+def add_page(writer: RunWriter, models: Sequence[Path] = ()) -> Iterator[Notice]:
     """Add the page of a finished comparison to its run; what goes wrong with it does no harm to the comparison.
 
     Args:
@@ -160,11 +160,8 @@ def add_page(writer: RunWriter, models: Iterable[Path] = ()) -> Iterator[Notice]
         A notice where there is no page.
     """
     try:
-        sources = [read_source(Run(writer.path, writer.description), writer.name)]
-        for path in models:
-            with_model = Run.open(path)
-            if with_model.kind == "lm":
-                sources.append(read_source(with_model, path.resolve().name))
+        run = Run(writer.path, {**writer.description, "status": "finished"})  # as it is once the writer is left
+        sources = [read_source(run, writer.name), *read_sources(models)]
         writer.write_text(PAGE_FILE, page_of([part_of(source) for source in sources], warnings_between(sources)))
     except Exception as error:  # whatever it is: hours of training are worth more than a page
         told = error.message if isinstance(error, ElmoError) else f"{type(error).__name__}: {error}"

@@ -28,7 +28,12 @@ def confusions(source: Source) -> list[tuple[str, str, list[list[int]]]]:
         owners = [(row["name"], row.get("confusion") or {}) for row in source.results.get("rows", ())]
     else:
         owners = [("", {role: one["confusion"] for role, one in source.results.items() if role in ("train", "test")})]
-    return [(name, role, owned[role]) for name, owned in owners for role in ("test", "train") if owned.get(role)]
+    return [
+        (name, role, owned[role])
+        for name, owned in owners
+        for role in ("test", "train")
+        if any(map(any, owned.get(role, ())))
+    ]
 
 
 def all_drawings(source: Source) -> list[Drawing]:

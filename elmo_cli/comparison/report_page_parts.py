@@ -53,7 +53,7 @@ def _comparison(source: Source) -> tuple[str, list[Block]]:
     rows = results.get("rows", ())
     return results.get("conclusion", "This comparison has no results yet."), [
         Block("Accuracies", tables=[_rows_table(results)] if rows else [], figures=figures.get("table", ())),
-        Block("All pairs", tables=_pairs(results), closed=True),
+        Block("Tested pairs", tables=_pairs(results), closed=True),
         Block("Learning curves", figures=figures.get("learning", ()), hint="elmo compare --fractions"),
         Block("Confusion matrices", matrices=_matrices(source), notes=[_SHADES, _SUMMED]),
         Block("Training", figures=figures.get("epochs", ())),
@@ -67,7 +67,7 @@ def _comparison(source: Source) -> tuple[str, list[Block]]:
         ),
         Block(
             "Texts that only ELMo gets right",
-            notes=["Test texts that rows of the language model get right, and no static row."],
+            notes=["Test texts that every ELMo row gets right, and no static row."],
             examples=_examples(source.examples.get("only_lm", ())),
             closed=True,
         ),
@@ -90,7 +90,7 @@ def _rows_table(results: Mapping[str, Any]) -> Table:
         tuned = {True: ", tuned", False: ", frozen"}.get(row["tune"], "")
         marks = (f"{ROW_KINDS[row['kind']]}{tuned}",)
         marks += ("compared with",) * (row["name"] == results["reference"])
-        marks += ("best λ mode",) * (row["name"] == results["best_row"])
+        marks += ("best ELMo row on validation",) * (row["name"] == results["best_row"])
         marks += _verdict(row)
         rows.append(
             [
@@ -344,6 +344,7 @@ def _settings(source: Source) -> Block:
     rows += [(f"version of {name}", str(value)) for name, value in (description.get("versions") or {}).items()]
     for role in description.get("data") or {}:
         rows += [(f"{role} file", f"{name} ({fingerprint})") for name, fingerprint in source.files(role)]
+    rows += [("language model", f"{one['name']} ({one['fingerprint']})") for one in description.get("lms") or ()]
     rows += list(_flat(description.get("settings") or {}))
     return Block("Settings and versions", tables=[Table(("setting", "value"), rows, words=True)], closed=True)
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.comparison.examples import EXAMPLES_FILE
+from elmo_cli.comparison.rows import unique_names
+from elmo_cli.errors import RunError
 from elmo_cli.runs import RESULTS_FILE, Run
 from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RUN_FILE, Kind
 
 REPORTED: tuple[Kind, ...] = ("lm", "classifier", "comparison")
-EXAMPLES_FILE, PREDICTIONS_FILE = "examples.json", "predictions.csv"
+PREDICTIONS_FILE = "predictions.csv"
 MOST_EXAMPLES = 20
 
 
@@ -28,7 +30,7 @@ class Source:
         kind: Of the run.
         description: `run.yaml`.
         results: `results.json`; empty where it is missing.
-        events: `metrics.jsonl`, without the predictions in it.
+        events: `metrics.jsonl`, without the classifiers of a comparison: what is told of them is in the results.
         examples: `examples.json`; empty where it is missing.
         mistakes: Of a classifier run the wrong predictions, the surest first: text, label, predicted, probability.
     """
@@ -77,10 +79,7 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
         RunError: One is absent, of a kind that has no report, being written, or damaged.
         ConfigError: One is given twice.
     """
-    places = [path.resolve() for path in paths]
-    for place, path in zip(places, paths, strict=True):
-        if places.count(place) > 1:
-            raise ConfigError(f"the run {path} is given twice", expected="each run once")
+    names = unique_names(paths, "run")
     runs = [Run.open(path, unfinished=True) for path in paths]
     for run in runs:
         if run.kind not in REPORTED:
@@ -89,18 +88,7 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
                 where=run.path,
                 expected="an LM run, a classifier run or a comparison",
             )
-    return [read_source(run, name) for run, name in zip(runs, _names(places), strict=True)]
-
-
-def _names(places: Sequence[Path]) -> list[str]:
-    """Folder names; with as many parents as it takes to tell them apart."""
-    depths = [1] * len(places)
-    while True:
-        names = ["/".join(place.parts[-depth:]) for place, depth in zip(places, depths, strict=True)]
-        again = [names.count(name) > 1 for name in names]
-        if not any(again):
-            return names
-        depths = [depth + same for depth, same in zip(depths, again, strict=True)]
+    return [read_source(run, name) for run, name in zip(runs, names, strict=True)]
 
 
 def read_source(run: Run, name: str) -> Source:
@@ -116,7 +104,7 @@ def read_source(run: Run, name: str) -> Source:
             f"{RESULTS_FILE} or {METRICS_FILE} is not as elmo wrote it", where=run.path, remedy="copy the run again"
         )
     mistakes = _mistakes(run.path / PREDICTIONS_FILE) if run.kind == "classifier" else ()
-    events = [{key: value for key, value in event.items() if key != "predicted"} for event in events]
+    events = [event for event in events if event.get("event") != "classifier"]
     return Source(name, run.kind, run.description, results, events, _examples(run.path / EXAMPLES_FILE), mistakes)
 
 

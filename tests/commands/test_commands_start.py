@@ -125,6 +125,8 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
         assert f"$ {step['command']}" in done.stderr
     assert "synthetic" in done.stderr
     assert (tmp_path / "demo/runs/compare/results.json").is_file()
+    assert "page with figures: demo/runs/compare/report.html" in done.stderr
+    assert "Validation perplexity" in (tmp_path / "demo/runs/compare/report.html").read_text(encoding="utf-8")
     assert not (tmp_path / "elmo.yaml").exists()
 
     unknown = elmo_in(tmp_path, "quickstart", "other", "--preset", "huge")

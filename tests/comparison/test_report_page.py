@@ -86,7 +86,7 @@ def text_of(*runs: Path) -> str:
 def test_a_full_comparison_shows_every_section(tmp_path: Path) -> None:
     page = page_of(full_comparison(tmp_path / "compare"))
     assert page.headings == [
-        *("Accuracies", "All pairs", "Learning curves", "Confusion matrices", "Training", "Every classifier"),
+        *("Accuracies", "Tested pairs", "Learning curves", "Confusion matrices", "Training", "Every classifier"),
         *("Layer weights", "Hardest texts", "Texts that only ELMo gets right", "Data", "How it was done"),
         "Settings and versions",
     ]
@@ -96,7 +96,7 @@ def test_a_full_comparison_shows_every_section(tmp_path: Path) -> None:
     for told in (
         *("With 2 seeds", "80.00", "78.00 to 82.00", "+2.00", "< 0.0001", "significantly better", "1,234", "76.54 %"),
         *("31.2", "143", "10 (10.0 %)", "3.21", "2.13.0", "only ELMo knows", "6.25", "2 of 3"),
-        *("reference without embeddings", "best λ mode", "compared with", "sha256:aaaa"),
+        *("reference without embeddings", "best ELMo row on validation", "compared with", "sha256:aaaa"),
     ):
         assert told in page.text
 
@@ -138,8 +138,8 @@ def test_an_older_comparison_says_what_it_lacks(tmp_path: Path) -> None:
         "Settings and versions",
     ]
     assert (
-        "Left out, as this run has nothing to show: all pairs, learning curves (elmo compare --fractions), confusion "
-        "matrices, hardest texts, texts that only ELMo gets right." in page.text
+        "Left out, as this run has nothing to show: tested pairs, learning curves (elmo compare --fractions), "
+        "confusion matrices, hardest texts, texts that only ELMo gets right." in page.text
     )
     assert "train.csv" in page.text
 
@@ -284,6 +284,7 @@ def test_a_page_that_fails_is_a_notice(tmp_path: Path) -> None:
         page = _Page((writer.path / "report.html").read_text(encoding="utf-8"))
         assert "compare, lm" in page.text
         assert ".new" not in page.text
+        assert "not finished" not in page.text
         (notice,) = add_page(writer, [tmp_path / "gone"])
         assert "report.html could not be written (there is no run" in notice.message
         writer.write_text("results.json", '{"rows": [{}]}')
