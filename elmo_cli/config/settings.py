@@ -98,6 +98,9 @@ class ModelSettings(Settings):
     forget_bias: float = Field(1.0, description="added to the forget gate at run time")
     dropout: Probability = Field(0.1, description="on token vectors and on every layer's output while training")
     softmax: SoftmaxKind = Field("adaptive", description="training loss; evaluation is always exact")
+    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None, description="ranks at which the clusters of the adaptive softmax begin; absent: by the vocabulary's size"
+    )
     samples: int = Field(8192, ge=1, description="negative samples a batch, for the sampled softmax")
     tie: bool = Field(False, description="share the weights of embedding table and softmax")
 
@@ -105,6 +108,12 @@ class ModelSettings(Settings):
     def token_size(self) -> int:
         """P: width of a token vector and of a direction's output."""
         return self.projection_size or self.hidden_size
+
+    @model_validator(mode="after")
+    def _cutoffs_ascend(self) -> Self:
+        if self.cutoffs is not None and list(self.cutoffs) != sorted(set(self.cutoffs)):
+            raise ValueError(f"cutoffs are {list(self.cutoffs)}, but must ascend")
+        return self
 
     @model_validator(mode="after")
     def _tied_widths_agree(self) -> Self:

@@ -20,7 +20,7 @@ from elmo_cli.model.dropout import dropout
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_kernel import Prepared
-from elmo_cli.model.softmax import Softmax, make_softmax
+from elmo_cli.model.softmax import Softmax, adaptive_cutoffs, make_softmax
 
 BiLmState = tuple[LstmState, ...]
 
@@ -109,6 +109,9 @@ class BiLm(nn.Module):
 
     def __init__(self, settings: ModelSettings, vocabulary_size: int | None, *, softmax: bool = True) -> None:
         super().__init__()
+        if softmax and vocabulary_size and settings.softmax == "adaptive" and settings.cutoffs is None:
+            # A run holds the clusters that it was trained with, whatever the rule will be one day.
+            settings = settings.model_copy(update={"cutoffs": adaptive_cutoffs(vocabulary_size)})
         self.settings = settings
         self.vocabulary_size = vocabulary_size
         self.layer_count = settings.layers + 1

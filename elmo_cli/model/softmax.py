@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import ModelSettings, Precision
+from elmo_cli.errors import ConfigError
 from elmo_cli.model.cross_entropy import Loss, cross_entropy
 from elmo_cli.model.encoder import WordEncoder
 
-ADAPTIVE_CUTOFFS = (2_000, 20_000, 200_000)
+ADAPTIVE_CUTOFFS = (1_000, 5_000, 50_000)
 TAIL_SHRINKAGE = 4
 
 
@@ -236,15 +237,24 @@ def make_softmax(settings: ModelSettings, vocabulary_size: int, tied: WordEncode
         settings: Its kind, width and samples.
         vocabulary_size: V.
         tied: Encoder whose table it shares.
+
+    Raises:
+        ConfigError: A cluster would begin beyond the vocabulary.
     """
     size = settings.token_size
     if settings.softmax == "adaptive":
-        return AdaptiveSoftmax(size, vocabulary_size, adaptive_cutoffs(vocabulary_size))
+        cutoffs = adaptive_cutoffs(vocabulary_size) if settings.cutoffs is None else settings.cutoffs
+        if any(cutoff >= vocabulary_size for cutoff in cutoffs):
+            raise ConfigError(
+                f"model.cutoffs are {list(cutoffs)}, but the vocabulary has {vocabulary_size} tokens",
+                expected=f"ranks below {vocabulary_size}",
+            )
+        return AdaptiveSoftmax(size, vocabulary_size, cutoffs)
     if settings.softmax == "sampled" and settings.samples < vocabulary_size:
         return SampledSoftmax(size, vocabulary_size, settings.samples, tied)
     return FullSoftmax(size, vocabulary_size, tied)
 
 
 def adaptive_cutoffs(vocabulary_size: int) -> tuple[int, ...]:
-    """Where clusters begin: a tail is worth its entry in the head if it is no shorter than all that precedes it."""
-    return tuple(cutoff for cutoff in ADAPTIVE_CUTOFFS if 2 * cutoff <= vocabulary_size)
+    """Where clusters begin: the last one holds at least half as many tokens as all before it."""
+    return tuple(cutoff for cutoff in ADAPTIVE_CUTOFFS if 3 * cutoff <= 2 * vocabulary_size)

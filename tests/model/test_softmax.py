@@ -6,10 +6,13 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from elmo_cli.config import ModelSettings
+from elmo_cli.errors import ConfigError
 from elmo_cli.model import cross_entropy as module
+from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.cross_entropy import cross_entropy
 from elmo_cli.model.softmax import (
     AdaptiveSoftmax,
@@ -137,9 +140,20 @@ def test_adaptive_sizes():
     assert softmax.head.weight.shape == (12, 64)
     assert [tuple(down.weight.shape) for down in softmax.downs] == [(16, 64), (4, 64)]
     assert [tuple(tail.weight.shape) for tail in softmax.tails] == [(30, 16), (60, 4)]
-    assert adaptive_cutoffs(500) == adaptive_cutoffs(3999) == ()
-    assert adaptive_cutoffs(4000) == adaptive_cutoffs(39_999) == (2000,)
-    assert adaptive_cutoffs(800_000) == (2000, 20_000, 200_000)
+    assert adaptive_cutoffs(500) == adaptive_cutoffs(1499) == ()
+    assert adaptive_cutoffs(1500) == adaptive_cutoffs(7499) == (1000,)
+    assert adaptive_cutoffs(16_000) == (1000, 5000)
+    assert adaptive_cutoffs(800_000) == (1000, 5000, 50_000)
+
+
+def test_the_clusters_of_the_settings_are_taken_and_kept():
+    settings = ModelSettings(hidden_size=8, cutoffs=(20, 60))
+    assert BiLm(settings, 100).softmax.edges == (20, 60, 100)
+    assert BiLm(ModelSettings(hidden_size=8), 2000).settings.cutoffs == (1000,)
+    with pytest.raises(ConfigError, match="100 tokens"):
+        BiLm(ModelSettings(hidden_size=8, cutoffs=(20, 100)), 100)
+    with pytest.raises(ValidationError, match="must ascend"):
+        ModelSettings(cutoffs=(60, 20))
 
 
 def test_adaptive_loss_without_a_token_of_some_cluster():
