@@ -167,7 +167,7 @@ def test_adaptive_loss_without_a_token_of_some_cluster():
 def test_adaptive_from_settings():
     softmax = make_softmax(ModelSettings(hidden_size=16, softmax="adaptive"), 5000)
     assert isinstance(softmax, AdaptiveSoftmax)
-    assert softmax.edges == (2000, 5000)
+    assert softmax.edges == (1000, 5000)
 
 
 def test_samples_are_distinct_and_counted():
