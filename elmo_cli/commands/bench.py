@@ -26,6 +26,7 @@ def bench(
     corpus: CorpusFile = None,
     preset: options.Preset = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
     seed: options.Seed = None,
@@ -45,10 +46,8 @@ def bench(
     from elmo_cli.embedder import pick_device
     from elmo_cli.training.bench import bench_run
 
-    experiment, screen = (
-        resolve(config, assignments, seed, {"preset": preset, "data.text": column}),
-        Screen(json, quiet),
-    )
+    flags = {"preset": preset, "data.text": column, "data.encoding": encoding}
+    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     screen.say("measuring, for about a minute at most")
     report = asdict(bench_run(experiment, run, corpus, device=pick_device(device)))
     screen.show(report, *views.bench(report))

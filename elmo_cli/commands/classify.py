@@ -46,6 +46,7 @@ def classify(
     pooling: Pooling = None,
     tune: options.Tune = None,
     test: options.Test = None,
+    encoding: options.Encoding = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -68,6 +69,7 @@ def classify(
     flags = {
         "data.train": train,
         "data.test": test,
+        "data.encoding": encoding,
         "classify.lambdas": lambdas,
         "classify.frozen_lambdas": frozen_lambdas,
         "classify.lambda_norm": lambda_norm,
@@ -85,6 +87,7 @@ def classify(
 def evaluate(
     run: Run = None,
     data: Data = None,
+    encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
     device: options.Device = "auto",
@@ -101,6 +104,6 @@ def evaluate(
     """
     from elmo_cli.training.evaluate import evaluate_run
 
-    experiment = resolve(config, assignments, None)
+    experiment = resolve(config, assignments, None, {"data.encoding": encoding})
     results = evaluate_run(run, data, experiment, device=device)
     Screen(json, quiet).show(results, *views.evaluation(results))

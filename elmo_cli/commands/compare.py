@@ -42,6 +42,7 @@ def compare(
     reference: Reference = None,
     seeds: Seeds = None,
     fractions: Fractions = None,
+    encoding: options.Encoding = None,
     tune: options.Tune = None,
     out: options.Out = None,
     resume: options.Resume = False,
@@ -72,6 +73,7 @@ def compare(
     flags = {
         "data.train": train,
         "data.test": test,
+        "data.encoding": encoding,
         "compare.baselines": baseline,
         "compare.lms": lm,
         "compare.lambdas": lambdas,

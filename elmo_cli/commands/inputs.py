@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from elmo_cli.commands.render import Screen
-from elmo_cli.errors import DataError
+from elmo_cli.errors import ConfigError, ElmoError
 
 if TYPE_CHECKING:
     from elmo_cli.config import DataSettings, TokenizerSettings
@@ -21,21 +23,62 @@ def texts_of(file: str, data: DataSettings) -> Iterator[str]:
     """The texts of a file, one by one.
 
     Args:
-        file: A CSV file, a file with a text a line (blank lines are texts too), or `-` for such lines on stdin.
-        data: Columns and cleaning of a CSV file.
+        file: A CSV, JSON lines or Parquet file, a file with a text a line (blank lines are texts too), or `-` for such
+            lines on stdin; a folder or a pattern for the files in it.
+        data: Encoding, columns and cleaning.
 
     Raises:
-        DataError: The file cannot be read, or a line is not UTF-8.
+        DataError: The file cannot be read, or a line is in another encoding.
     """
     from elmo_cli.text.corpus import read_texts
-    from elmo_cli.text.files import delimiter_of, read_lines
+    from elmo_cli.text.files import decode_lines, kind_of, read_lines
+    from elmo_cli.text.folders import expand
 
     if file == STDIN:
-        yield from _stdin_lines()
-    elif delimiter_of(Path(file)) is not None:
-        yield from read_texts([Path(file)], data)
-    else:
-        yield from (line.rstrip("\r\n") for line in read_lines(Path(file)))
+        yield from (line.rstrip("\r\n") for line in decode_lines(sys.stdin.buffer, Path("stdin"), data.encoding))
+        return
+    for path in expand([Path(file)]):
+        if kind_of(path) == "text":
+            yield from (line.rstrip("\r\n") for line in read_lines(path, data.encoding))
+        else:
+            yield from read_texts([path], data)
+
+
+def usual_batch(file: str) -> int:
+    """How many texts to read before the first answer: one of those that are typed, more of all others."""
+    from elmo_cli.training.predict import CHUNK
+
+    return 1 if file == STDIN and sys.stdin.isatty() else CHUNK
+
+
+@contextmanager
+def spooled(paths: Sequence[Path] | None) -> Iterator[tuple[Path, ...]]:
+    """Paths of a corpus, with stdin, if `-` is among them, as a file that is gone after the block.
+
+    A corpus is read twice, and known by its content, which a pipe does not allow.
+
+    Raises:
+        ElmoError: There is no room for the file.
+        ConfigError: `-` stands twice.
+    """
+    given = tuple(paths or ())
+    if given.count(Path(STDIN)) > 1:
+        raise ConfigError("- stands twice among the files", expected="standard input once")
+    if Path(STDIN) not in given:
+        yield given
+        return
+    with TemporaryDirectory(prefix="elmo-") as folder:
+        copy = Path(folder) / "stdin"
+        try:
+            with copy.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        except OSError as error:
+            raise ElmoError(
+                f"standard input could not be kept in {folder}: {error.strerror}",
+                where=folder,
+                remedy="write it to a file and give that, or set TMPDIR to a folder with more room",
+            ) from error
+        yield tuple(copy if path == Path(STDIN) else path for path in given)
 
 
 def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:
@@ -52,13 +95,27 @@ def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:
     return own.model_copy(update={"kind": given.kind, "pattern": given.pattern})
 
 
-def _stdin_lines() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            place = f"stdin, line {number}, byte {error.start + 1}"
-            raise DataError("the input is not UTF-8", where=place, expected="a text a line, in UTF-8") from error
+@contextmanager
+def measured(screen: Screen, name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A function of (bytes read, all) that moves a bar on stderr, from its first call until all is read."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    messages = screen.messages
+    columns = (TextColumn(name, markup=False), BarColumn(bar_width=30), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=messages, disable=not messages.is_terminal, transient=True)
+    task = bar.add_task("", total=None)
+
+    def move(done: int, total: int | None) -> None:
+        if done == total:  # another bar may follow, and a terminal has room for one at a time
+            bar.stop()
+            return
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield move
+    finally:
+        bar.stop()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def pretrain(
     init_embeddings: InitEmbeddings = None,
     precision: Precision = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -53,8 +55,10 @@ def pretrain(
     Examples:
       elmo pretrain
       elmo pretrain news.txt --valid held_out.txt --epochs 3 --out runs/lm
+      elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
+    from elmo_cli.commands.inputs import measured, spooled
     from elmo_cli.commands.progress import follow
     from elmo_cli.training.pretrain import pretrain_run
 
@@ -62,15 +66,15 @@ def pretrain(
         "preset": preset,
         "data.valid": valid,
         "data.text": column,
+        "data.encoding": encoding,
         "model.encoder": encoder,
         "model.init_embeddings": init_embeddings,
         "pretrain.epochs": epochs,
         "pretrain.precision": precision,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
-    with stop_on_signals() as stop:
-        events = pretrain_run(
-            experiment, corpus or (), vocab, out, device=device, resume=resume, overwrite=overwrite, stop=stop
-        )
+    with spooled(corpus) as files, measured(screen, "reading") as reading, stop_on_signals() as stop:
+        run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
+        events = run(experiment, files, vocab, out, stop=stop, reading=reading)
         results = follow(screen, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
     screen.show(results, views.language_model(results))

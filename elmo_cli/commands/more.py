@@ -65,6 +65,7 @@ def embed(
     batch_size: BatchSize = None,
     batch_tokens: BatchTokens = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     assignments: options.Assignments = None,
@@ -83,7 +84,8 @@ def embed(
     from elmo_cli.embedder import pick_device
     from elmo_cli.interop.dumps import embed_run
 
-    experiment = resolve(config, assignments, None, {"data.text": column, "tokenizer.kind": tokenizer})
+    flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
+    experiment = resolve(config, assignments, None, flags)
     screen = Screen(json, quiet)
     with counted(screen, "sentences") as progress:
         report = embed_run(
@@ -150,6 +152,7 @@ def check(
     stateful: Stateful = False,
     batch_size: CheckBatchSize = 1,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
     device: options.Device = "cpu",
@@ -170,7 +173,8 @@ def check(
     from elmo_cli.embedder import pick_device
     from elmo_cli.training.check import check_run
 
-    experiment = resolve(config, assignments, None, {"data.text": column, "tokenizer.kind": tokenizer})
+    flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
+    experiment = resolve(config, assignments, None, flags)
     found = check_run(
         run,
         texts_of(file, experiment.data) if file else None,

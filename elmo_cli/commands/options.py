@@ -47,8 +47,13 @@ Vocab = Annotated[
     Path | None, typer.Option("--vocab", metavar="VOCAB", help="Vocabulary; by default runs/vocab, if any.")
 ]
 Test = Annotated[Path | None, typer.Option("--test", metavar="FILE", help="Labelled test file.")]
-Corpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Text or CSV files to learn from.")]
-Train = Annotated[Path | None, typer.Argument(metavar="TRAIN", help="Labelled training file (CSV).")]
+Corpus = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="CORPUS", help="Text to learn from: files, folders, patterns, or - for stdin."),
+]
+Train = Annotated[
+    Path | None, typer.Argument(metavar="TRAIN", help="Labelled training file: CSV, JSON lines or Parquet.")
+]
 Tune = Annotated[
     bool | None,
     typer.Option(
@@ -56,7 +61,10 @@ Tune = Annotated[
     ),
 ]
 TextColumns = Annotated[
-    list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of CSV files; repeatable.")
+    list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of tables; repeatable.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Encoding of the text; by default utf-8.")
 ]
 Lowercase = Annotated[
     bool | None, typer.Option("--lowercase/--keep-case", help="Lower-case the text first.", show_default=False)

@@ -99,11 +99,13 @@ def _shown(screen: Screen, events: Iterable[Event], unit: str, epochs: bool) -> 
     live = messages.is_terminal and not screen.quiet
     columns = (BarColumn(bar_width=18), _Figures())
     last = time.monotonic()
-    with Progress(*columns, console=messages, disable=not live, transient=True) as progress:
-        task = progress.add_task("", total=None, unit=unit)
+    progress = Progress(*columns, console=messages, disable=not live, transient=True)
+    task = progress.add_task("", total=None, unit=unit)
+    try:
         for event in events:
             line = describe(event) if epochs or not isinstance(event, EpochDone) else None
             if isinstance(event, Step):
+                progress.start()  # not before: reading the corpus may show a bar of its own
                 progress.update(task, total=event.steps, completed=event.step, step=event)
                 if not live and time.monotonic() - last >= LOG_SECONDS:
                     last = time.monotonic()
@@ -111,3 +113,5 @@ def _shown(screen: Screen, events: Iterable[Event], unit: str, epochs: bool) -> 
             if line is not None:
                 messages.print(line, soft_wrap=True)
             yield event
+    finally:
+        progress.stop()

@@ -20,7 +20,10 @@ from elmo_cli.errors import ConfigError, ElmoError, nearest
 from elmo_cli.runs.files import write_atomically
 from elmo_cli.text.corpus import Table, clean_ag_news, read_records, sniff
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TABLES = (
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz"),
+    *(".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet"),
+)
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
     "train": ("train", "training"),
@@ -30,7 +33,7 @@ ROLES = {
 }
 # The settings that a user is likely to change; all others are in the reference of `elmo_cli.config`.
 SHOWN: dict[str, tuple[str, ...]] = {
-    "data": ("train", "test", "corpus", "valid", "text", "label", "header", "clean", "limit"),
+    "data": ("train", "test", "corpus", "valid", "text", "label", "header", "encoding", "clean", "limit"),
     "tokenizer": ("kind", "lowercase"),
     "vocab": ("min_count", "max_size"),
     "model": ("encoder", "init_embeddings", "hidden_size", "projection_size", "layers", "dropout", "softmax"),
@@ -105,6 +108,8 @@ def _look_into(found: Found, path: Path) -> None:
     """Note the columns of the training file and the clean-up it needs; a file that cannot be read is only noted."""
     try:
         found.table = sniff(path, DataSettings())
+        if found.table.unusual_delimiter:
+            found.notes.append(f"the columns of {path.name} are separated by {found.table.unusual_delimiter}")
         texts = []
         for record in read_records(path, DataSettings(), labelled=True):
             texts.append(record.text)

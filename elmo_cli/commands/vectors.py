@@ -73,6 +73,7 @@ def word2vec(
     binary: Binary = False,
     lowercase: options.Lowercase = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     assignments: options.Assignments = None,
@@ -96,6 +97,7 @@ def word2vec(
         "word2vec.workers": workers,
         "tokenizer.lowercase": lowercase,
         "data.text": column,
+        "data.encoding": encoding,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     _train(screen, experiment, "word2vec", corpus, out, window, vocab, binary, overwrite, "epochs")
@@ -114,6 +116,7 @@ def svd(
     binary: Binary = False,
     lowercase: options.Lowercase = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     assignments: options.Assignments = None,
@@ -136,6 +139,7 @@ def svd(
         "svd.exponent": exponent,
         "tokenizer.lowercase": lowercase,
         "data.text": column,
+        "data.encoding": encoding,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
     _train(screen, experiment, "svd", corpus, out, window, vocab, binary, overwrite, "windows")
@@ -153,14 +157,14 @@ def _train(
     overwrite: bool,
     unit: str,
 ) -> None:
-    from elmo_cli.commands.inputs import counted
+    from elmo_cli.commands.inputs import counted, spooled
     from elmo_cli.vectors.baseline import baseline_run
 
-    with counted(screen, unit) as progress:
+    with spooled(corpus) as files, counted(screen, unit) as progress:
         report = baseline_run(
             experiment,
             method,
-            corpus or (),
+            files,
             out,
             windows=windows or (),
             vocab=vocab,

@@ -46,6 +46,25 @@ def baseline(results: Results) -> RenderableType:
     )
 
 
+def vocabulary(results: Results) -> RenderableType:
+    """A vocabulary that was built: what was counted, what is kept, and what that costs a model."""
+    parts = " + ".join(f"{number(count)} {name}" for name, count in results["parameters"].items() if count)
+    return facts(
+        [
+            ("wrote", results["path"]),
+            ("tokens", results["tokens"]),
+            ("types", results["types"]),
+            (
+                "kept types",
+                f"{number(results['kept'])}, with an id each ({number(results['size'])} with <S> </S> <UNK>)",
+            ),
+            ("coverage", f"{_percent(results['coverage'])} % of the tokens"),
+            ("unknown tokens", f"{_percent(results['oov_rate'])} %"),
+            ("model memory", f"{results['megabytes']:,.1f} MB: {parts} parameters"),
+        ]
+    )
+
+
 def language_model(results: Results) -> RenderableType:
     """A language model that was trained: how good, how long, and whether it is sound."""
     valid, leak = results["validation"], results.get("leak_test")

@@ -30,6 +30,7 @@ def build(
     lowercase: options.Lowercase = None,
     tokenizer: options.TokenizerKind = None,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     assignments: options.Assignments = None,
@@ -44,8 +45,10 @@ def build(
 
     Examples:
       elmo vocab build
-      elmo vocab build news.txt.gz --min-count 3 --lowercase --out runs/vocab
+      elmo vocab build news.txt.gz 'more/*.txt' --min-count 3 --lowercase
+      zcat news.gz | elmo vocab build -
     """
+    from elmo_cli.commands.inputs import measured, spooled
     from elmo_cli.training.prepare import build_vocabulary_run
 
     flags = {
@@ -54,13 +57,14 @@ def build(
         "tokenizer.lowercase": lowercase,
         "tokenizer.kind": tokenizer,
         "data.text": column,
+        "data.encoding": encoding,
     }
-    report = build_vocabulary_run(resolve(config, assignments, seed, flags), corpus or (), out, overwrite)
-    totals = report.vocabulary.totals
-    document = {"path": str(report.path), "size": len(report.vocabulary), **(asdict(totals) if totals else {})}
-    screen = Screen(json, quiet)
+    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
+    with spooled(corpus) as files, measured(screen, "reading") as progress:
+        report = build_vocabulary_run(experiment, files, out, overwrite, progress)
     screen.say(*(f"note: {note}" for note in report.notices))
-    screen.show(document, views.pairs(document))
+    document = report.as_dict()
+    screen.show(document, views.vocabulary(document))
 
 
 @app.command()
@@ -69,6 +73,7 @@ def show(
     corpus: OnCorpus = None,
     lines: Lines = 8,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
     json: options.Json = False,
@@ -92,7 +97,7 @@ def show(
         "tail": vocabulary.tokens[-lines:],
     }
     if corpus:
-        experiment = resolve(config, assignments, None, {"data.text": column})
+        experiment = resolve(config, assignments, None, {"data.text": column, "data.encoding": encoding})
         report = vocabulary.oov(encode_corpus(experiment, corpus, vocabulary.tokenizer))
         document["corpus"] = {**asdict(report), "oov_rate": report.rate}
     Screen(json).show(document, views.pairs(document))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+from encodings.aliases import aliases
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from elmo_cli.errors import nearest
 
 Preset = Literal["tiny", "small", "base"]
 TokenizerKind = Literal["words", "whitespace", "regex"]
@@ -15,6 +19,9 @@ SoftmaxKind = Literal["full", "adaptive", "sampled"]
 Precision = Literal["float32", "bfloat16"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["max", "mean", "max+mean", "attention"]
+
+# YAML and shells have uses of their own for most of these signs, so each has a name too.
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
 def _as_list(value: object) -> object:
@@ -27,8 +34,39 @@ def _as_numbers(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else _as_list(value)
 
 
+def _as_name(value: object) -> object:
+    """The number of a column is its name where a file has no names."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Name = Annotated[str, BeforeValidator(_as_name)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list)]
+
+
+def _known_encoding(name: str) -> str:
+    """An encoding under the one name that Python gives it, as in `latin-1` -> `iso8859-1`."""
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        codec = None
+    if codec is None or not getattr(codec, "_is_text_encoding", True):
+        text = (pair for pair in aliases.items() if not pair[1].endswith("_codec") and pair[1] != "rot_13")
+        known = sorted({alias.replace("_", "-") for pair in text for alias in pair})
+        hint = nearest(name.replace("_", "-"), known)
+        raise ValueError(hint if hint.startswith("did") else "it should be an encoding, such as utf-8, latin-1, cp1252")
+    return "utf-8" if codec.name == "utf-8-sig" else codec.name
+
+
+def _known_delimiter(name: str) -> str:
+    sign = DELIMITERS.get(name, name)
+    if sign != "auto" and (len(sign) != 1 or sign in '"\r\n'):
+        raise ValueError(f"it should be auto, one sign, or one of {', '.join(DELIMITERS)}")
+    return sign
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+Delimiter = Annotated[str, AfterValidator(_known_delimiter)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Rate = Annotated[float, Field(gt=0.0)]
 Shares = Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], BeforeValidator(_as_numbers)]
@@ -43,12 +81,14 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Where the text and the labels are, and how to read them."""
 
-    train: Path | None = Field(None, description="labelled training file of the classifier (CSV)")
+    train: Path | None = Field(None, description="labelled training file: CSV, JSON lines or Parquet")
     test: Path | None = Field(None, description="labelled test file; never seen by vocabulary, vectors or biLM")
-    corpus: Paths = Field((), description="text to pretrain on: text files or CSV; empty means the training file")
+    corpus: Paths = Field((), description="text to pretrain on: files, folders, patterns; empty: the training file")
     valid: Path | None = Field(None, description="text for validation perplexity; absent: the last 2 % of the corpus")
     text: Names = Field((), description="text columns, joined by a space; empty means found by content")
-    label: str | None = Field(None, description="label column; absent means found by content")
+    label: Name | None = Field(None, description="label column; absent means found by content")
+    encoding: Encoding = Field("utf-8", description="of text files, CSV and JSON lines, such as latin-1")
+    delimiter: Delimiter = Field("auto", description="between columns of CSV files: comma, semicolon, tab, bar, a sign")
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether CSV files begin with column names")
     clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
     limit: int | None = Field(None, ge=1, description="use only the first rows of the training file")

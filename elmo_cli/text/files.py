@@ -1,46 +1,82 @@
-"""Lines of text files and rows of CSV files, streamed, with errors that name file and line.
+"""What a file is, by its name, and its lines, streamed, with errors that name file and line.
 
-Nothing here holds more than a line or a row. Files are UTF-8, with or without a byte order mark; `.gz` is unpacked on
+Nothing here holds more than a line. Text is decoded strictly, with or without a byte order mark; `.gz` is unpacked on
 the way.
 """
 
 from __future__ import annotations
 
-import csv
+import codecs
 import gzip
 import hashlib
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, Literal, cast
 
 from elmo_cli.errors import DataError, nearest
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_UNREAD = {".json", ".jsonl", ".parquet", ".xlsx", ".xls", ".docx", ".pdf", ".zip", ".html", ".xml"}
+Kind = Literal["text", "csv", "tsv", "jsonl", "parquet"]
+Seen = Callable[[int], object]  # told now and then how many bytes of a file were read
+
+SUFFIXES: dict[str, Kind] = {
+    **{".csv": "csv", ".tsv": "tsv", ".tab": "tsv"},
+    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"},
+    **{".parquet": "parquet", ".pq": "parquet"},
+}
+READ = "text with one text a line, CSV (.csv, .tsv) or JSON lines (.jsonl), each plain or .gz, or Parquet (.parquet)"
+UTF_8 = "utf-8"
+
+_UNREAD = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "export the sheet as CSV in UTF-8"),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".pdf", ".rtf"), "save it as plain text in UTF-8"),
+    **dict.fromkeys((".html", ".htm", ".xml"), "extract its text, one text a line"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
+    **dict.fromkeys((".bz2", ".xz", ".zst"), "unpack it, or compress it with gzip"),
+    **dict.fromkeys((".arrow", ".feather", ".orc"), "write it as Parquet"),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".npz", ".h5", ".hdf5"), "write its texts as CSV or JSON lines"),
+}
 _LISTED = 10  # files of a folder that a message may list
+_BLOCK = 1 << 16  # bytes
+_SEEN_EVERY = 1 << 10  # lines
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _FIRST_BYTES = {
     b"\x1f\x8b": ("is compressed, but its name does not end in .gz", "rename it to end in .gz"),
     b"PK\x03\x04": ("is a zip archive or a spreadsheet", "unpack it, or export the sheet as CSV in UTF-8"),
-    b"\xff\xfe": ("is UTF-16", "save it as UTF-8"),
-    b"\xfe\xff": ("is UTF-16", "save it as UTF-8"),
+    b"PAR1": ("is a Parquet file, but its name does not end in .parquet", "rename it"),
+    **dict.fromkeys(_UTF_16, ("is UTF-16", "give --encoding utf-16 (setting data.encoding)")),
 }
 
 
-def delimiter_of(path: Path) -> str | None:
-    """What separates the columns of a table, by the file's name; None for a text file.
+def suffix_of(path: Path) -> str:
+    """The ending of a file's name in lower case, without `.gz`."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file holds, by its name; text unless it says otherwise.
 
     Raises:
         DataError: The name is that of a format that is not read.
     """
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-    if suffix in _UNREAD:
+    suffix, compressed = suffix_of(path), path.name.lower().endswith(".gz")
+    kind = SUFFIXES.get(suffix, "text")
+    remedy = "unpack it: Parquet is compressed inside" if kind == "parquet" and compressed else _UNREAD.get(suffix)
+    if remedy is not None:
         raise DataError(
-            f"{path.name}: files of the kind {suffix} are not read",
+            f"{path.name}: files of the kind {suffix}{'.gz' if compressed else ''} are not read",
             where=path,
-            expected="a CSV file (.csv, .tsv) or a text file with one text a line, or one of them as .gz",
-            remedy="convert it to CSV in UTF-8",
+            expected=READ,
+            remedy=remedy,
         )
-    return _DELIMITERS.get(suffix)
+    return kind
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file in a folder is one to read: a kind with columns, or text by its name, which may have no ending."""
+    suffix = suffix_of(path)
+    return suffix in SUFFIXES or suffix in ("", ".txt", ".text")
 
 
 def fingerprint(path: Path) -> str:
@@ -53,20 +89,29 @@ def fingerprint(path: Path) -> str:
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path, encoding: str = UTF_8, seen: Seen | None = None) -> Iterator[str]:
     """The lines of a file with their line ends, decoded one by one.
 
+    Args:
+        path: Any file; packed if its name ends in `.gz`.
+        encoding: Of its text.
+        seen: Told now and then how many bytes were read, packed ones where it is packed.
+
     Raises:
-        DataError: The file is missing or unreadable, or a line is not UTF-8 or holds a NUL byte.
+        DataError: The file is missing or unreadable, or a line is not in that encoding or holds a NUL byte.
     """
     number = 0
     try:
-        with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                yield _decode(raw, path, number)
+        with path.open("rb") as raw:
+            packed = path.name.lower().endswith(".gz")
+            file = cast(io.BufferedReader, gzip.GzipFile(fileobj=raw)) if packed else raw
+            for number, line in enumerate(decode_lines(file, path, encoding), start=1):
+                yield line
+                if seen is not None and number % _SEEN_EVERY == 0:
+                    seen(raw.tell())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be unpacked after line {number}: {error}",
@@ -75,74 +120,100 @@ def read_lines(path: Path) -> Iterator[str]:
             remedy="fetch or compress it again; a file that is not compressed must not be named .gz",
         ) from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def read_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table, blank ones left out, each with the line on which it begins.
+def decode_lines(file: BinaryIO, path: Path, encoding: str = UTF_8) -> Iterator[str]:
+    """The lines of an open file; `path` is its name in messages.
 
     Raises:
-        DataError: As `read_lines`, or the quotes of a row do not match.
+        DataError: A line is not in that encoding or holds a NUL byte.
     """
-    reader = csv.reader(read_lines(path), delimiter=delimiter, strict=True)
-    begins = 1
-    while True:
+    # In some encodings a line break cannot be found before decoding.
+    by_bytes = "\n".encode(encoding) == b"\n"
+    lines: Iterable[str | bytes] = file if by_bytes else _text_lines(file, path, encoding)
+    for number, line in enumerate(lines, start=1):
+        text = _decode(line, path, number, encoding) if isinstance(line, bytes) else line
+        if "\0" in text:
+            raise _nul(path, number, text, encoding)
+        yield text
+
+
+def has_mark(path: Path) -> bool:
+    """Whether a file begins with the byte order mark of UTF-8, as spreadsheets write it."""
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        return file.read(3) == b"\xef\xbb\xbf"
+
+
+def _text_lines(file: BinaryIO, path: Path, encoding: str) -> Iterator[str]:
+    """Lines in an encoding in which a line break is more than its byte."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number, rest, block = 0, "", b" "
+    while block:
+        block = getattr(file, "read1", file.read)(_BLOCK)
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise _broken_row(path, begins, error) from error
-        if row is None:
-            return
-        if row:
-            yield begins, row
-        begins = reader.line_num + 1
+            *lines, rest = (rest + decoder.decode(block, final=not block)).split("\n")
+        except UnicodeError as error:  # UTF-16 without a mark, too
+            raise DataError(
+                f"{path.name} is not {encoding} after line {number}: {getattr(error, 'reason', error)}",
+                where=f"{path}, line {number + 1}",
+                expected=f"text in {encoding}",
+                remedy="give another --encoding (setting data.encoding)",
+            ) from error
+        lines += [rest] if rest and not block else []
+        for line in lines:
+            yield line.removeprefix("\ufeff" if number == 0 else "") + "\n"
+            number += 1
 
 
-def _decode(raw: bytes, path: Path, number: int) -> str:
+def _decode(raw: bytes, path: Path, number: int, encoding: str) -> str:
     if number == 1:
         for first_bytes, (problem, remedy) in _FIRST_BYTES.items():
             if raw.startswith(first_bytes):
-                raise DataError(f"{path.name} {problem}", where=path, expected="text in UTF-8", remedy=remedy)
-        raw = raw.removeprefix(b"\xef\xbb\xbf")
+                raise DataError(
+                    f"{path.name} {problem}", where=path, expected=f"text in {_shown(encoding)}", remedy=remedy
+                )
+        raw = raw.removeprefix(b"\xef\xbb\xbf") if encoding == UTF_8 else raw
     try:
-        line = raw.decode("utf-8")
+        return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"the byte 0x{raw[error.start]:02x} is not UTF-8",
+            f"the byte 0x{raw[error.start]:02x} is not {_shown(encoding)}",
             where=f"{path}, line {number}, byte {error.start + 1}",
-            expected="text in UTF-8",
-            remedy=f"convert it, e.g. `iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}`",
+            expected=f"text in {_shown(encoding)}",
+            remedy=_another_encoding(raw, encoding),
         ) from error
-    if "\0" in line:
-        raise DataError(
-            "there is a NUL byte",
-            where=f"{path}, line {number}, column {line.index(chr(0)) + 1}",
-            expected="text in UTF-8",
-            remedy="remove it, or convert the file if it is UTF-16 or not a text file",
-        )
-    return line
 
 
-def _broken_row(path: Path, begins: int, error: csv.Error) -> DataError:
-    problem = str(error)
-    expected = 'fields with commas, quotes or line breaks in quotes, and quotes doubled inside ("")'
-    if "unexpected end" in problem:
-        problem, expected = "a quote is opened and never closed", "a closing quote"
-    elif "field limit" in problem:
-        problem = f"a field is longer than {csv.field_size_limit()} characters: a quote is probably not closed"
-    elif "expected after" in problem:
-        problem = "text goes on after a closing quote"
-    elif "new-line character" in problem:
-        problem, expected = "a line ends in a carriage return alone", r"lines that end in \n or \r\n"
+def _nul(path: Path, number: int, line: str, encoding: str) -> DataError:
     return DataError(
-        f"{path.name} is broken in the row that begins on line {begins}: {problem}",
-        where=f"{path}, line {begins}",
-        expected=expected,
-        remedy="correct the row, or write the file again with a CSV library",
+        "there is a NUL byte",
+        where=f"{path}, line {number}, column {line.index(chr(0)) + 1}",
+        expected=f"text in {_shown(encoding)}",
+        remedy="remove it; or give --encoding utf-16 if it is that; or it is no text file",
     )
 
 
-def _unreadable(path: Path, error: OSError) -> DataError:
+def _shown(encoding: str) -> str:
+    return "UTF-8" if encoding == UTF_8 else encoding
+
+
+def _another_encoding(raw: bytes, encoding: str) -> str:
+    """A hint at encodings that have all bytes of a line."""
+    fitting = []
+    for other in (UTF_8, "cp1252", "latin-1"):
+        try:
+            raw.decode(other)
+        except UnicodeDecodeError:
+            continue
+        if other != encoding:
+            fitting.append(other)
+    names = " or ".join(fitting[:2])
+    return f"give the file's own: --encoding {names} fits this line (setting data.encoding)"
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system does not give."""
     if isinstance(error, FileNotFoundError):
         return _missing(path)
     if isinstance(error, IsADirectoryError):

@@ -1,6 +1,7 @@
 """Which text an experiment learns from: what was given, else `data.corpus`, else the texts of `data.train`.
 
-Never the test file and never the validation file: vocabulary, static vectors and biLM all ask here.
+Files, or folders and patterns for the files in them. Never the test file and never the validation file: vocabulary,
+static vectors and biLM all ask here.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,8 @@ from elmo_cli.config import Experiment, TokenizerSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.text.corpus import Record, read_records
 from elmo_cli.text.encoded import EncodedCorpus, encode
-from elmo_cli.text.files import delimiter_of
+from elmo_cli.text.files import Seen, kind_of
+from elmo_cli.text.folders import expand
 from elmo_cli.text.parallel import encode_chunks, processes_for
 from elmo_cli.text.shards import FORMAT, Fingerprints, load_or_write
 from elmo_cli.text.tokenizer import Tokenizer
@@ -27,18 +29,30 @@ CACHE_FOLDER = ".cache"  # hidden beside the runs it belongs to: seen by who loo
 CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction of a second
 
 
-def corpus_files(experiment: Experiment, paths: Sequence[Path] = ()) -> tuple[Path, ...]:
+Say = Callable[[str], object]
+Progress = Callable[[int, int | None], object]  # told bytes read, and bytes to read
+
+
+def corpus_files(
+    experiment: Experiment, paths: Sequence[Path] = (), say: Say = lambda message: None
+) -> tuple[Path, ...]:
     """The files to learn from.
 
     Args:
         experiment: Its `data` names them where `paths` does not.
-        paths: Files given on the command line.
+        paths: Files, folders and patterns given on the command line.
+        say: Told which files of folders and patterns were left out.
+
+    Returns:
+        Files. The test and the validation file are not among those of a folder or a pattern.
 
     Raises:
-        ConfigError: There are none, or one of them is the test or the validation file.
+        ConfigError: There are none, or a file that was named is the test or the validation file.
+        DataError: A folder or a pattern holds no file.
     """
     data = experiment.data
-    files = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
+    given = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
+    files = _without_held_out(experiment, given, expand(given), say)
     if not files:
         raise ConfigError(
             "no text was given",
@@ -56,13 +70,27 @@ def corpus_files(experiment: Experiment, paths: Sequence[Path] = ()) -> tuple[Pa
     return files
 
 
+def _without_held_out(
+    experiment: Experiment, given: Sequence[Path], found: Sequence[Path], say: Say
+) -> tuple[Path, ...]:
+    """The files but for those held out, unless they were named themselves."""
+    data = experiment.data
+    held_out = {path.resolve(): path for path in (data.test, data.valid) if path is not None}
+    left_out = [path for path in found if path not in given and path.resolve() in held_out]
+    if left_out:
+        names = " and ".join(str(path) for path in left_out)
+        say(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it")
+    return tuple(path for path in found if path not in left_out)
+
+
 def encode_corpus(
     experiment: Experiment,
     files: Sequence[Path],
     tokenizer: TokenizerSettings,
     *,
     fingerprint: Fingerprints | None = None,
-    say: Callable[[str], object] = lambda message: None,
+    say: Say = lambda message: None,
+    progress: Progress | None = None,
 ) -> EncodedCorpus:
     """Read and tokenise the text of files; `data.limit` holds for the training file alone.
 
@@ -71,22 +99,25 @@ def encode_corpus(
 
     Args:
         experiment: Its `data` says how to read, its `output` where the cache is.
-        files: What to read.
+        files: What to read; folders and patterns stand for the files in them.
         tokenizer: How text becomes tokens.
         fingerprint: What may know fingerprints of the files already.
         say: Told what takes longer than it should.
+        progress: Told how much of the files was read, now and then, unless they were tokenised before.
 
     Raises:
         DataError: A file cannot be read, or what is kept of it is damaged.
     """
+    files = expand(files)
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size < CACHED_FROM or not all(file.is_file() for file in files):
         return encode(_texts(experiment, files), Tokenizer(tokenizer))
+    texts = partial(_texts, experiment, files, progress, size)
     fingerprint = fingerprint or cache_of(experiment)
     key = _key(experiment, files, tokenizer, [fingerprint(file) for file in files])
 
     def tokenise() -> Generator[EncodedCorpus, None, None]:
-        yield from encode_chunks(_texts(experiment, files), tokenizer, processes_for(size), say)
+        yield from encode_chunks(texts(), tokenizer, processes_for(size), say)
         for file in files:
             fingerprint.check(file)
 
@@ -94,7 +125,7 @@ def encode_corpus(
         return load_or_write(fingerprint.folder / key, tokenise)
     except OSError as error:
         say(f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory")
-        return encode(_texts(experiment, files), Tokenizer(tokenizer))
+        return encode(texts(), Tokenizer(tokenizer))
 
 
 def cache_of(experiment: Experiment) -> Fingerprints:
@@ -104,34 +135,70 @@ def cache_of(experiment: Experiment) -> Fingerprints:
 
 def _key(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSettings, fingerprints: list[str]) -> str:
     """A name for all that decides which tokens come out: content of the files, settings, and the code that reads."""
-    read = []
-    for file, digest in zip(files, fingerprints, strict=True):
-        delimiter = delimiter_of(file)
-        columns = experiment.data.model_dump(mode="json", include={"text", "label", "header"} if delimiter else set())
-        limit = _limit(experiment, file)
-        read.append([digest, file.name.lower().endswith(".gz"), delimiter, columns, experiment.data.clean, limit])
+    read = [
+        [digest, *_reading(experiment, file), _limit(experiment, file)]
+        for file, digest in zip(files, fingerprints, strict=True)
+    ]
     facts = [FORMAT, _code(), unidata_version, tokenizer.model_dump(mode="json"), read]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _reading(experiment: Experiment, file: Path) -> list[object]:
+    """All of the settings that decides which texts come out of a file."""
+    kind = kind_of(file)
+    keys = {"clean"}
+    if kind != "parquet":
+        keys |= {"encoding"}
+    if kind != "text":
+        keys |= {"text", "label"}
+    if kind in ("csv", "tsv"):
+        keys |= {"header", "delimiter"}
+    return [kind, file.name.lower().endswith(".gz"), experiment.data.model_dump(mode="json", include=keys)]
+
+
+_READERS = ("cleaning", "corpus", "delimited", "files", "objects", "tables", "values")
 
 
 @cache
 def _code() -> str:
     """A digest of the modules between a file and its tokens: what an older version of them made is not used."""
     digest = hashlib.sha256()
-    for name in ("cleaning", "corpus", "encoded", "files", "tables", "tokenizer"):
+    for name in (*_READERS, "encoded", "tokenizer"):
         digest.update(resources.files("elmo_cli.text").joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 
-def records_of(experiment: Experiment, files: Sequence[Path]) -> Iterator[tuple[Path, Record]]:
-    """Stream the texts of files, each with its file; `data.limit` holds for the training file alone."""
-    for file in files:
-        for record in islice(read_records(file, experiment.data, labelled=False), _limit(experiment, file)):
+def records_of(
+    experiment: Experiment, files: Sequence[Path], progress: Progress | None = None, total: int = 0
+) -> Iterator[tuple[Path, Record]]:
+    """Stream the texts of files, each with its file; `data.limit` holds for the training file alone.
+
+    Args:
+        experiment: Its `data` says how to read.
+        files: What to read; folders and patterns stand for the files in them.
+        progress: Told now and then how much was read.
+        total: Bytes of all files, for `progress`.
+    """
+    done = 0
+    for file in expand(files):
+        seen = _from(done, progress, total) if progress is not None else None
+        records = read_records(file, experiment.data, labelled=False, seen=seen)
+        for record in islice(records, _limit(experiment, file)):
             yield file, record
+        if progress is not None:
+            done += file.stat().st_size
+            progress(done, total)
 
 
-def _texts(experiment: Experiment, files: Sequence[Path]) -> Iterator[str]:
-    return (record.text for _, record in records_of(experiment, files))
+def _texts(
+    experiment: Experiment, files: Sequence[Path], progress: Progress | None = None, total: int = 0
+) -> Iterator[str]:
+    return (record.text for _, record in records_of(experiment, files, progress, total))
+
+
+def _from(done: int, progress: Progress, total: int) -> Seen:
+    """Tells of a file's bytes as of those of all files."""
+    return lambda read: progress(min(done + read, total), total)
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:

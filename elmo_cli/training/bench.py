@@ -27,6 +27,8 @@ from elmo_cli.runs import Run, load_lm
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.corpus import read_records
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
+from elmo_cli.text.files import kind_of
+from elmo_cli.text.objects import row_count
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -325,7 +327,9 @@ def _read(experiment: Experiment, path: Path, tokenize: Tokenizer) -> tuple[Enco
 
 
 def _remaining(path: Path, lines: int) -> float:
-    """Size of a file over that of its first lines, of which it has more; compressed both, if it is."""
+    """Size of a file over that of its first lines, of which it has more; compressed both, if it is. Or in rows."""
+    if kind_of(path) == "parquet":
+        return max(1.0, row_count(path) / lines)
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         for _ in islice(file, lines):

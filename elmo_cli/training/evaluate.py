@@ -108,9 +108,8 @@ def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch
 
 
 def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
-    """How to read the file: as in training, but for columns that the settings of today name."""
+    """How to read the file: as in training, but for columns and the like that the settings of today name."""
     default = DataSettings()
-    named = {
-        key: getattr(now, key) for key in ("text", "label", "header") if getattr(now, key) != getattr(default, key)
-    }
+    keys = ("text", "label", "header", "encoding", "delimiter")
+    named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
     return before.model_copy(update=named)

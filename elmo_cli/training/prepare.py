@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.model.encoder import WordEncoder
+from elmo_cli.model.softmax import make_softmax
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
+from elmo_cli.text.sources import Progress, cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import read_vectors, table_for
 
@@ -31,16 +34,30 @@ class VocabularyReport:
     Attributes:
         path: Its run.
         vocabulary: The vocabulary; its `totals` say what it was counted on.
+        parameters: Weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`.
         notices: What the user should know of how it went.
     """
 
     path: Path
     vocabulary: Vocabulary
+    parameters: dict[str, int]
     notices: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures: of the corpus, of the vocabulary, and what it costs a model, in parameters and MB of float32."""
+        totals = self.vocabulary.totals
+        counted = {**asdict(totals), "oov_rate": 1 - totals.coverage} if totals else {}
+        megabytes = 4 * sum(self.parameters.values()) / 1e6
+        costs = {"parameters": self.parameters, "megabytes": megabytes}
+        return {"path": str(self.path), "size": len(self.vocabulary), **counted, **costs}
 
 
 def build_vocabulary_run(
-    experiment: Experiment, paths: Sequence[Path] = (), out: Path | None = None, overwrite: bool = False
+    experiment: Experiment,
+    paths: Sequence[Path] = (),
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> VocabularyReport:
     """Count the corpus and write the vocabulary as a run.
 
@@ -49,12 +66,15 @@ def build_vocabulary_run(
         paths: The corpus; empty: that of the settings.
         out: The run; None: `vocab` in the folder of the runs.
         overwrite: Replace a vocabulary that is there.
+        progress: Told bytes read and to read.
     """
     out = out or experiment.output / "vocab"
     notices: list[str] = []
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
-        files, known = corpus_files(experiment, paths), cache_of(experiment)
-        corpus = encode_corpus(experiment, files, experiment.tokenizer, fingerprint=known, say=notices.append)
+        files, known = corpus_files(experiment, paths, notices.append), cache_of(experiment)
+        corpus = encode_corpus(
+            experiment, files, experiment.tokenizer, fingerprint=known, say=notices.append, progress=progress
+        )
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
         writer.describe(
             experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files, known)}
@@ -62,7 +82,23 @@ def build_vocabulary_run(
         writer.write_vocabulary(vocabulary)
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
-    return VocabularyReport(out, vocabulary, tuple(notices))
+    return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)), tuple(notices))
+
+
+def vocabulary_parameters(model: ModelSettings, size: int) -> dict[str, int]:
+    """Weights that grow with a vocabulary, by part; counted without making them.
+
+    Args:
+        model: Its encoder and its softmax.
+        size: V.
+    """
+    with torch.device("meta"):
+        table = WordEncoder(size, model) if model.encoder == "word" else None
+        softmax = make_softmax(model, size, table if model.tie else None)
+    embedding = {id(weight): weight.numel() for weight in table.parameters()} if table else {}
+    rest = {id(weight): weight.numel() for weight in softmax.parameters()}
+    # Tied weights are those of the table.
+    return {"embedding": sum(embedding.values()), "softmax": sum(rest[key] for key in rest.keys() - embedding.keys())}
 
 
 @dataclass(frozen=True)
@@ -94,6 +130,7 @@ def prepare_pretraining(
     paths: Sequence[Path],
     vocabulary: Vocabulary | None,
     say: Callable[[str], object] = lambda message: None,
+    progress: Progress | None = None,
 ) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
@@ -102,14 +139,15 @@ def prepare_pretraining(
         paths: The corpus; empty: that of the settings.
         vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
         say: Told what the user should know of how it goes.
+        progress: Told bytes of the corpus read and to read.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
-    names, known = corpus_files(experiment, paths), cache_of(experiment)
+    names, known = corpus_files(experiment, paths, say), cache_of(experiment)
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
-    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, say=say)
+    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, say=say, progress=progress)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:

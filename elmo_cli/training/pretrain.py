@@ -226,6 +226,7 @@ def pretrain_run(
     resume: bool = False,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
+    reading: Callable[[int, int | None], object] | None = None,
 ) -> Iterator[Event]:
     """Pretrain a biLM into a run: read, check, train, write.
 
@@ -239,6 +240,7 @@ def pretrain_run(
         resume: Go on with a run that was stopped; a finished one is only reported.
         device: Where to compute, or `auto`.
         stop: Asked after every step; see `pretrain`.
+        reading: Told bytes of the corpus read and to read, before training begins.
 
     Yields:
         The events of `pretrain`.
@@ -254,7 +256,7 @@ def pretrain_run(
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
         notices: list[str] = []
-        job = prepare_pretraining(experiment, paths, vocabulary, notices.append)
+        job = prepare_pretraining(experiment, paths, vocabulary, notices.append, reading)
         yield from map(Notice, notices)
         unknown = job.vocabulary.oov(job.corpus).rate
         if unknown > NOTABLE_OOV:

@@ -128,7 +128,7 @@ def _read(
     experiment: Experiment, paths: Sequence[Path], vocab: Path | None, say: Callable[[str], object]
 ) -> tuple[Vocabulary, Path | None, EncodedCorpus]:
     """The vocabulary, where it is from, and the corpus in its tokens."""
-    files = corpus_files(experiment, paths)
+    files = corpus_files(experiment, paths, say)
     default = experiment.output / "vocab"
     found = find_vocabulary(vocab, default)
     if found is None:

@@ -1,0 +1,76 @@
+"""Values of JSON and Parquet as text, and labels of any kind as one kind of strings.
+
+A label means the same wherever it was written: the number 1, the number 1.0, and the strings "1", "1.0" and " 1 " are
+the label `1`; true, True and "TRUE" are `true`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from elmo_cli.errors import DataError
+
+_WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0*")
+_TRUTH = {"true", "false"}
+_NESTED = (dict, list, tuple, bytes)
+
+
+def is_nested(value: object) -> bool:
+    """Whether a value is no text, number or the like: an object, a list, bytes."""
+    return isinstance(value, _NESTED)
+
+
+def as_text(value: object) -> str:
+    """A value as text: absent ones and NaN as nothing, whole numbers without a fraction, truth in lower case."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value)
+
+
+def as_label(value: object) -> str:
+    """A value as a label; empty where there is none."""
+    label = as_text(value).strip()
+    if label.lower() in _TRUTH:
+        return label.lower()
+    whole = _WHOLE_NUMBER.fullmatch(label)
+    return whole.group(1) if whole else label
+
+
+def check_value(value: object, name: str, where: str, fields: Iterable[str]) -> None:
+    """See that a value can stand in a text.
+
+    Raises:
+        DataError: It is nested, or holds what no text may hold.
+    """
+    if is_nested(value):
+        kind = "an object" if isinstance(value, dict) else "bytes" if isinstance(value, bytes) else "a list"
+        raise DataError(
+            f"the field '{name}' holds {kind}",
+            where=where,
+            expected="a string, a number, a truth value or nothing",
+            remedy="name another field (settings data.text, data.label): " + ", ".join(fields),
+        )
+    if isinstance(value, str):
+        problem = "a NUL character" if "\0" in value else "half of a surrogate pair" if not _encodable(value) else None
+        if problem is not None:
+            raise DataError(
+                f"the field '{name}' holds {problem}", where=where, expected="text", remedy="remove it from the text"
+            )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

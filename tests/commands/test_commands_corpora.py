@@ -1,0 +1,147 @@
+"""Corpora as users have them, through the entry point: pipes, folders, patterns, encodings, Parquet and JSON lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from elmo_cli.text.sample import sample_news
+
+LINES = "the cat sat\nthe dog ran\na cat and a dog\n" * 20
+
+
+def test_a_vocabulary_from_a_pipe_is_that_of_the_file(tmp_path: Path, elmo_in) -> None:
+    (tmp_path / "a.txt").write_text(LINES, encoding="utf-8")
+    piped = elmo_in(tmp_path, "vocab", "build", "-", "--out", "piped", "--json", stdin=LINES)
+    assert piped.code == 0, piped.stderr
+    read = elmo_in(tmp_path, "vocab", "build", "a.txt", "--out", "read", "--json")
+    assert piped.json | {"path": ""} == read.json | {"path": ""}
+    described = [
+        yaml.safe_load((tmp_path / name / "run.yaml").read_text(encoding="utf-8"))["data"]["corpus"][0]
+        for name in ("piped", "read")
+    ]
+    assert [one["name"] for one in described] == ["stdin", "a.txt"]
+    assert described[0]["fingerprint"] == described[1]["fingerprint"]
+    trained = elmo_in(tmp_path, "pretrain", "-", "--preset", "tiny", "--epochs", "1", "--json", stdin=LINES)
+    assert trained.code == 0, trained.stderr
+
+
+def test_standard_input_that_cannot_be_used(tmp_path: Path, elmo_in) -> None:
+    for arguments, stdin, message in (
+        (["-", "-"], LINES, "- stands twice"),
+        (["-"], "", "stdin is empty"),
+        (["-", "--encoding", "ascii"], "caf\xe9\n", "--encoding utf-8"),
+    ):
+        done = elmo_in(tmp_path, "vocab", "build", *arguments, stdin=stdin)
+        assert (done.code, message in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_patterns_and_encodings(tmp_path: Path, elmo_in) -> None:
+    (tmp_path / "corpus/sub").mkdir(parents=True)
+    (tmp_path / "corpus/a.txt").write_bytes("grüße grüße\n".encode("latin-1"))
+    (tmp_path / "corpus/sub/b.csv").write_bytes("text;n\ngrüße und mehr;1\nmehr und mehr;2\n".encode("latin-1"))
+    for given in ("corpus", "corpus/**/*.*"):
+        done = elmo_in(tmp_path, "vocab", "build", given, "--encoding", "latin-1", "--overwrite", "--json")
+        assert done.code == 0, done.stderr
+        assert (done.json["tokens"], done.json["kept"]) == (8, 3)
+    shown = elmo_in(tmp_path, "vocab", "show", "runs/vocab", "corpus", "--encoding", "latin-1", "--json")
+    assert shown.json["corpus"]["unknown"] == 0
+    refused = elmo_in(tmp_path, "vocab", "show", "runs/vocab", "corpus")
+    assert (refused.code, "--encoding cp1252 or latin-1" in refused.stderr) == (2, True)
+    unknown = elmo_in(tmp_path, "vocab", "build", "corpus", "--encoding", "latin-11")
+    assert (unknown.code, "did you mean 'latin-1'" in unknown.stderr) == (2, True), unknown.stderr
+
+
+def test_vocabulary_says_what_it_costs(tmp_path: Path, elmo_in) -> None:
+    (tmp_path / "a.txt").write_text(LINES + "seldom\n", encoding="utf-8")
+    sizes = ["--set", "model.hidden_size=8", "--set", "model.projection_size=4", "--set", "model.softmax=full"]
+    done = elmo_in(tmp_path, "vocab", "build", "a.txt", *sizes, "--json")
+    kept, size = 7, 10
+    assert (done.json["kept"], done.json["size"]) == (kept, size)
+    assert done.json["coverage"] == pytest.approx(220 / 221)
+    assert done.json["oov_rate"] == pytest.approx(1 / 221)
+    # A row of 4 for each id and one for padding; 4 weights and a bias for each id that is predicted.
+    assert done.json["parameters"] == {"embedding": (size + 1) * 4, "softmax": size * (4 + 1)}
+    assert done.json["megabytes"] == pytest.approx(4 * (44 + 50) / 1e6)
+    tied = elmo_in(tmp_path, "vocab", "build", "a.txt", *sizes, "--set", "model.tie=true", "--json", "--overwrite")
+    assert tied.json["parameters"] == {"embedding": 44, "softmax": size}
+    characters = elmo_in(
+        tmp_path, "vocab", "build", "a.txt", *sizes, "--set", "model.encoder=char", "--json", "--overwrite"
+    )
+    assert characters.json["parameters"] == {"embedding": 0, "softmax": 50}
+    shown = elmo_in(tmp_path, "vocab", "build", "a.txt", "--overwrite").stdout
+    assert "coverage" in shown
+    assert "99.55 % of the tokens" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def write_items(folder: Path, kind: str) -> None:
+    """`train` and `test` with numbers as labels, of one kind in the one and of another in the other."""
+    items = sample_news(size=60)
+    classes = sorted({item.label for item in items})
+    rows = [{"text": item.text, "label": classes.index(item.label), "meta": [1]} for item in items]
+    if kind == "jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in rows[:40])
+        (folder / "train.jsonl").write_text(text, encoding="utf-8")
+    else:
+        table = {name: [row[name] for row in rows[:40]] for name in rows[0]}
+        pq.write_table(
+            pa.table(table | {"label": [float(label) for label in table["label"]]}), folder / "train.parquet"
+        )
+    lines = ["label;text", *(f'"{row["label"]}";"{row["text"]}"' for row in rows[40:])]
+    (folder / "test.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_init_finds_and_classify_reads_other_kinds(kind: str, tmp_path: Path, elmo_in) -> None:
+    write_items(tmp_path, kind)
+    done = elmo_in(tmp_path, "init", "--preset", "tiny", "--json")
+    assert done.json["data"] == {"train": f"train.{kind}", "test": "test.csv", "text": ["text"], "label": "label"}
+    for command in ("vocab build", "pretrain --epochs 1", "classify --set classify.epochs=1", "evaluate"):
+        done = elmo_in(tmp_path, *command.split(), "--json")
+        assert done.code == 0, done.stderr
+    assert [one["label"] for one in done.json[0]["classes"]] == ["0", "1", "2", "3"]
+
+
+def test_names_in_one_file_and_numbers_in_the_other(road: Path, tmp_path: Path, elmo_in) -> None:
+    shutil.copytree(road, tmp_path / "copy")
+    rows = "".join(json.dumps({"label": number % 4, "text": "some words"}) + "\n" for number in range(8))
+    (tmp_path / "copy/test.jsonl").write_text(rows, encoding="utf-8")
+    done = elmo_in(tmp_path / "copy", "classify", "--lambdas", "function", "--test", "test.jsonl")
+    assert done.code == 2
+    assert "one file has names for its labels and the other numbers" in done.stderr
+
+
+def test_predict_answers_each_line_of_a_pipe_at_once(road: Path) -> None:
+    command = [sys.executable, "-m", "elmo_cli", "predict", "runs/classify-frozen", "-", "--format", "jsonl"]
+    with subprocess.Popen(
+        [*command, "--batch-size", "1"], cwd=road, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in ("The striker scored", "Shares fell"):
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text  # while its input is still open
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def test_predict_ends_quietly_when_its_reader_does(road: Path) -> None:
+    (road / "many.txt").write_text("Shares fell\n" * 20_000, encoding="utf-8")
+    try:
+        shell = f"cat many.txt | {sys.executable} -m elmo_cli predict runs/classify-frozen - | head -2"
+        done = subprocess.run(["sh", "-c", shell], cwd=road, capture_output=True, text=True, check=True)
+    finally:
+        (road / "many.txt").unlink()
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == ""
