@@ -197,6 +197,8 @@ def _label_column(
     most = min(_MOST_CLASSES, max(2, len(rows) // 2))
     few: list[tuple[bool, int, int, str]] = []
     for place, name in enumerate(free):
+        if has_header and _normal(name) in _TITLE_NAMES | _TEXT_NAMES:
+            continue  # however few the texts are
         cells = _cells(columns, rows, name)
         distinct = len(set(cells))
         if distinct <= most and all(cells) and _mean_length(cells) <= _LONGEST_LABEL:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,8 @@ import yaml
 
 from elmo_cli.text.sample import sample_news
 
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+ENVIRONMENT = dict(os.environ, PYTHONPATH=str(REPOSITORY), NO_COLOR="1")
 LINES = "the cat sat\nthe dog ran\na cat and a dog\n" * 20
 
 
@@ -97,8 +101,9 @@ def write_items(folder: Path, kind: str) -> None:
         pq.write_table(
             pa.table(table | {"label": [float(label) for label in table["label"]]}), folder / "train.parquet"
         )
-    lines = ["label;text", *(f'"{row["label"]}";"{row["text"]}"' for row in rows[40:])]
-    (folder / "test.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with (folder / "test.csv").open("w", encoding="utf-8", newline="") as file:
+        test = [(row["label"], row["text"]) for row in rows[40:]]
+        csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL).writerows([("label", "text"), *test])
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -124,7 +129,12 @@ def test_names_in_one_file_and_numbers_in_the_other(road: Path, tmp_path: Path, 
 def test_predict_answers_each_line_of_a_pipe_at_once(road: Path) -> None:
     command = [sys.executable, "-m", "elmo_cli", "predict", "runs/classify-frozen", "-", "--format", "jsonl"]
     with subprocess.Popen(
-        [*command, "--batch-size", "1"], cwd=road, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--batch-size", "1"],
+        cwd=road,
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -140,7 +150,9 @@ def test_predict_ends_quietly_when_its_reader_does(road: Path) -> None:
     (road / "many.txt").write_text("Shares fell\n" * 20_000, encoding="utf-8")
     try:
         shell = f"cat many.txt | {sys.executable} -m elmo_cli predict runs/classify-frozen - | head -2"
-        done = subprocess.run(["sh", "-c", shell], cwd=road, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["sh", "-c", shell], cwd=road, env=ENVIRONMENT, capture_output=True, text=True, check=True
+        )
     finally:
         (road / "many.txt").unlink()
     assert len(done.stdout.splitlines()) == 2

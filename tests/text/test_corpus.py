@@ -57,6 +57,11 @@ def test_usual_label_name_wins_over_content(write: Write) -> None:
     assert sniff(path, ANY).label == "Class Index"
 
 
+def test_a_column_with_the_name_of_a_text_is_never_the_label(write: Write) -> None:
+    table = sniff(write("text,n\na b,1\nc d,2\n"), ANY)
+    assert (table.text, table.label) == (("text",), "n")
+
+
 def test_title_goes_before_the_text(write: Write) -> None:
     path = write(f"Class Index,Title,Description\n1,Head,{LONG}\n2,Foot,{LONG}\n")
     assert texts(path) == [f"Head {LONG}", f"Foot {LONG}"]
