@@ -14,12 +14,12 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_cli import __version__
-from elmo_cli.commands import bench, classify, compare, lm, more, predict, report, similar, start, vectors, vocab
+from elmo_cli.commands import bench, classify, compare, data, lm, more, predict, report, similar, start, vectors, vocab
 from elmo_cli.errors import ElmoError
 
 START, ROAD, MORE = "Start", "Road", "More"
 ORDER = (
-    *("quickstart", "init"),
+    *("quickstart", "init", "data"),
     *("vocab", "pretrain", "classify", "evaluate", "predict", "compare"),
     *("baseline", "embed", "similar", "report", "import", "check", "bench"),
 )
@@ -63,6 +63,7 @@ def _elmo(
 
 app.command(rich_help_panel=START)(start.quickstart)
 app.command(rich_help_panel=START)(start.init)
+app.add_typer(data.app, name="data", rich_help_panel=START)
 app.add_typer(vocab.app, name="vocab", rich_help_panel=ROAD)
 app.command(rich_help_panel=ROAD)(lm.pretrain)
 app.command(rich_help_panel=ROAD)(classify.classify)

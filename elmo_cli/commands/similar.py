@@ -21,7 +21,9 @@ Occurrence = Annotated[int, typer.Option("--occurrence", min=1, help="Which, if 
 Corpora = Annotated[
     list[Path] | None,
     typer.Option(
-        "--corpus", metavar="FILE", help="Text or CSV to search; repeatable. By default data.corpus, else data.train."
+        "--corpus",
+        metavar="FILE",
+        help="What to search: files, folders, patterns, -; repeatable. By default data.corpus, else data.train.",
     ),
 ]
 Layer = Annotated[
@@ -44,6 +46,7 @@ def similar(
     top: Top = 10,
     same_word: SameWord = False,
     column: options.TextColumns = None,
+    encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
     device: options.Device = "auto",
@@ -59,17 +62,18 @@ def similar(
       elmo similar runs/lm "a play on Broadway" --token play
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
-    from elmo_cli.commands.inputs import counted
+    from elmo_cli.commands.inputs import counted, spooled
     from elmo_cli.embedder import pick_device
     from elmo_cli.training.similar import similar_run
 
-    experiment, screen = resolve(config, assignments, None, {"data.text": column}), Screen(json, quiet)
-    with counted(screen, "sentences") as progress:
+    flags = {"data.text": column, "data.encoding": encoding}
+    experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)
+    with spooled(corpus) as files, counted(screen, "sentences") as progress:
         found = similar_run(
             experiment,
             run,
             sentence,
-            corpus or (),
+            files,
             token=token,
             occurrence=occurrence,
             layer=layer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from elmo_cli.commands.render import duration, facts, interval, lambda_bars, number, plain, table
@@ -13,6 +13,9 @@ from elmo_cli.commands.render import duration, facts, interval, lambda_bars, num
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
+MOST_LABELS = 20  # of a table of classes
+KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def pairs(document: Results) -> RenderableType:
@@ -63,6 +66,57 @@ def vocabulary(results: Results) -> RenderableType:
             ("model memory", f"{results['megabytes']:,.1f} MB: {parts} parameters"),
         ]
     )
+
+
+def fetched(results: Results) -> RenderableType:
+    """A data set that was fetched: the files, where they come from, and what may be done with them."""
+    new = results["downloaded"]
+    files = [
+        (name, f"{size / 1e6:,.1f} MB, {'fetched' if name in new else 'there already'}, checksum right")
+        for name, size in results["files"].items()
+    ]
+    about = [("what", results["about"]), ("licence", results["licence"]), ("source", results["source"])]
+    return facts([("folder", str(results["folder"])), *files, *about])
+
+
+def inspection(results: Results) -> list[RenderableType]:
+    """What is in files, one after the other."""
+    return [part for one in results["files"] for part in _inspected(one)]
+
+
+def _inspected(one: Results) -> list[RenderableType]:
+    """Columns, counts, classes, the first texts, and problems of a file."""
+    columns, lengths, count = one["columns"], one["lengths"], len(one["classes"])
+    form = [KINDS[one["kind"]], one["encoding"], DELIMITERS.get(one["delimiter"], one["delimiter"])]
+    spread = f"{one['balance']:.1f} times as many texts in the largest as in the smallest" if one["balance"] else None
+    head = [
+        ("file", one["path"]),
+        ("form", ", ".join(part for part in form if part)),
+        ("columns", _clipped(", ".join(columns["names"]), 65) or None),
+        ("text", f"{' + '.join(columns['text'])}: {columns['text_reason']}" if columns["text"] else None),
+        ("label", columns["label"] and f"{columns['label']}: {columns['label_reason']}"),
+        ("texts", one["texts"]),
+        ("tokens", one["tokens"]),
+        (
+            "a text",
+            lengths and "mean {mean:.1f}, median {median:g}, 95 % up to {p95:g}, longest {longest:,}".format(**lengths),
+        ),
+        ("classes", f"{count}{': ' + spread if spread else ''}" if count else None),
+    ]
+    rows = [[label, texts, f"{100 * texts / one['texts']:.1f} %"] for label, texts in one["classes"].items()]
+    shown: list[RenderableType] = [facts(head)]
+    if rows:
+        more = [[f"... {count - MOST_LABELS} more", None, None]] if count > MOST_LABELS else []
+        shown.append(table(("class", "texts", "share"), [*rows[:MOST_LABELS], *more]))
+    named = [f"{sample['label']}: " if sample["label"] else "" for sample in one["samples"]]
+    samples = [_clipped(name + sample["text"], 78) for name, sample in zip(named, one["samples"], strict=True)]
+    problems = [Text(f"problem: {plain(problem)}") for problem in one["problems"]] or [Text("no problems found")]
+    return [*shown, Group(*map(Text, samples)), Group(*problems)]
+
+
+def _clipped(text: str, width: int) -> str:
+    shown = plain(text)
+    return shown if len(shown) <= width else shown[: width - 4] + " ..."
 
 
 def language_model(results: Results) -> RenderableType:
