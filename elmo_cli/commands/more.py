@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
@@ -17,8 +18,21 @@ if TYPE_CHECKING:
     from elmo_cli.interop.dump_writer import Layers as LayerChoice
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
-File = Annotated[str, typer.Argument(metavar="FILE", help="Sentences: a line each, a CSV file, or - for stdin.")]
-OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The HDF5 file to write.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="Sentences: a line each, a table, a folder, or - for stdin.")]
+OutFile = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="What to write, or - for JSON lines on stdout.",
+        show_default="embeddings.hdf5",
+    ),
+]
+FileFormat = Annotated[
+    Literal["hdf5", "npz", "parquet", "jsonl"] | None,
+    typer.Option("--format", help="Of the file; by default as its ending says.", show_default=False),
+]
 Layers = Annotated[
     str, typer.Option("--layers", metavar="all|top|average|N", help="All layers, the top one, their mean, or one.")
 ]
@@ -51,11 +65,14 @@ CheckBatchSize = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with options.json and weights.hdf5.")]
 
+STDIO = "-"
+
 
 def embed(
     run: Run,
     file: File = "-",
-    out: OutFile = Path("embeddings.hdf5"),
+    out: OutFile = None,
+    format: FileFormat = None,
     layers: Layers = "all",
     pool: Pool = "none",
     dtype: Dtype = "float32",
@@ -74,10 +91,13 @@ def embed(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Write the layer activations of sentences to HDF5, as bilm-tf and AllenNLP do.
+    """Write the layer activations of sentences to a file, or to stdout.
+
+    HDF5 as bilm-tf and AllenNLP write it, NumPy's npz, Parquet, JSON lines.
 
     Examples:
       elmo embed runs/lm sentences.txt --out sentences.hdf5
+      cat sentences.txt | elmo embed runs/lm --layers top --out - | head -1
       elmo embed runs/lm - --layers top --pool mean < sentences.txt
     """
     from elmo_cli.commands.inputs import counted, texts_of, tokenizer_for
@@ -85,13 +105,17 @@ def embed(
     from elmo_cli.interop.dumps import embed_run
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
-    experiment = resolve(config, assignments, None, flags)
-    screen = Screen(json, quiet)
+    experiment, screen, place = (
+        resolve(config, assignments, None, flags),
+        Screen(json, quiet),
+        _place(out, format, json),
+    )
     with counted(screen, "sentences") as progress:
         report = embed_run(
             run,
             texts_of(file, experiment.data),
-            out,
+            place,
+            format=format,
             layers=_layer_choice(layers),
             pool=pool,
             dtype=dtype,
@@ -105,7 +129,19 @@ def embed(
             progress=progress,
         )
     document = {**asdict(report), "path": str(report.path)}
-    screen.show(document, views.pairs(document))
+    if isinstance(place, Path):
+        screen.show(document, views.pairs(document))
+    else:  # stdout is taken
+        screen.say(views.pairs(document))
+
+
+def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:
+    """The file to write, or stdout."""
+    if out != STDIO:
+        return Path(out or f"embeddings.{format or 'hdf5'}")
+    if json:
+        raise ConfigError("--json and --out - both want standard output", expected="one of them")
+    return sys.stdout
 
 
 def _layer_choice(text: str) -> LayerChoice:

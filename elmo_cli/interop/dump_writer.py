@@ -1,23 +1,27 @@
-"""Adds the writing of activations to HDF5, part by part: a sentence may come in many, and is never held whole."""
+"""Adds what becomes of activations before they are written: layers chosen, tokens pooled, parts put together.
+
+A sentence may come in many parts. Where the file can be filled in place, it is never held whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from elmo_cli.embedder import Part
 from elmo_cli.errors import ConfigError
+from elmo_cli.interop.dump_formats import Sentence, Sink, Values
+from elmo_cli.text.encoded import EncodedCorpus
 
 Layers = Literal["all", "top", "average"] | int
 Pool = Literal["none", "mean", "max"]
 Dtype = Literal["float32", "float16"]
 
-Values = NDArray[np.floating[Any]]
+IN_MEMORY = 64 << 20  # bytes of a sentence
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,24 @@ class Form:
 
 
 class Writer:
-    """Writes the sentences of a corpus as datasets.
+    """Puts the parts of a piece of the input together, sentence by sentence, and hands them to a sink.
 
     Args:
-        file: Open for writing.
+        sink: Takes whole sentences, in their order where it wants it so.
         form: What is written.
-        lengths: (S,) tokens of each sentence.
-        first: The name of sentence 0.
+        texts: The sentences of the piece.
+        corpus: Their tokens.
+        first: The number of its first sentence.
     """
 
-    def __init__(self, file: h5py.File, form: Form, lengths: NDArray[np.int64], first: int) -> None:
-        self._file, self._form, self._lengths, self._first = file, form, lengths, first
+    def __init__(self, sink: Sink, form: Form, texts: Sequence[str], corpus: EncodedCorpus, first: int) -> None:
+        self._sink, self._form, self._texts, self._corpus, self._first = sink, form, texts, corpus, first
+        self._lengths = corpus.lengths
         # Of sentences that are not whole yet: what there is of them, and the columns of tokens that are yet to come.
         self._open: dict[int, tuple[Any, int]] = {}
+        # Of sentences that are whole before their turn: their values.
+        self._early: dict[int, Values] = {}
+        self._next = 0
 
     def write(self, parts: Sequence[Part]) -> int:
         """Take parts; returns how many sentences are whole with them."""
@@ -86,7 +95,7 @@ class Writer:
         number, tokens, form = part.sentence, int(self._lengths[part.sentence]), self._form
         values = form.choose(part.layers)
         if values.shape[-2:] == (tokens, form.width):
-            self._create(number, self._pool(values))
+            self._put(number, self._pool(values))
             return True
         held, missing = self._open.get(number) or (self._begin(number, tokens), tokens * form.width)
         if form.pool == "none":
@@ -100,15 +109,16 @@ class Writer:
         if missing:
             return False
         del self._open[number]
-        if form.pool != "none":
-            self._create(number, held)
+        if isinstance(held, np.ndarray):  # otherwise it is in its place already
+            self._put(number, held)
         return True
 
     def _begin(self, number: int, tokens: int) -> Any:
-        """A dataset to be filled, or what a pooling starts from."""
+        """What is to be filled, or what a pooling starts from."""
         shape = self._form.shape(tokens)
         if self._form.pool == "none":
-            return self._file.create_dataset(str(self._first + number), shape, dtype=self._form.dtype)
+            room = self._sink.room(self._sentence(number), shape)
+            return _scratch(shape, self._form.dtype) if room is None else room
         return np.zeros(shape) if self._form.pool == "mean" else np.full(shape, -np.inf)
 
     def _pool(self, values: Values) -> Values:
@@ -120,11 +130,22 @@ class Writer:
         pooled: Values = values.mean(axis=-2, dtype=np.float64) if self._form.pool == "mean" else values.max(axis=-2)
         return pooled
 
-    def _create(self, number: int, values: Values) -> None:
-        """A dataset, by h5py's lower functions: in half the time of `create_dataset`, which counts for short ones."""
-        whole = np.ascontiguousarray(values, dtype=self._form.dtype)
-        space = h5py.h5s.create_simple(whole.shape)
-        kind = h5py.h5t.py_create(whole.dtype)
-        dataset = h5py.h5d.create(self._file.id, str(self._first + number).encode(), kind, space)
-        if whole.size:
-            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, whole)
+    def _put(self, number: int, values: Values) -> None:
+        if not self._sink.ordered:
+            self._sink.put(self._sentence(number), values)
+            return
+        self._early[number] = values
+        while self._next in self._early:
+            self._sink.put(self._sentence(self._next), self._early.pop(self._next))
+            self._next += 1
+
+    def _sentence(self, number: int) -> Sentence:
+        return Sentence(self._first + number, self._texts[number], self._corpus, number)
+
+
+def _scratch(shape: tuple[int, ...], dtype: Dtype) -> Values:
+    """Room for a long sentence until it is whole: in memory, or on disk where it is large."""
+    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with TemporaryFile() as file:  # without a name from the start; it is gone with the last use of the array
+        return np.memmap(file, dtype, "w+", shape=shape)

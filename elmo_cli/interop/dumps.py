@@ -1,19 +1,16 @@
-"""Embeddings of a text as an HDF5 file, laid out as bilm-tf and AllenNLP lay it out.
-
-Dataset "0", "1", ... is the sentence of that line: all layers (L + 1, T, W), one of them or their mean (T, W), and
-without T where tokens are pooled. `sentence_to_index`, shape (1,), is a JSON string from sentence to dataset name.
+"""Embeddings of a text as a file, in one of the formats of `elmo_cli.interop.dump_formats`; HDF5 as bilm-tf has it.
 
 The text is read in pieces, a batch is written while the next one is computed, and documents beyond the budget are run
-in windows with the state carried on: memory follows the budget, and neither the corpus nor its longest document.
+in windows with the state carried on: memory follows the budget, and neither the corpus nor, in HDF5, its longest
+document.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +23,7 @@ from torch import Tensor
 from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.interop.dump_formats import INDEX, Format, Place, format_of, open_sink
 from elmo_cli.interop.dump_writer import Dtype, Form, Layers, Pool, Writer
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.runs.files import write_atomically
@@ -33,8 +31,8 @@ from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
-INDEX = "sentence_to_index"
-INDEX_CHARACTERS = 1 << 26  # of all sentences; HDF5 takes their index only whole
+INDEX_CHARACTERS = 1 << 26  # of all sentences; their index is written only whole
+STREAM = Path("-")  # stands for a stream in a report
 DEFAULT_BATCH_TOKENS = 4096
 SMALLEST_BATCH_TOKENS = 3  # a token and its frame
 PIECE_BATCHES = 32  # of the text that is read at once, so that there are sentences of similar length in it
@@ -51,24 +49,27 @@ class EmbedReport:
     """What was written.
 
     Attributes:
-        path: The file.
-        sentences: Datasets of sentences in it.
+        path: The file; `-` for a stream.
+        format: Of the file.
+        sentences: Sentences in it.
         tokens: Tokens of all sentences.
-        layers: Layers of each dataset; 1 where one was chosen.
+        layers: Layers of each sentence; 1 where one was chosen.
         width: Numbers in a vector.
         windowed: Sentences that were too long for the budget and so were run in windows.
-        indexed: Whether `sentence_to_index` is in the file; it is left out beyond 64 million characters.
+        indexed: Whether `sentence_to_index` is in the file; it is left out beyond 64 million characters, and None where
+            each row holds its text.
         precision: Of the matrix products.
         difference: With bfloat16, the largest difference to float32 of an activation, over some of the first sentences.
     """
 
     path: Path
+    format: Format
     sentences: int
     tokens: int
     layers: int
     width: int
     windowed: int
-    indexed: bool
+    indexed: bool | None
     precision: Precision
     difference: float | None
 
@@ -76,8 +77,9 @@ class EmbedReport:
 def embed_run(
     run: Path,
     texts: Iterable[str],
-    out: Path,
+    out: Place,
     *,
+    format: Format | None = None,
     layers: Layers = "all",
     pool: Pool = "none",
     dtype: Dtype = "float32",
@@ -90,12 +92,13 @@ def embed_run(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> EmbedReport:
-    """Embed sentences with a run and write them as HDF5.
+    """Embed sentences with a run and write them.
 
     Args:
         run: An LM run, or a classifier run, whose embedder is taken.
-        texts: A sentence each; an empty one is kept, as a dataset without tokens.
-        out: The file; it is put in place when it is whole.
+        texts: A sentence each; an empty one is kept, without tokens.
+        out: The file, which is put in place when it is whole, or a stream, which takes each sentence as it comes.
+        format: Of the file; None: as its ending says. A stream takes JSON lines.
         layers: All, the top one, their mean, or one by its number.
         pool: Over the tokens of a sentence; an empty sentence pools to zeros.
         dtype: Of the numbers in the file.
@@ -110,15 +113,16 @@ def embed_run(
         progress: Called with the sentences written, and with their number as soon as it is known.
 
     Raises:
-        ConfigError: There is no such layer, the ways of batching contradict each other, the budget is too small for any
-            sentence, or the device lacks the precision.
+        ConfigError: There is no such layer, the format cannot be told, the ways of batching contradict each other, the
+            budget is too small for any sentence, or the device lacks the precision.
         RunError: The file exists, or the run cannot be used.
         DataError: There are no sentences.
     """
-    if out.exists() and not overwrite:
+    kind = format_of(out, format)
+    if isinstance(out, Path) and out.exists() and not overwrite:
         raise RunError(f"{out} exists already", where=out, remedy="give --overwrite, or another --out")
     check_precision(precision, device)
-    plan = _make_plan(batch_size, batch_tokens, stateful)
+    plan = _make_plan(batch_size, batch_tokens, stateful, ordered=kind in ("parquet", "jsonl"))
     embedder = load_embedder(run)
     form = Form(embedder.layer_count, embedder.width, layers, pool, dtype)
     pieces = _pieces(texts, Tokenizer(tokenizer or embedder.tokenizer), plan)
@@ -130,31 +134,35 @@ def embed_run(
         difference = precision_difference(embedder, first.corpus, precision, device)
     tally = _Tally()
 
-    def fill(beside: Path) -> None:
+    def fill(place: Place) -> None:
         # Outside of the executor, so that the file is closed when its last write has ended.
-        with h5py.File(beside, "w") as file, ThreadPoolExecutor(1) as thread:
+        with open_sink(place, kind, dtype) as sink, ThreadPoolExecutor(1) as thread:
+            tally.names = {} if sink.indexed else None
             extractor = Extractor(embedder, device, stateful=stateful, precision=precision)
             waiting: Future[int] | None = None
             for piece in chain([first], pieces):
-                writer = Writer(file, form, piece.corpus.lengths, tally.sentences)
+                writer = Writer(sink, form, piece.texts, piece.corpus, tally.sentences)
                 tally.add(piece, plan)
                 for parts in extractor.parts(piece.corpus, plan.batches(piece.corpus), plan.max_cells):
                     previous, waiting = waiting, thread.submit(writer.write, parts)
                     tally.advance(previous, progress)
+            tally.total = tally.sentences
             tally.advance(waiting, progress)
-            if tally.names is not None:
-                content = json.dumps(tally.names, ensure_ascii=False)
-                file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
+            sink.close(tally.names)
 
-    write_atomically(out, fill)
+    if isinstance(out, Path):
+        write_atomically(out, fill)
+    else:
+        fill(out)
     return EmbedReport(
-        path=out,
+        path=out if isinstance(out, Path) else STREAM,
+        format=kind,
         sentences=tally.sentences,
         tokens=tally.tokens,
         layers=embedder.layer_count if layers == "all" else 1,
         width=embedder.width,
         windowed=tally.windowed,
-        indexed=tally.names is not None,
+        indexed=tally.names is not None if kind in ("hdf5", "npz") else None,
         precision=precision,
         difference=difference,
     )
@@ -167,15 +175,25 @@ class _Plan:
     Attributes:
         batch_size: Sentences of a batch in the order of the input; None: batches of similar length.
         max_cells: Of a batch, or of one of its windows.
+        ordered: Whether sentences are written in their order, so that those that wait for their turn must be few.
     """
 
     batch_size: int | None
     max_cells: int
+    ordered: bool = False
 
     @property
     def rows(self) -> int:
         """Long documents that are run side by side."""
         return max(1, min(LONG_ROWS, self.max_cells // LONG_STEPS))
+
+    def is_enough(self, sentences: int, cells: int) -> bool:
+        """Whether so many sentences of so many cells are a piece; in the order of the input, it ends no batch."""
+        if self.batch_size is not None and sentences % self.batch_size:
+            return False
+        if self.ordered and self.batch_size is not None:
+            return True
+        return cells >= self.max_cells * (1 if self.ordered else PIECE_BATCHES)
 
     def batches(self, corpus: EncodedCorpus) -> list[NDArray[np.int64]]:
         """Sentence indices of each batch."""
@@ -189,7 +207,7 @@ class _Plan:
         return batches + [long[start : start + self.rows] for start in range(0, len(long), self.rows)]
 
 
-def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool) -> _Plan:
+def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool, *, ordered: bool) -> _Plan:
     if batch_size is not None and batch_tokens is not None:
         raise ConfigError("--batch-size and --batch-tokens exclude each other", expected="one of them")
     if stateful and batch_size is None:
@@ -202,7 +220,7 @@ def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool)
             expected=f"at least {SMALLEST_BATCH_TOKENS}: a token between <S> and </S>",
         )
     # A batch of so many sentences may be of any length; it is run in windows of no less than a step.
-    return _Plan(batch_size, batch_tokens or DEFAULT_BATCH_TOKENS * (1 if batch_size is None else 4))
+    return _Plan(batch_size, batch_tokens or DEFAULT_BATCH_TOKENS * (1 if batch_size is None else 4), ordered)
 
 
 class _Piece(NamedTuple):
@@ -214,23 +232,26 @@ class _Piece(NamedTuple):
 
 
 def _pieces(texts: Iterable[str], tokenize: Tokenizer, plan: _Plan) -> Iterator[_Piece]:
-    """Read the sentences as far as some batches need them; in the order of the input, no batch ends with a piece."""
-    source, multiple = iter(texts), plan.batch_size or 1
-    upcoming = list(islice(source, 1))
-    while upcoming:
+    """Read the sentences as far as some batches need them, and no further: the next one may be long in coming."""
+    source, last = iter(texts), False
+    while not last:
         held: list[str] = []
 
         def tokens(held: list[str] = held) -> Iterator[list[str]]:
+            nonlocal last
             cells = 0
-            while upcoming and (cells < PIECE_BATCHES * plan.max_cells or len(held) % multiple):
-                held += upcoming
-                found = tokenize(held[-1])
+            for text in source:
+                held.append(text)
+                found = tokenize(text)
                 cells += len(found) + 2
-                upcoming[:] = islice(source, 1)
                 yield found
+                if plan.is_enough(len(held), cells):
+                    return
+            last = True
 
         corpus = encode_tokens(tokens())
-        yield _Piece(held, corpus, not upcoming)
+        if held:
+            yield _Piece(held, corpus, last)
 
 
 @dataclass

@@ -1,0 +1,283 @@
+"""Adds the formats of embedding files: HDF5, NumPy's npz, Parquet and JSON lines, all written sentence by sentence.
+
+A sentence's values are (L, T, W), without L where one layer was chosen and without T where tokens were pooled.
+
+    hdf5     dataset "0", "1", ... for each line, as bilm-tf and AllenNLP name them
+    npz      array "0", "1", ..., uncompressed, as `numpy.load` opens it without reading it
+    parquet  a row for each line: sentence, text, tokens, vectors (nested lists)
+    jsonl    an object for each line with the same keys; exact, as 9 digits tell any two float32 apart
+
+HDF5 and npz also hold `sentence_to_index`, a JSON string from sentence to name.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO, cast, get_args
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.errors import ConfigError
+from elmo_cli.text.encoded import EncodedCorpus
+
+Format = Literal["hdf5", "npz", "parquet", "jsonl"]
+Values = NDArray[np.floating[Any]]
+Place = Path | TextIO
+
+INDEX = "sentence_to_index"
+SUFFIXES: dict[str, Format] = {
+    **{".hdf5": "hdf5", ".h5": "hdf5", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet"},
+    **{".jsonl": "jsonl", ".ndjson": "jsonl"},
+}
+ROW_GROUP_BYTES = 16 << 20
+
+_DIGITS = {"float32": 9, "float16": 5}  # that tell any two numbers apart
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of the input.
+
+    Attributes:
+        number: Its line, from 0.
+        text: As it was read.
+        corpus: What it was tokenised into.
+        index: Its place there.
+    """
+
+    number: int
+    text: str
+    corpus: EncodedCorpus
+    index: int
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens that have vectors."""
+        return [self.corpus.types[number] for number in self.corpus.sentence(self.index).tolist()]
+
+
+class Sink(Protocol):
+    """Takes the sentences of a dump.
+
+    Attributes:
+        ordered: Whether they must come in the order of the input.
+        indexed: Whether `close` wants to know the names of the sentences.
+    """
+
+    ordered: bool
+    indexed: bool
+
+    def put(self, sentence: Sentence, values: Values) -> None:
+        """Write a whole sentence."""
+
+    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any | None:
+        """A place in the file in which a sentence is filled part by part; None: it can only be put whole."""
+
+    def close(self, names: Mapping[str, str] | None) -> None:
+        """Write what comes last.
+
+        Args:
+            names: From text to the name of its values; None: there are too many.
+        """
+
+
+def format_of(place: Place, given: Format | None) -> Format:
+    """The format that was named, else that of a file's ending; JSON lines for a stream.
+
+    Raises:
+        ConfigError: The ending tells nothing, or a stream cannot take the format.
+    """
+    if not isinstance(place, Path):
+        if given not in (None, "jsonl"):
+            raise ConfigError(
+                f"{given} cannot be written to standard output", expected="--format jsonl", remedy="give --out FILE"
+            )
+        return "jsonl"
+    found = given or SUFFIXES.get(place.suffix.lower())
+    if found is None:
+        raise ConfigError(
+            f"the ending of {place.name} names no format",
+            where=place,
+            expected="one of " + ", ".join(SUFFIXES),
+            remedy="name it with --format " + "|".join(get_args(Format)),
+        )
+    return found
+
+
+@contextmanager
+def open_sink(place: Place, format: Format, dtype: str) -> Iterator[Sink]:
+    """A sink that writes to a file or, as JSON lines, to a stream.
+
+    Args:
+        place: The file, or the stream, which is left open.
+        format: What to write.
+        dtype: Of the numbers.
+    """
+    if not isinstance(place, Path):
+        yield JsonLines(place, dtype)
+    elif format == "hdf5":
+        with h5py.File(place, "w") as file:
+            yield Hdf5(file, dtype)
+    elif format == "npz":
+        with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
+            yield Npz(archive, dtype)
+    elif format == "parquet":
+        yield Parquet(place, dtype)
+    else:
+        with place.open("w", encoding="utf-8", newline="\n") as stream:
+            yield JsonLines(stream, dtype)
+
+
+class Hdf5:
+    """A dataset a sentence, in any order; long sentences are filled in place."""
+
+    ordered, indexed = False, True
+
+    def __init__(self, file: h5py.File, dtype: str) -> None:
+        self._file, self._dtype = file, dtype
+
+    def put(self, sentence: Sentence, values: Values) -> None:
+        """Write a dataset, by h5py's lower functions: in half the time of `create_dataset`, which counts if short."""
+        whole = np.ascontiguousarray(values, dtype=self._dtype)
+        space = h5py.h5s.create_simple(whole.shape)
+        kind = h5py.h5t.py_create(whole.dtype)
+        dataset = h5py.h5d.create(self._file.id, str(sentence.number).encode(), kind, space)
+        if whole.size:
+            dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, whole)
+
+    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any:
+        """A dataset to be filled."""
+        return self._file.create_dataset(str(sentence.number), shape, dtype=self._dtype)
+
+    def close(self, names: Mapping[str, str] | None) -> None:
+        """Write the index."""
+        if names is not None:
+            content = json.dumps(names, ensure_ascii=False)
+            self._file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
+
+
+class Npz:
+    """A member `NUMBER.npy` a sentence, in any order."""
+
+    ordered, indexed = False, True
+
+    def __init__(self, archive: zipfile.ZipFile, dtype: str) -> None:
+        self._archive, self._dtype = archive, dtype
+
+    def put(self, sentence: Sentence, values: Values) -> None:
+        """Write a member."""
+        self._write(str(sentence.number), np.asarray(values, dtype=self._dtype))
+
+    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
+        """A member is written from its beginning to its end."""
+
+    def close(self, names: Mapping[str, str] | None) -> None:
+        """Write the index."""
+        if names is not None:
+            self._write(INDEX, np.array([json.dumps(names, ensure_ascii=False)]))
+
+    def _write(self, name: str, values: NDArray[Any]) -> None:
+        # With a ZipInfo of its own a member bears no date, so that equal dumps are equal files.
+        with self._archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+class Parquet:
+    """A row a sentence, in row groups of some MB; a longer sentence is a group of its own."""
+
+    ordered, indexed = True, False
+
+    def __init__(self, path: Path, dtype: str) -> None:
+        self._path, self._dtype = path, dtype
+        self._file: Any = None
+        self._sentences: list[Sentence] = []
+        self._values: list[Values] = []
+
+    def put(self, sentence: Sentence, values: Values) -> None:
+        """Keep a row until there are enough for a group."""
+        self._sentences.append(sentence)
+        self._values.append(np.asarray(values, dtype=self._dtype))
+        if sum(kept.nbytes for kept in self._values) >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
+        """A row is written whole."""
+
+    def close(self, names: Mapping[str, str] | None) -> None:
+        """Write the last group and what Parquet ends with."""
+        self._flush()
+        if self._file is not None:
+            self._file.close()
+
+    def _flush(self) -> None:
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+
+        if not self._sentences:
+            return
+        columns = {
+            "sentence": pyarrow.array([one.number for one in self._sentences], pyarrow.int64()),
+            "text": pyarrow.array([one.text for one in self._sentences], pyarrow.string()),
+            "tokens": pyarrow.array([one.tokens for one in self._sentences], pyarrow.list_(pyarrow.string())),
+            "vectors": nested(self._values),
+        }
+        group = pyarrow.table(columns)
+        if self._file is None:
+            self._file = ParquetWriter(self._path, group.schema, use_dictionary=False)
+        self._file.write_table(group)
+        self._sentences, self._values = [], []
+
+
+def nested(values: Sequence[Values]) -> Any:
+    """Arrays of as many axes as one Arrow column of lists in lists, without a Python object for each number."""
+    import pyarrow
+
+    column = pyarrow.array(np.concatenate([one.reshape(-1) for one in values]))
+    for axis in reversed(range(values[0].ndim)):
+        # All lists at this depth, of one array after the other, and how long each is.
+        lengths = np.concatenate([np.full(int(np.prod(one.shape[:axis])), one.shape[axis]) for one in values])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        column = pyarrow.ListArray.from_arrays(pyarrow.array(offsets), column)
+    return column
+
+
+class JsonLines:
+    """An object a line, handed on as soon as it is whole."""
+
+    ordered, indexed = True, False
+
+    def __init__(self, stream: TextIO, dtype: str) -> None:
+        self._stream, self._dtype = stream, dtype
+
+    def put(self, sentence: Sentence, values: Values) -> None:
+        """Write a line."""
+        head = {"sentence": sentence.number, "text": sentence.text, "tokens": sentence.tokens}
+        self._stream.write(json.dumps(head, ensure_ascii=False).removesuffix("}") + ', "vectors": ')
+        form = "[" + ",".join([f"%.{_DIGITS[self._dtype]}g"] * values.shape[-1]) + "]"
+        self._list(np.asarray(values, dtype=self._dtype), form)
+        self._stream.write("}\n")
+        self._stream.flush()
+
+    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
+        """A line is written from its beginning to its end."""
+
+    def close(self, names: Mapping[str, str] | None) -> None:
+        """Nothing comes last."""
+
+    def _list(self, values: Values, form: str) -> None:
+        """Write lists in lists, the innermost at once."""
+        if values.ndim == 1:
+            self._stream.write(form % tuple(values.tolist()))
+            return
+        self._stream.write("[")
+        for place, inner in enumerate(values):
+            self._stream.write("," if place else "")
+            self._list(cast(Values, inner), form)
+        self._stream.write("]")
