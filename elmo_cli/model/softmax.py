@@ -23,8 +23,9 @@ from elmo_cli.errors import ConfigError
 from elmo_cli.model.cross_entropy import Loss, cross_entropy
 from elmo_cli.model.encoder import WordEncoder
 
+# Chosen on Brown's and AG News' validation text: see tests/benchmarks/LOG.md.
 ADAPTIVE_CUTOFFS = (1_000, 5_000, 50_000)
-TAIL_SHRINKAGE = 4
+TAIL_SHRINKAGE = 2
 
 
 class Softmax(nn.Module, ABC):
@@ -174,7 +175,7 @@ class AdaptiveSoftmax(Softmax):
     """p(k | h) = p_head(k | h) for frequent k, else p_head(cluster | h) p_cluster(k | h) (Grave et al. 2017).
 
     Ids follow frequency. The head scores the most frequent tokens and one entry for each cluster of rarer ones; cluster
-    i = 1, 2, ... scores its tokens from a projection of h to P / 4^i.
+    i = 1, 2, ... scores its tokens from a projection of h to P / 2^i.
 
     Args:
         size: P.

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import Experiment, load_experiment
-from elmo_cli.model.softmax import adaptive_cutoffs
+from elmo_cli.model.softmax import TAIL_SHRINKAGE, adaptive_cutoffs
 from elmo_cli.runs import RunWriter
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
@@ -68,7 +68,10 @@ class DirectBiLm(nn.Module):
             nn.LSTM(embedding, cells, num_layers=2, batch_first=True, dropout=dropout) for _ in range(2)
         )
         self.drop = nn.Dropout(dropout)
-        self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(cells, words, adaptive_cutoffs(words)) if adaptive else None
+        self.adaptive = None
+        if adaptive:
+            cutoffs = adaptive_cutoffs(words)
+            self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(cells, words, cutoffs, div_value=TAIL_SHRINKAGE)
         self.outputs = None if adaptive else nn.ModuleList(nn.Linear(cells, words + 1) for _ in range(2))
 
     def forward(self, ids: Tensor, flipped: Tensor) -> list[Tensor]:

@@ -138,8 +138,8 @@ def test_adaptive_softmax_is_a_distribution_and_its_loss_exact(cutoffs):
 def test_adaptive_sizes():
     softmax = AdaptiveSoftmax(64, 100, (10, 40))
     assert softmax.head.weight.shape == (12, 64)
-    assert [tuple(down.weight.shape) for down in softmax.downs] == [(16, 64), (4, 64)]
-    assert [tuple(tail.weight.shape) for tail in softmax.tails] == [(30, 16), (60, 4)]
+    assert [tuple(down.weight.shape) for down in softmax.downs] == [(32, 64), (16, 64)]
+    assert [tuple(tail.weight.shape) for tail in softmax.tails] == [(30, 32), (60, 16)]
     assert adaptive_cutoffs(500) == adaptive_cutoffs(1499) == ()
     assert adaptive_cutoffs(1500) == adaptive_cutoffs(7499) == (1000,)
     assert adaptive_cutoffs(16_000) == (1000, 5000)
