@@ -33,7 +33,7 @@ Place = Path | TextIO
 
 INDEX = "sentence_to_index"
 SUFFIXES: dict[str, Format] = {
-    **{".hdf5": "hdf5", ".h5": "hdf5", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet"},
+    **{"": "hdf5", ".hdf5": "hdf5", ".h5": "hdf5", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet"},
     **{".jsonl": "jsonl", ".ndjson": "jsonl"},
 }
 ROW_GROUP_BYTES = 16 << 20
@@ -89,7 +89,7 @@ class Sink(Protocol):
 
 
 def format_of(place: Place, given: Format | None) -> Format:
-    """The format that was named, else that of a file's ending; JSON lines for a stream.
+    """The format that was named, else that of a file's ending, HDF5 without one; JSON lines for a stream.
 
     Raises:
         ConfigError: The ending tells nothing, or a stream cannot take the format.
@@ -105,7 +105,7 @@ def format_of(place: Place, given: Format | None) -> Format:
         raise ConfigError(
             f"the ending of {place.name} names no format",
             where=place,
-            expected="one of " + ", ".join(SUFFIXES),
+            expected="one of " + ", ".join(filter(None, SUFFIXES)),
             remedy="name it with --format " + "|".join(get_args(Format)),
         )
     return found

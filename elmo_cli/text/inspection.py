@@ -229,7 +229,7 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
         problems.append("no column looks like a label: name one with --set data.label=NAME, if there is one")
     if len(labels) == 1:
         problems.append(f"all texts have the label '{next(iter(labels))}': there is nothing to tell apart")
-    if len(labels) > 1 and len(labels) > total // 2:
+    if total > FEW and len(labels) > total // 2:
         problems.append(f"{len(labels)} labels in {total} texts: '{report.table.label}' is probably no label")
     elif len(labels) > 1:
         small = [label for label, count in labels.items() if count < FEW]

@@ -179,7 +179,8 @@ def test_the_format_is_that_of_the_ending_or_as_named(run: Path, tmp_path: Path)
     assert embed_run(run, SENTENCES, tmp_path / "a.dat", format="npz").format == "npz"
     with np.load(tmp_path / "a.dat") as arrays:
         assert arrays["0"].shape == (3, 5, 8)
-    assert embed_run(run, SENTENCES, tmp_path / "a.H5").format == "hdf5"
+    for name in ("a.H5", "a"):
+        assert embed_run(run, SENTENCES, tmp_path / name).format == "hdf5"
     with pytest.raises(ConfigError, match="npz cannot be written to standard output"):
         embed_run(run, SENTENCES, io.StringIO(), format="npz")
 
