@@ -183,7 +183,9 @@ class _Reader:
         self._max_characters, self._cache = embedder.indexer.max_characters, embedder.token_cache
         network = embedder.network
         self._encoder = network.encoder if isinstance(network, BiLm) else None
-        if not isinstance(self._encoder, CharacterEncoder):
+        if isinstance(self._encoder, CharacterEncoder):
+            self._word_ids = embedder.indexer.word_ids(types)
+        else:
             self._table = embedder.indexer.table(types)
         self._generation, self._rows = -1, np.empty(0, np.int64)  # (types,) in the cache, -1 for those not there
 
@@ -204,7 +206,11 @@ class _Reader:
         found[torch.as_tensor(known, device=found.device)] = self._cache.vectors(rows[known])
         if len(unknown):
             words = [self._types[number] for number in distinct[unknown]]
-            fresh = encoder.encode(torch.as_tensor(character_ids(words, self._max_characters), device=found.device))
+            characters = torch.as_tensor(character_ids(words, self._max_characters), device=found.device)
+            known_ids = None if self._word_ids is None else self._word_ids[distinct[unknown]]
+            fresh = encoder.encode(
+                characters, None if known_ids is None else torch.as_tensor(known_ids, device=found.device)
+            )
             found[torch.as_tensor(unknown, device=found.device)] = fresh
             kept = self._cache.add(words, fresh)
             self._rows[distinct[unknown[: len(kept)]]] = kept

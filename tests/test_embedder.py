@@ -30,9 +30,12 @@ def make_embedder(**changes: object) -> Embedder:
     return Embedder(indexer, BiLm(settings, len(VOCABULARY)), VOCABULARY, VOCABULARY.tokenizer, "lm")
 
 
-@pytest.mark.parametrize("changes", [{}, {"encoder": "char", "characters": {"filters": [[1, 3], [2, 3]]}}])
-def test_layers_do_not_depend_on_the_batch(corpus: EncodedCorpus, changes: dict[str, object]) -> None:
-    embedder = make_embedder(**changes)
+CHARACTERS = {"filters": [[1, 3], [2, 3]]}
+
+
+@pytest.mark.parametrize("encoder", ["word", "char", "word+char"])
+def test_layers_do_not_depend_on_the_batch(corpus: EncodedCorpus, encoder: str) -> None:
+    embedder = make_embedder(encoder=encoder, characters=CHARACTERS)
     whole = list(embed_batches(embedder, corpus, [np.arange(4)]))
     assert len(whole) == 1
     indices, together, lengths = whole[0]

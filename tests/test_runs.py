@@ -310,6 +310,7 @@ def test_unreadable_json_is_an_error_that_names_the_file(tmp_path: Path) -> None
         {"tie": True},
         {"projection_size": 3, "embedding_size": 2, "softmax": "adaptive"},
         {"encoder": "char", "characters": {"filters": [[1, 2], [2, 3]], "max_characters": 8}},
+        {"encoder": "word+char", "characters": {"filters": [[1, 2], [2, 3]], "max_characters": 8}},
     ],
 )
 def test_an_lm_comes_back_as_it_was_saved(tmp_path: Path, changes: dict[str, object]) -> None:

@@ -18,7 +18,10 @@ Valid = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 Encoder = Annotated[
-    str | None, typer.Option("--encoder", metavar="word|char", help="Token encoder: a table, or the character CNN.")
+    str | None,
+    typer.Option(
+        "--encoder", metavar="word|char|word+char", help="Token encoder: a table, the character CNN, or both."
+    ),
 ]
 InitEmbeddings = Annotated[
     Path | None, typer.Option("--init-embeddings", metavar="FILE", help="Static vectors that the table starts from.")

@@ -14,7 +14,7 @@ from elmo_cli.errors import nearest
 Preset = Literal["tiny", "small", "base"]
 TokenizerKind = Literal["words", "whitespace", "regex"]
 Cleaning = Literal["none", "ag-news"]
-EncoderKind = Literal["word", "char"]
+EncoderKind = Literal["word", "char", "word+char"]
 SoftmaxKind = Literal["full", "adaptive", "sampled"]
 Precision = Literal["float32", "bfloat16"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
@@ -124,7 +124,7 @@ class CharacterSettings(Settings):
 class ModelSettings(Settings):
     """The biLM."""
 
-    encoder: EncoderKind = Field("word", description="token encoder: an embedding table or the character CNN")
+    encoder: EncoderKind = Field("word", description="token encoder: an embedding table, the character CNN, or both")
     embedding_size: int | None = Field(None, ge=1, description="width of the table; absent: that of a token vector")
     init_embeddings: Path | None = Field(None, description="static embedding file that the table starts from")
     freeze_embeddings: bool = Field(False, description="keep the table as it was initialised")

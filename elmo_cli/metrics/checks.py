@@ -214,7 +214,7 @@ def _changes(compute: Callable[[TokenIds], Tensor], tokens: TokenIds) -> Iterato
                 raise ValueError("a leak test needs two different tokens")
             ids = tokens.ids.clone()
             ids[0, place] = other
-            yield place, before, compute(TokenIds(ids, tokens.characters))
+            yield place, before, compute(tokens._replace(ids=ids))
 
 
 def _difference(found: Tensor, expected: Tensor) -> Tensor:

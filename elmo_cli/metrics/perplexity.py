@@ -91,8 +91,7 @@ def sentence_scores(
     try:
         for sentences in length_batches(corpus.lengths + 2, max_tokens):
             numbers, lengths = frame(corpus, sentences, True)
-            indexed = table.index(numbers)
-            tokens = TokenIds.from_numpy(indexed.ids, indexed.characters, device)
+            tokens = TokenIds.from_numpy(*table.index(numbers), device)
             targets = torch.as_tensor(target_ids[numbers], device=device)
             with torch.inference_mode():
                 nats = network.score(tokens, targets, torch.as_tensor(lengths, device=device))

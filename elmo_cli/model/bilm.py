@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.dropout import dropout
-from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
+from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_kernel import Prepared
 from elmo_cli.model.softmax import Softmax, adaptive_cutoffs, make_softmax
@@ -120,15 +120,10 @@ class BiLm(nn.Module):
         self.precision: Precision = "float32"
         self.eval_precision: Precision = "float32"
         self.prepared: Prepared | None = None
-        if vocabulary_size is None and (softmax or settings.encoder == "word"):
+        if vocabulary_size is None and (softmax or settings.encoder != "char"):
             raise ValueError("a biLM without a vocabulary needs the character encoder and has no softmax")
-        self.encoder: WordEncoder | CharacterEncoder
-        tied = None
-        if settings.encoder == "word":
-            self.encoder = word_encoder = WordEncoder(vocabulary_size or 0, settings)
-            tied = word_encoder if settings.tie else None
-        else:
-            self.encoder = CharacterEncoder(settings)
+        self.encoder = make_encoder(settings, vocabulary_size)
+        tied = self.encoder if settings.tie and isinstance(self.encoder, WordEncoder) else None
         self.lstm_layers = nn.ModuleList(BiLstmLayer(settings) for _ in range(settings.layers))
         self.softmax = make_softmax(settings, vocabulary_size, tied) if softmax and vocabulary_size else None
 

@@ -1,6 +1,6 @@
-"""Token ids to token vectors: an embedding table, or the ELMo character CNN.
+"""Token ids to token vectors: an embedding table, the ELMo character CNN, or both side by side.
 
-Both map a `TokenIds` of any shape to vectors (..., P), so the biLM above does not know which one it stands on.
+All map a `TokenIds` of any shape to vectors (..., P), so the biLM above does not know which one it stands on.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ class TokenIds(NamedTuple):
     """What an encoder reads.
 
     With an embedding table, `ids` are vocabulary ids. With a character CNN they index the rows of `characters`, which
-    holds each distinct word of the batch once; row 0 is padding.
+    holds each distinct word of the batch once; row 0 is padding. With both, `words` has the vocabulary id of each row.
     """
 
     ids: Tensor  # any shape, int64
     characters: Tensor | None = None  # (U, C) int64
+    words: Tensor | None = None  # (U,) int64
 
     def to(self, device: torch.device | str) -> TokenIds:
         """The same ids on another device."""
-        return TokenIds(self.ids.to(device), None if self.characters is None else self.characters.to(device))
+        return TokenIds(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
     @staticmethod
     def from_numpy(
-        ids: NDArray[np.integer], characters: NDArray[np.integer] | None, device: torch.device | str
+        ids: NDArray[np.integer],
+        characters: NDArray[np.integer] | None,
+        words: NDArray[np.integer] | None,
+        device: torch.device | str,
     ) -> TokenIds:
         """Tensors of what an indexer returned."""
-        shown = torch.as_tensor(ids, dtype=torch.int64, device=device)
-        if characters is None:
-            return TokenIds(shown)
-        return TokenIds(shown, torch.as_tensor(characters, dtype=torch.int64, device=device))
+        given = (ids, characters, words)
+        tensors = [None if part is None else torch.as_tensor(part, dtype=torch.int64, device=device) for part in given]
+        return TokenIds(*tensors)  # type: ignore[arg-type]
 
 
 class WordEncoder(nn.Module):
@@ -60,37 +63,14 @@ class WordEncoder(nn.Module):
 
     def __init__(self, vocabulary_size: int, settings: ModelSettings) -> None:
         super().__init__()
-        width = settings.embedding_size or settings.token_size
-        self.table = nn.Parameter(torch.randn(vocabulary_size + 1, width) * width**-0.5)
-        self.table.requires_grad_(not settings.freeze_embeddings)
+        self.table = _word_table(vocabulary_size, settings)
+        width = self.table.shape[1]
         self.projection = nn.Linear(width, settings.token_size, bias=False) if width != settings.token_size else None
-        with torch.no_grad():
-            self.table[0] = 0.0
 
-    @torch.no_grad()
-    def initialise(self, matrix: Tensor, known: Tensor) -> None:
-        """Start from static vectors.
-
-        Args:
-            matrix: (V + 1, E) vectors by id.
-            known: (V + 1,) bool, true where `matrix` holds a vector. The other rows are drawn at random with the
-                standard deviation of the known ones, so that no token stands out by its length.
-
-        Raises:
-            ConfigError: The vectors are not as wide as the table.
-        """
-        if matrix.shape != self.table.shape:
-            raise ConfigError(
-                f"the static vectors make a table of {tuple(matrix.shape)}",
-                expected=f"(tokens + 1, width) = {tuple(self.table.shape)}",
-                remedy=f"set model.embedding_size to {matrix.shape[-1]}, the width of the vectors",
-            )
-        if not known.any():
-            return
-        scale = float(matrix[known].std())
-        fresh = torch.randn_like(self.table) * scale
-        self.table.copy_(torch.where(known[:, None].to(fresh.device), matrix.to(fresh), fresh))
-        self.table[0] = 0.0
+    @property
+    def word_table(self) -> nn.Parameter:
+        """(V + 1, E) vectors by vocabulary id."""
+        return self.table
 
     def forward(self, tokens: TokenIds) -> Tensor:
         """Look the ids up.
@@ -103,6 +83,43 @@ class WordEncoder(nn.Module):
         """
         vectors = functional.embedding(tokens.ids, self.table, padding_idx=0)
         return vectors if self.projection is None else self.projection(vectors)
+
+
+def _word_table(vocabulary_size: int, settings: ModelSettings) -> nn.Parameter:
+    """(V + 1, E) fresh vectors by vocabulary id."""
+    width = settings.embedding_size or settings.token_size
+    table = nn.Parameter(torch.randn(vocabulary_size + 1, width) * width**-0.5)
+    table.requires_grad_(not settings.freeze_embeddings)
+    with torch.no_grad():
+        table[0] = 0.0
+    return table
+
+
+@torch.no_grad()
+def initialise_table(table: nn.Parameter, matrix: Tensor, known: Tensor) -> None:
+    """Start an embedding table from static vectors.
+
+    Args:
+        table: (V + 1, E), changed in place.
+        matrix: (V + 1, E) vectors by id.
+        known: (V + 1,) bool, true where `matrix` holds a vector. The other rows are drawn at random with the standard
+            deviation of the known ones, so that no token stands out by its length.
+
+    Raises:
+        ConfigError: The vectors are not as wide as the table.
+    """
+    if matrix.shape != table.shape:
+        raise ConfigError(
+            f"the static vectors make a table of {tuple(matrix.shape)}",
+            expected=f"(tokens + 1, width) = {tuple(table.shape)}",
+            remedy=f"set model.embedding_size to {matrix.shape[-1]}, the width of the vectors",
+        )
+    if not known.any():
+        return
+    scale = float(matrix[known].std())
+    fresh = torch.randn_like(table) * scale
+    table.copy_(torch.where(known[:, None].to(fresh.device), matrix.to(fresh), fresh))
+    table[0] = 0.0
 
 
 class Highway(nn.Module):
@@ -162,10 +179,19 @@ class CharacterEncoder(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv1d(chars.dim, count, width) for width, count in chars.filters)
         size = sum(count for _, count in chars.filters)
         self.highways = nn.ModuleList(Highway(size) for _ in range(chars.highway_layers))
-        self.projection = nn.Linear(size, settings.token_size) if size != settings.token_size else None
+        self.projection = self._map(size, settings)
         self.activation = torch.relu if chars.activation == "relu" else torch.tanh
         with torch.no_grad():
             self.table[0] = 0.0
+
+    def _map(self, size: int, settings: ModelSettings) -> nn.Linear | None:
+        """W, from the features of a word to its vector."""
+        return nn.Linear(size, settings.token_size) if size != settings.token_size else None
+
+    @property
+    def word_table(self) -> nn.Parameter | None:
+        """There is none."""
+        return None
 
     def forward(self, tokens: TokenIds) -> Tensor:
         """Encode the distinct words, then look them up.
@@ -178,32 +204,38 @@ class CharacterEncoder(nn.Module):
         """
         if tokens.characters is None:
             raise ValueError("a character encoder needs the characters of its tokens")
-        return functional.embedding(tokens.ids, self.encode(tokens.characters))
+        return functional.embedding(tokens.ids, self.encode(tokens.characters, tokens.words))
 
-    def encode(self, characters: Tensor) -> Tensor:
+    def encode(self, characters: Tensor, words: Tensor | None = None) -> Tensor:
         """Encode words; without gradients, some at a time and those of similar length together.
 
         Args:
             characters: (U, C) of each word.
+            words: (U,) their vocabulary ids, for an encoder that has a table too.
 
         Returns:
             (U, P) vectors.
         """
         if torch.is_grad_enabled():
-            return self._encode(characters)
+            return self._encode(characters, words)
         vectors = self.table.new_empty(len(characters), self.token_size)
         real = (characters != PADDING_CHARACTER) & (characters != 0)
         lengths = real.to(torch.int16) * torch.arange(1, 1 + characters.shape[1], device=real.device, dtype=torch.int16)
-        for words in torch.split(lengths.amax(dim=1).argsort(stable=True), WORDS_AT_ONCE):
-            vectors[words] = self._encode(characters[words])
+        for some in torch.split(lengths.amax(dim=1).argsort(stable=True), WORDS_AT_ONCE):
+            vectors[some] = self._encode(characters[some], None if words is None else words[some])
         return vectors
 
-    def _encode(self, characters: Tensor) -> Tensor:
+    def _encode(self, characters: Tensor, words: Tensor | None = None) -> Tensor:
+        features = self._features(characters, words)
+        return features if self.projection is None else linear(features, self.projection)
+
+    def _features(self, characters: Tensor, words: Tensor | None) -> Tensor:
+        """(U, F) of words."""
         inputs = functional.embedding(self._trim(characters), self.table, padding_idx=0).transpose(1, 2)  # (U, c, C)
-        words = torch.cat([self.activation(self._largest(convolve, inputs)) for convolve in self.convolutions], dim=1)
+        found = torch.cat([self.activation(self._largest(convolve, inputs)) for convolve in self.convolutions], dim=1)
         for highway in self.highways:
-            words = highway(words)  # (U, F)
-        return words if self.projection is None else linear(words, self.projection)
+            found = highway(found)  # (U, F)
+        return found
 
     def _largest(self, convolve: nn.Module, inputs: Tensor) -> Tensor:
         """The maximum over positions of a convolution, (U, c, C) to (U, n).
@@ -220,3 +252,45 @@ class CharacterEncoder(nn.Module):
         real = ((characters != PADDING_CHARACTER) & (characters != 0)).any(dim=0).nonzero()
         longest = int(real[-1]) + 1 if len(real) else 0
         return characters[:, : longest + self.widest]
+
+
+class WordCharacterEncoder(CharacterEncoder):
+    """x = W [words[id]; highway(act(max_t conv(characters)_t))] + b: a table beside the character CNN.
+
+    The table knows what a frequent word is, the CNN how a rare one is spelt.
+
+    Args:
+        vocabulary_size: V; the table of words has V + 1 rows, whose first is padding.
+        settings: Widths, filters and highways, and whether the table is trained.
+    """
+
+    def __init__(self, vocabulary_size: int, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        self.words = _word_table(vocabulary_size, settings)
+
+    @property
+    def word_table(self) -> nn.Parameter:
+        """(V + 1, E) vectors by vocabulary id."""
+        return self.words
+
+    def _map(self, size: int, settings: ModelSettings) -> nn.Linear:
+        return nn.Linear((settings.embedding_size or settings.token_size) + size, settings.token_size)
+
+    def _features(self, characters: Tensor, words: Tensor | None) -> Tensor:
+        """(U, E + F) of words."""
+        if words is None:
+            raise ValueError("this encoder needs the vocabulary ids of its tokens beside their characters")
+        known = functional.embedding(words, self.words, padding_idx=0)
+        return torch.cat([known, super()._features(characters, None)], dim=1)
+
+
+Encoder = WordEncoder | CharacterEncoder | WordCharacterEncoder
+
+
+def make_encoder(settings: ModelSettings, vocabulary_size: int | None) -> Encoder:
+    """The token encoder of the settings; one of characters alone needs no vocabulary."""
+    if settings.encoder == "char":
+        return CharacterEncoder(settings)
+    if settings.encoder == "word":
+        return WordEncoder(vocabulary_size or 0, settings)
+    return WordCharacterEncoder(vocabulary_size or 0, settings)

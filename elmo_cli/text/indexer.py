@@ -1,4 +1,4 @@
-"""From type numbers to what a token encoder reads: vocabulary ids, or characters of a batch's distinct tokens."""
+"""From type numbers to what a token encoder reads: vocabulary ids, characters of a batch's distinct tokens, or both."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class Indexed(NamedTuple):
     """A batch for a token encoder.
 
     For words, `ids` are vocabulary ids and there are no characters. For characters, `ids` are rows of `characters`,
-    whose row 0 is padding.
+    whose row 0 is padding. For both, `words` has the vocabulary id of each row of `characters`.
     """
 
     ids: NDArray[np.int64]  # any shape
     characters: NDArray[np.int64] | None  # (U, C)
+    words: NDArray[np.int64] | None = None  # (U,)
 
 
 class TypeTable:
@@ -39,23 +40,24 @@ class TypeTable:
             return Indexed(self._ids[numbers], None)
         distinct, rows = np.unique(np.append(numbers.ravel(), PAD), return_inverse=True)
         ids = rows[:-1].reshape(numbers.shape).astype(np.int64, copy=False)
-        return Indexed(ids, self._characters[distinct].astype(np.int64))
+        words = None if self._ids is None else self._ids[distinct]
+        return Indexed(ids, self._characters[distinct].astype(np.int64), words)
 
 
 class Indexer:
     """How an embedder reads tokens.
 
     Attributes:
-        encoder: `word` or `char`.
+        encoder: `word`, `char` or `word+char`.
         framed: Whether its network reads sentences between `<S>` and `</S>`: true of a biLM, false of a static table.
-        vocabulary: The ids of `word`; a character encoder needs none.
-        max_characters: C of `char`.
+        vocabulary: The ids of words; an encoder of characters alone needs none.
+        max_characters: C of characters.
     """
 
     def __init__(
         self, encoder: EncoderKind, framed: bool, vocabulary: Vocabulary | None, max_characters: int = 50
     ) -> None:
-        if encoder == "word" and vocabulary is None:
+        if encoder != "char" and vocabulary is None:
             raise ValueError("a word encoder needs a vocabulary")
         self.encoder = encoder
         self.framed = framed
@@ -64,10 +66,15 @@ class Indexer:
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""
+        characters = None if self.encoder == "word" else pack_characters(types, self.max_characters)
+        return TypeTable(self.word_ids(types), characters)
+
+    def word_ids(self, types: Sequence[str]) -> NDArray[np.int64] | None:
+        """(types,) vocabulary ids, where the encoder has a table of words."""
         if self.encoder == "char":
-            return TypeTable(None, pack_characters(types, self.max_characters))
+            return None
         assert self.vocabulary is not None  # held by the constructor
-        return TypeTable(self.vocabulary.lookup(types), None)
+        return self.vocabulary.lookup(types)
 
 
 def frame(

@@ -71,8 +71,7 @@ class LiveTexts:
     def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
         """(B, classes) of the texts at `indices`."""
         numbers, lengths = frame(self._corpus, indices, self._framed)
-        indexed = self._table.index(numbers)
-        tokens = TokenIds.from_numpy(indexed.ids, indexed.characters, self._device)
+        tokens = TokenIds.from_numpy(*self._table.index(numbers), self._device)
         logits: Tensor = classifier(tokens, torch.as_tensor(lengths, device=self._device))
         return logits
 

@@ -151,10 +151,10 @@ def prepare_pretraining(
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:
-        if model.encoder != "word":
+        if model.encoder == "char":
             raise ConfigError(
                 f"model.init_embeddings is given, but model.encoder is {model.encoder}",
-                expected="encoder: word, which has an embedding table",
+                expected="encoder: word or word+char, which have an embedding table",
             )
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)

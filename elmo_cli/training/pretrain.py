@@ -15,7 +15,7 @@ from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds, WordEncoder
+from elmo_cli.model.encoder import TokenIds, initialise_table
 from elmo_cli.model.lstm_fused import obstacle
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.cards import write_card
@@ -129,8 +129,8 @@ def _is_exhausted(progress: Progress, patience: int) -> bool:
 
 def _build(job: PretrainJob) -> BiLm:
     network = BiLm(job.settings.model, len(job.vocabulary))
-    if job.initial_table is not None and isinstance(network.encoder, WordEncoder):
-        network.encoder.initialise(*(torch.from_numpy(array) for array in job.initial_table))
+    if job.initial_table is not None and network.encoder.word_table is not None:
+        initialise_table(network.encoder.word_table, *(torch.from_numpy(array) for array in job.initial_table))
     return network
 
 

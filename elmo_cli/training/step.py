@@ -41,8 +41,7 @@ class Feed:
 
     def __call__(self, window: Window) -> Batch:
         """Ids (2, B, T), targets (2, B, T), reset (B, T) and mask (B, T)."""
-        ids, characters = self._types.index(window.inputs)
-        tokens = TokenIds.from_numpy(ids, characters, self._device)
+        tokens = TokenIds.from_numpy(*self._types.index(window.inputs), self._device)
         rest = (self._targets[window.targets], window.reset, window.mask)
         targets, reset, mask = (torch.as_tensor(array, device=self._device) for array in rest)
         return tokens, targets, reset, mask
@@ -60,8 +59,8 @@ def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: boo
     named = list(network.named_parameters())
     if not initialised:
         return decay_groups(named, rate, decay)
-    table = [item for item in named if item[0] == "encoder.table"]
-    rest = [item for item in named if item[0] != "encoder.table"]
+    table = [item for item in named if item[1] is network.encoder.word_table]
+    rest = [item for item in named if item[1] is not network.encoder.word_table]
     return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 

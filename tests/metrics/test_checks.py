@@ -31,6 +31,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "projected, adaptive": {"hidden_size": 8, "projection_size": 5, "residual": True},
     "three layers, sampled": {"layers": 3, "softmax": "sampled", "samples": 4},
     "char": {"encoder": "char", "softmax": "full", "characters": CharacterSettings(dim=3, filters=((1, 4), (2, 5)))},
+    "word+char": {"encoder": "word+char", "characters": CharacterSettings(dim=3, filters=((1, 4), (2, 5)))},
 }
 
 

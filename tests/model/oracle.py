@@ -77,8 +77,8 @@ class Oracle:
         mapping = self.weights.get("encoder.projection.weight")
         return vector if mapping is None else np.array([sum(row * vector) for row in mapping])
 
-    def characters(self, ids) -> np.ndarray:
-        """The vector of one word, given its shifted character ids."""
+    def characters(self, ids, word=None) -> np.ndarray:
+        """The vector of one word, given its shifted character ids, and its vocabulary id where there is a table too."""
         embedded = [self.weights["encoder.table"][number] for number in ids]
         features = []
         index = 0
@@ -103,6 +103,8 @@ class Oracle:
             fresh = self.weights[name + "transform.weight"] @ x + self.weights[name + "transform.bias"]
             x = gate * np.maximum(fresh, 0.0) + (1.0 - gate) * x
             index += 1
+        if word is not None:
+            x = np.concatenate([self.weights["encoder.words"][word], x])
         if "encoder.projection.weight" in self.weights:
             x = self.weights["encoder.projection.weight"] @ x + self.weights["encoder.projection.bias"]
         return x

@@ -26,6 +26,8 @@ ARCHITECTURES = {
     "tied": {"hidden_size": 6, "projection_size": 4, "tie": True},
     "characters": {"encoder": "char", "hidden_size": 6, "projection_size": 4},
     "characters as wide as the filters": {"encoder": "char", "hidden_size": 6},
+    "words and characters": {"encoder": "word+char", "hidden_size": 6, "projection_size": 4, "embedding_size": 3},
+    "words and characters, unprojected": {"encoder": "word+char", "hidden_size": 6},
     "characters with tanh": {
         "encoder": "char",
         "hidden_size": 7,
@@ -65,14 +67,19 @@ def make_batch(model, lengths=LENGTHS, seed=1):
         size = 3 + word % (table.shape[1] - 2)
         inner = torch.randint(1, 257, (size - 2,), generator=generator)
         table[word, :size] = torch.cat([torch.tensor([259]), inner, torch.tensor([260])])
-    return TokenIds(words, table), words
+    if model.settings.encoder == "char":
+        return TokenIds(words, table), words
+    # two rows that are spelt differently and are the same unknown word
+    numbers = torch.arange(VOCABULARY + 1)
+    return TokenIds(words, table, torch.where(numbers > VOCABULARY - 2, 3, numbers)), words
 
 
 def oracle_vectors(oracle, tokens, row, length):
     ids = tokens.ids[row, : length + 2].tolist()
     if tokens.characters is None:
         return [oracle.word(number) for number in ids]
-    return [oracle.characters(tokens.characters[number].tolist()) for number in ids]
+    known = [None] * len(tokens.characters) if tokens.words is None else tokens.words.tolist()
+    return [oracle.characters(tokens.characters[number].tolist(), known[number]) for number in ids]
 
 
 def differences(model, oracle, tokens, words):

@@ -8,14 +8,18 @@ import torch
 
 from elmo_cli.config import CharacterSettings, ModelSettings
 from elmo_cli.errors import ConfigError
-from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordEncoder
+from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordCharacterEncoder, WordEncoder, initialise_table
 
 
 def test_ids_from_numpy():
-    tokens = TokenIds.from_numpy(np.array([[1, 2]], dtype=np.int32), np.array([[0, 0], [259, 260]]), "cpu")
+    tokens = TokenIds.from_numpy(
+        np.array([[1, 2]], dtype=np.int32), np.array([[0, 0], [259, 260]]), np.array([0, 7]), "cpu"
+    )
     assert tokens.ids.dtype == tokens.characters.dtype == torch.int64
     assert tokens.ids.tolist() == [[1, 2]]
-    assert TokenIds.from_numpy(np.array([3]), None, "cpu").to("cpu").characters is None
+    assert tokens.words.tolist() == [0, 7]
+    assert [part.device.type for part in tokens.to("meta")] == ["meta"] * 3
+    assert TokenIds.from_numpy(np.array([3]), None, None, "cpu").to("cpu") == TokenIds(torch.tensor([3]))
 
 
 @pytest.mark.parametrize("width", [None, 5])
@@ -49,7 +53,7 @@ def test_initialise_copies_known_rows_and_draws_the_rest_at_their_scale():
     encoder = WordEncoder(400, ModelSettings(hidden_size=50))
     matrix = torch.randn(401, 50) * 3.0
     known = torch.arange(401) % 2 == 1
-    encoder.initialise(matrix, known)
+    initialise_table(encoder.table, matrix, known)
     table = encoder.table.detach()
     assert torch.equal(table[known], matrix[known])
     assert not table[0].any()
@@ -61,14 +65,14 @@ def test_initialise_copies_known_rows_and_draws_the_rest_at_their_scale():
 def test_initialise_without_a_known_row_changes_nothing():
     encoder = WordEncoder(4, ModelSettings(hidden_size=8))
     before = encoder.table.detach().clone()
-    encoder.initialise(torch.ones(5, 8), torch.zeros(5, dtype=torch.bool))
+    initialise_table(encoder.table, torch.ones(5, 8), torch.zeros(5, dtype=torch.bool))
     assert torch.equal(encoder.table, before)
 
 
 def test_initialise_refuses_another_width():
     encoder = WordEncoder(4, ModelSettings(hidden_size=8))
     with pytest.raises(ConfigError, match=r"\(5, 6\)") as caught:
-        encoder.initialise(torch.ones(5, 6), torch.ones(5, dtype=torch.bool))
+        initialise_table(encoder.table, torch.ones(5, 6), torch.ones(5, dtype=torch.bool))
     assert "embedding_size to 6" in str(caught.value)
 
 
@@ -129,3 +133,31 @@ def test_a_filter_wider_than_a_word_is_refused():
     settings = ModelSettings(encoder="char", characters=CharacterSettings(max_characters=4))
     with pytest.raises(ConfigError, match="5 characters wide"):
         CharacterEncoder(settings)
+
+
+def test_words_beside_characters():
+    torch.manual_seed(0)
+    settings = ModelSettings(encoder="word+char", hidden_size=8, embedding_size=5)
+    encoder = WordCharacterEncoder(6, settings).double()
+    characters = words_of([3, 20, 5])
+    tokens = TokenIds(torch.tensor([[1, 3], [3, 2]]), characters, torch.tensor([0, 4, 3, 3]))
+    vectors = encoder(tokens)
+    features = CharacterEncoder._features(encoder, characters, None)
+    width = sum(count for _, count in settings.characters.filters)
+    assert encoder.projection.weight.shape == (8, 5 + width)
+    whole = torch.cat([encoder.words[tokens.words], features], dim=1) @ encoder.projection.weight.T
+    assert torch.allclose(vectors, (whole + encoder.projection.bias)[tokens.ids], rtol=0, atol=1e-12)
+    with torch.inference_mode():
+        assert torch.allclose(encoder(tokens), vectors, rtol=0, atol=1e-12)
+    other = tokens._replace(words=torch.tensor([0, 4, 3, 5]))
+    moved = (encoder(other) - vectors).abs().amax(dim=2) > 1e-6
+    assert moved.tolist() == [[False, True], [True, False]]
+    with pytest.raises(ValueError, match="vocabulary ids"):
+        encoder(tokens._replace(words=None))
+
+
+def test_a_frozen_table_beside_characters():
+    settings = ModelSettings(encoder="word+char", hidden_size=8, freeze_embeddings=True)
+    encoder = WordCharacterEncoder(6, settings)
+    assert [name for name, weight in encoder.named_parameters() if not weight.requires_grad] == ["words"]
+    assert encoder.words.shape == (7, 8)

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from elmo_cli.config import ModelSettings, TokenizerSettings
+from elmo_cli.config import EncoderKind, ModelSettings, TokenizerSettings
 from elmo_cli.embedder import Embedder, embed_batches
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import CharacterEncoder
+from elmo_cli.model.encoder import CharacterEncoder, TokenIds
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.indexer import Indexer
+from elmo_cli.text.vocabulary import Vocabulary
 
 SETTINGS = ModelSettings.model_validate(
     {"encoder": "char", "hidden_size": 4, "characters": {"filters": [[1, 3], [2, 3]], "dim": 4}}
@@ -25,21 +26,25 @@ SENTENCES = [["a", "bb", "a"], ["ccc", "a"], ["bb", "dd", "ccc", "e"], ["a", "e"
 BATCHES = [np.array([number]) for number in range(4)]
 
 
-def make(max_bytes: int = 1 << 20) -> tuple[Embedder, list[int], CharacterEncoder]:
+VOCABULARY = Vocabulary(["<S>", "</S>", "<UNK>", "a", "bb"], tokenizer=TokenizerSettings())
+
+
+def make(max_bytes: int = 1 << 20, kind: EncoderKind = "char") -> tuple[Embedder, list[int], CharacterEncoder]:
     """An embedder, and the number of words in each call of its encoder."""
     torch.manual_seed(0)
-    network = BiLm(SETTINGS, None, softmax=False)
+    settings = SETTINGS.model_copy(update={"encoder": kind})
+    network = BiLm(settings, None if kind == "char" else len(VOCABULARY), softmax=False)
     encoder = network.encoder
     assert isinstance(encoder, CharacterEncoder)
     calls: list[int] = []
-    whole: Callable[[Tensor], Tensor] = encoder.encode
+    whole: Callable[[Tensor, Tensor | None], Tensor] = encoder.encode
 
-    def counted(characters: Tensor) -> Tensor:
+    def counted(characters: Tensor, words: Tensor | None = None) -> Tensor:
         calls.append(len(characters))
-        return whole(characters)
+        return whole(characters, words)
 
     encoder.encode = counted  # type: ignore[method-assign]
-    indexer = Indexer("char", True, None, SETTINGS.characters.max_characters)
+    indexer = Indexer(kind, True, VOCABULARY, SETTINGS.characters.max_characters)
     cache = TokenCache(max_bytes)
     return Embedder(indexer, network, None, TokenizerSettings(), "lm", cache), calls, encoder
 
@@ -54,12 +59,17 @@ def expected(embedder: Embedder, corpus: EncodedCorpus) -> list[Tensor]:
     return [next(embed_batches(fresh, corpus, [batch]))[1] for batch in BATCHES]
 
 
-def test_each_word_is_encoded_once() -> None:
-    embedder, calls, _ = make()
+@pytest.mark.parametrize("kind", ["char", "word+char"])
+def test_each_word_is_encoded_once(kind: EncoderKind) -> None:
+    embedder, calls, encoder = make(kind=kind)
     corpus = encode_tokens(SENTENCES)
     found = run(embedder, corpus)
     assert calls == [4, 1, 2]  # a bb <S> </S>, ccc, dd e
     torch.testing.assert_close(found, expected(embedder, corpus))
+    tokens = TokenIds.from_numpy(*embedder.indexer.table(corpus.types).index(np.array([[1, 3, 4, 3, 2]])), "cpu")
+    with torch.inference_mode():
+        plain = encoder(tokens)[0, 1:-1]
+    torch.testing.assert_close(found[0][0, 0], torch.cat([plain, plain], dim=1))
 
 
 def test_another_corpus_finds_its_words() -> None:

@@ -36,8 +36,9 @@ def test_words_get_vocabulary_ids() -> None:
 
 
 def test_word_encoder_needs_a_vocabulary() -> None:
-    with pytest.raises(ValueError, match="needs a vocabulary"):
-        Indexer("word", True, None)
+    for encoder in ("word", "word+char"):
+        with pytest.raises(ValueError, match="needs a vocabulary"):
+            Indexer(encoder, True, None)
 
 
 @given(
@@ -46,11 +47,26 @@ def test_word_encoder_needs_a_vocabulary() -> None:
 def test_characters_of_each_position_are_its_token_s(sentences: list[list[str]], framed: bool) -> None:
     corpus = encode_tokens(sentences)
     numbers, _ = frame(corpus, np.arange(len(corpus)), framed)
-    ids, characters = Indexer("char", framed, None, max_characters=6).table(corpus.types).index(numbers)
+    ids, characters, words = Indexer("char", framed, None, max_characters=6).table(corpus.types).index(numbers)
     assert characters is not None
+    assert words is None
     assert ids.shape == numbers.shape
     assert characters[0].tolist() == [0] * 6
     assert len(characters) == len({0, *numbers.ravel().tolist()})  # each distinct token once
     expected = character_ids([corpus.types[number] for number in numbers.ravel()], 6)
     np.testing.assert_array_equal(characters[ids].reshape(-1, 6), expected)
     assert characters.dtype == ids.dtype == np.int64
+
+
+def test_words_and_characters_go_together() -> None:
+    corpus = encode(["a zz a", "yy b"], str.split)
+    numbers, _ = frame(corpus, [0, 1], True)
+    indexer = Indexer("word+char", True, VOCABULARY, max_characters=6)
+    ids, characters, words = indexer.table(corpus.types).index(numbers)
+    assert characters is not None
+    assert words is not None
+    assert words[ids].tolist() == [[1, 4, 3, 4, 2], [1, 3, 5, 2, 0]]
+    assert words[0] == 0
+    assert ids[0, 2] != ids[1, 1]  # both unknown, and spelt differently
+    expected = character_ids([corpus.types[number] for number in numbers.ravel()], 6)
+    np.testing.assert_array_equal(characters[ids].reshape(-1, 6), expected)

@@ -32,7 +32,7 @@ def settings(**model: object) -> Experiment:
     )
 
 
-@pytest.mark.parametrize("encoder", ["word", "char"])
+@pytest.mark.parametrize("encoder", ["word", "word+char"])
 def test_a_fresh_model_without_a_corpus(encoder: str, tmp_path: Path) -> None:
     report = bench_run(settings(encoder=encoder))
     assert [(row.task, row.precision) for row in report.rows] == [

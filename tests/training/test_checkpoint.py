@@ -24,7 +24,7 @@ SENTENCES = [" ".join("abcdefgh"[(start * step) % 8] for step in range(1, 3 + st
 MODELS: dict[str, dict[str, Any]] = {
     "word, projected, adaptive": {"model.projection_size": 6, "model.softmax": "adaptive", "model.residual": True},
     "word, tied, sampled": {"model.tie": True, "model.softmax": "sampled", "model.samples": 3},
-    "characters": {"model.encoder": "char", "model.characters": {"filters": [[1, 3], [2, 3]], "dim": 4}},
+    "words and characters": {"model.encoder": "word+char", "model.characters": {"filters": [[1, 3], [2, 3]], "dim": 4}},
 }
 
 

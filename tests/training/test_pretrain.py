@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(tmp_path: Path
 
 
 @pytest.mark.parametrize("softmax", ["adaptive", "sampled"])
-@pytest.mark.parametrize("encoder", ["word", "char"])
+@pytest.mark.parametrize("encoder", ["word", "char", "word+char"])
 def test_all_encoders_and_losses_train(tmp_path: Path, softmax: str, encoder: str) -> None:
     characters = {"filters": [[1, 4], [2, 4]], "max_characters": 8, "dim": 4}
     events = train(
@@ -171,16 +171,18 @@ def write_vectors(path: Path, width: int) -> Path:
     return path
 
 
-def table_after(folder: Path, **flags: Any) -> tuple[torch.Tensor, tuple[str, ...]]:
+def table_after(folder: Path, name: str = "encoder.table", **flags: Any) -> tuple[torch.Tensor, tuple[str, ...]]:
     train(folder, overwrite=True, **flags)
     embedder = load_lm(folder / "runs" / "lm")
     assert embedder.vocabulary is not None
-    return embedder.network.state_dict()["encoder.table"], embedder.vocabulary.tokens
+    return embedder.network.state_dict()[name], embedder.vocabulary.tokens
 
 
-def test_frozen_initial_vectors_stay_and_their_width_decides(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoder", "name"), [("word", "encoder.table"), ("word+char", "encoder.words")])
+def test_frozen_initial_vectors_stay_and_their_width_decides(tmp_path: Path, encoder: str, name: str) -> None:
     vectors = write_vectors(tmp_path / "vectors.txt", 3)
-    table, tokens = table_after(tmp_path, model__init_embeddings=str(vectors), model__freeze_embeddings=True)
+    flags = {"model__init_embeddings": str(vectors), "model__freeze_embeddings": True, "model__encoder": encoder}
+    table, tokens = table_after(tmp_path, name, **flags)
     for number, word in enumerate(WORDS, start=1):
         assert table[tokens.index(word) + 1].tolist() == [number] * 3
     description = Run.open(tmp_path / "runs" / "lm").description
@@ -188,12 +190,15 @@ def test_frozen_initial_vectors_stay_and_their_width_decides(tmp_path: Path) -> 
     assert description["settings"]["model"]["embedding_size"] == 3
 
 
-def test_the_rate_of_an_initialised_table_is_scaled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoder", "name"), [("word", "encoder.table"), ("word+char", "encoder.words")])
+def test_the_rate_of_an_initialised_table_is_scaled(tmp_path: Path, encoder: str, name: str) -> None:
     vectors = str(write_vectors(tmp_path / "vectors.txt", 8))
     expected = torch.arange(1.0, 11)
 
     def drift(scale: float) -> float:
-        table, tokens = table_after(tmp_path, model__init_embeddings=vectors, pretrain__embedding_rate_scale=scale)
+        table, tokens = table_after(
+            tmp_path, name, model__encoder=encoder, model__init_embeddings=vectors, pretrain__embedding_rate_scale=scale
+        )
         rows = table[[tokens.index(word) + 1 for word in WORDS]]
         return float((rows - expected[:, None]).abs().max())
 
