@@ -32,6 +32,13 @@ LayerNorm = Annotated[
 Pooling = Annotated[
     str | None, typer.Option("--pooling", metavar="max|mean|max+mean|attention", help="From tokens to one vector.")
 ]
+LabelSmoothing = Annotated[
+    float | None, typer.Option("--label-smoothing", metavar="SHARE", help="Share of the target for all classes alike.")
+]
+ClassWeights = Annotated[
+    str | None,
+    typer.Option("--class-weights", metavar="balanced|LABEL=W,...", help="Weights of texts in the loss, by class."),
+]
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
 
@@ -44,6 +51,8 @@ def classify(
     lambda_norm: LambdaNorm = None,
     layer_norm: LayerNorm = None,
     pooling: Pooling = None,
+    label_smoothing: LabelSmoothing = None,
+    class_weights: ClassWeights = None,
     tune: options.Tune = None,
     test: options.Test = None,
     encoding: options.Encoding = None,
@@ -75,6 +84,8 @@ def classify(
         "classify.lambda_norm": lambda_norm,
         "classify.layer_norm": layer_norm,
         "classify.pooling": pooling,
+        "classify.label_smoothing": label_smoothing,
+        "classify.class_weights": class_weights,
         "classify.tune": tune,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)

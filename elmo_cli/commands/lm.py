@@ -17,6 +17,12 @@ Valid = Annotated[
     Path | None, typer.Option("--valid", metavar="FILE", help="Validation text; else the last 2 % of the corpus.")
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option("--max-minutes", metavar="MINUTES", help="End after so long, validated and saved.")
+]
+Optimiser = Annotated[
+    str | None, typer.Option("--optimiser", metavar="adamw|adagrad", help="adagrad: as bilm-tf trains, rate 0.2.")
+]
 Encoder = Annotated[
     str | None,
     typer.Option(
@@ -36,6 +42,8 @@ def pretrain(
     valid: Valid = None,
     preset: options.Preset = None,
     epochs: Epochs = None,
+    max_minutes: MaxMinutes = None,
+    optimiser: Optimiser = None,
     encoder: Encoder = None,
     init_embeddings: InitEmbeddings = None,
     precision: Precision = None,
@@ -53,10 +61,12 @@ def pretrain(
 ) -> None:
     """Train the bidirectional language model: the ELMo itself.
 
-    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
+    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly. More options of the training, such as
+    gradient accumulation, word dropout or weight averaging, are settings: see the README.
 
     Examples:
       elmo pretrain
+      elmo pretrain --max-minutes 30
       elmo pretrain news.txt --valid held_out.txt --epochs 3 --out runs/lm
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
@@ -73,6 +83,8 @@ def pretrain(
         "model.encoder": encoder,
         "model.init_embeddings": init_embeddings,
         "pretrain.epochs": epochs,
+        "pretrain.max_minutes": max_minutes,
+        "pretrain.optimiser": optimiser,
         "pretrain.precision": precision,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)

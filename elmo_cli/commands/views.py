@@ -119,6 +119,9 @@ def _clipped(text: str, width: int) -> str:
     return shown if len(shown) <= width else shown[: width - 4] + " ..."
 
 
+_ENDINGS = {"time": "the time it was given", "patience": "no better validation perplexity"}
+
+
 def language_model(results: Results) -> RenderableType:
     """A language model that was trained: how good, how long, and whether it is sound."""
     valid, leak = results["validation"], results.get("leak_test")
@@ -129,6 +132,7 @@ def language_model(results: Results) -> RenderableType:
             ("backward", valid["backward"]),
             ("unknown tokens", f"{_percent(valid['oov_rate'])} %"),
             ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
+            ("ended by", _ENDINGS.get(results.get("ended_by", ""))),
             ("tokens", f"{number(results['tokens'])}, {results['tokens_per_second']:,.0f} a second"),
             ("parameters", results["parameters"]),
             ("leak test", None if leak is None else "passed" if leak["passed"] else "FAILED"),

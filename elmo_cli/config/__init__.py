@@ -5,7 +5,7 @@ its settings to one `Experiment` and saves what it used in its run.
 """
 
 from elmo_cli.config.loading import CONFIG_NAME, load_experiment, merge, nest
-from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
+from elmo_cli.config.presets import PRESET_PURPOSES, PRESET_SIZES, PRESETS
 from elmo_cli.config.settings import (
     CharacterSettings,
     ClassifySettings,
@@ -15,6 +15,7 @@ from elmo_cli.config.settings import (
     EncoderKind,
     Experiment,
     ModelSettings,
+    OptimiserKind,
     Pooling,
     Precision,
     PrecisionChoice,
@@ -33,6 +34,7 @@ __all__ = [
     "CONFIG_NAME",
     "PRESETS",
     "PRESET_PURPOSES",
+    "PRESET_SIZES",
     "CharacterSettings",
     "ClassifySettings",
     "Cleaning",
@@ -41,6 +43,7 @@ __all__ = [
     "EncoderKind",
     "Experiment",
     "ModelSettings",
+    "OptimiserKind",
     "Pooling",
     "Precision",
     "PrecisionChoice",

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from elmo_cli.config.presets import PRESETS
-from elmo_cli.config.settings import Experiment, Preset
+from elmo_cli.config.settings import ADAGRAD, Experiment, Preset
 from elmo_cli.errors import ConfigError, nearest
 
 CONFIG_NAME = "elmo.yaml"
@@ -58,11 +58,21 @@ def load_experiment(
     preset = given.get("preset", written.get("preset", Experiment.model_fields["preset"].default))
     if preset not in get_args(Preset):
         raise ConfigError(f"there is no preset '{preset}'", remedy=nearest(str(preset), get_args(Preset)))
-    values = merge(merge(PRESETS[preset], written), given)
+    chosen = merge(written, given)
+    values = merge(_suited(PRESETS[preset], chosen), chosen)
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
         raise _explain(error, config) from error
+
+
+def _suited(preset: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset without the rates of its optimiser, where another one was chosen."""
+    section, training = chosen.get("pretrain"), preset.get("pretrain", {})
+    other = section.get("optimiser") if isinstance(section, Mapping) else None
+    if other is None or other == training.get("optimiser", "adamw"):
+        return dict(preset)
+    return {**preset, "pretrain": {key: value for key, value in training.items() if key not in ADAGRAD}}
 
 
 def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

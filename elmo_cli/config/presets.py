@@ -10,7 +10,10 @@ PRESET_PURPOSES: dict[Preset, str] = {
     "tiny": "tests and demonstrations: seconds",
     "small": "a laptop and some thousand texts: minutes",
     "base": "a laptop and some million tokens: hours",
+    "original": "the ELMo of Peters et al. 2018, as bilm-tf trains it: GPUs and a billion tokens",
 }
+# Parameters of encoder and LSTM layers, without the tables of embedding and softmax: those grow with the vocabulary.
+PRESET_SIZES: dict[Preset, int] = {"tiny": 33_280, "small": 2_101_248, "base": 9_453_568, "original": 93_600_864}
 PRESETS: dict[Preset, dict[str, Any]] = {
     "tiny": {
         "tokenizer": {"lowercase": True},
@@ -25,5 +28,26 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "base": {
         "model": {"hidden_size": 1024, "projection_size": 256, "residual": True},
         "pretrain": {"epochs": 10, "batch_size": 64, "learning_rate": 1e-3},
+    },
+    "original": {
+        "model": {
+            "encoder": "char",
+            "characters": {
+                "dim": 16,
+                "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+                "max_characters": 50,
+                "highway_layers": 2,
+            },
+            "hidden_size": 4096,
+            "projection_size": 512,
+            "residual": True,
+            "cell_clip": 3.0,
+            "projection_clip": 3.0,
+            "dropout": 0.1,
+            "softmax": "sampled",
+            "samples": 8192,
+        },
+        # Adagrad with an initial accumulator of 1, at a constant rate of 0.2
+        "pretrain": {"optimiser": "adagrad", "epochs": 10, "batch_size": 128, "window": 20, "clip_norm": 10.0},
     },
 }

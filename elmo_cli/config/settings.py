@@ -5,19 +5,20 @@ from __future__ import annotations
 import codecs
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from elmo_cli.errors import nearest
 
-Preset = Literal["tiny", "small", "base"]
+Preset = Literal["tiny", "small", "base", "original"]
 TokenizerKind = Literal["words", "whitespace", "regex"]
 Cleaning = Literal["none", "ag-news"]
 EncoderKind = Literal["word", "char", "word+char"]
 SoftmaxKind = Literal["full", "adaptive", "sampled"]
 Precision = Literal["float32", "bfloat16"]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
+OptimiserKind = Literal["adamw", "adagrad"]
 Pooling = Literal["max", "mean", "max+mean", "attention"]
 
 # YAML and shells have uses of their own for most of these signs, so each has a name too.
@@ -37,6 +38,13 @@ def _as_numbers(value: object) -> object:
 def _as_name(value: object) -> object:
     """The number of a column is its name where a file has no names."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_weights(value: object) -> object:
+    """`Sports=2,World=0.5` stands for its mapping, and names of classes are text."""
+    if isinstance(value, str) and "=" in value:
+        value = dict(part.rpartition("=")[::2] for part in value.split(","))
+    return {str(name).strip(): weight for name, weight in value.items()} if isinstance(value, dict) else value
 
 
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list)]
@@ -68,6 +76,7 @@ def _known_delimiter(name: str) -> str:
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 Delimiter = Annotated[str, AfterValidator(_known_delimiter)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Penalty = Annotated[float, Field(ge=0.0)]
 Rate = Annotated[float, Field(gt=0.0)]
 Shares = Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], BeforeValidator(_as_numbers)]
 
@@ -76,6 +85,11 @@ class Settings(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+ClassWeights = Annotated[
+    Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] | None, BeforeValidator(_as_weights)
+]
 
 
 class DataSettings(Settings):
@@ -137,6 +151,7 @@ class ModelSettings(Settings):
     projection_clip: float | None = Field(3.0, gt=0, description="clip projections to ±this")
     forget_bias: float = Field(1.0, description="added to the forget gate at run time")
     dropout: Probability = Field(0.1, description="on token vectors and on every layer's output while training")
+    weight_dropout: Probability = Field(0.0, description="on the recurrent weights of a window, while training")
     softmax: SoftmaxKind = Field("adaptive", description="training loss; evaluation is always exact")
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None, description="ranks at which the clusters of the adaptive softmax begin; absent: by the vocabulary's size"
@@ -166,18 +181,29 @@ class ModelSettings(Settings):
         return self
 
 
+# What Adagrad starts from, as in bilm-tf: a constant rate without decay.
+ADAGRAD = {"learning_rate": 0.2, "warmup": 0.0, "final_rate": 1.0, "weight_decay": 0.0, "clip_norm": 10.0}
+
+
 class PretrainSettings(Settings):
     """Training of the biLM."""
 
     epochs: int = Field(5, ge=1, description="passes over the corpus")
+    max_minutes: float | None = Field(None, gt=0, description="end after so long, the rate having fallen by then")
     batch_size: int = Field(32, ge=1, description="rows of the stream")
     window: int = Field(48, ge=1, description="steps between cuts of the gradient")
-    learning_rate: Rate = Field(2e-3, description="peak rate of AdamW")
+    accumulate: int = Field(1, ge=1, description="windows a step of the optimiser")
+    optimiser: OptimiserKind = Field("adamw", description="adamw; or adagrad with a constant rate of 0.2, as bilm-tf")
+    learning_rate: Rate = Field(2e-3, description="peak rate")
     embedding_rate_scale: float = Field(1.0, ge=0.0, description="factor on the rate of an initialised table")
     warmup: Probability = Field(0.05, description="share of the steps in which the rate rises linearly")
     final_rate: float = Field(0.05, ge=0.0, le=1.0, description="share of the peak rate that the cosine decay ends at")
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay; none on biases")
     clip_norm: float | None = Field(1.0, gt=0, description="clip the norm of the whole gradient")
+    word_dropout: Probability = Field(0.0, description="share of the tokens whose vectors are zero, while training")
+    activation_penalty: Penalty = Field(0.0, description="on the mean square of the top layer's output")
+    temporal_penalty: Penalty = Field(0.0, description="on the mean square of its change from step to step")
+    average: Probability = Field(0.0, description="decay of a moving average of the weights, which is kept; 0: none")
     valid_fraction: float = Field(0.02, gt=0.0, lt=0.5, description="share of the last sentences kept for validation")
     patience: int = Field(2, ge=1, description="stop after so many epochs without a better validation perplexity")
     checkpoint_minutes: float = Field(10.0, gt=0, description="save the state for resuming at least so often")
@@ -185,6 +211,18 @@ class PretrainSettings(Settings):
         "auto",
         description="of matrix products; the state stays float32. auto: bfloat16 where that is faster",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adagrad_has_its_own_defaults(cls, values: Any) -> Any:
+        adagrad = isinstance(values, dict) and values.get("optimiser") == "adagrad"
+        return {**ADAGRAD, **values} if adagrad else values
+
+    @model_validator(mode="after")
+    def _adagrad_does_not_decay(self) -> Self:
+        if self.optimiser == "adagrad" and self.weight_decay:
+            raise ValueError(f"weight_decay is {self.weight_decay:g}, but needs optimiser: adamw")
+        return self
 
 
 class ClassifySettings(Settings):
@@ -206,6 +244,12 @@ class ClassifySettings(Settings):
     lambda_rate: Rate = Field(0.05, description="peak rate of λ and γ")
     tune_rate: Rate = Field(1e-3, description="peak rate of the embedder with tune")
     tune_dropout: Probability = Field(0.2, description="dropout inside the embedder with tune")
+    word_dropout: Probability = Field(0.0, description="share of the tokens whose vectors are zero, with tune")
+    layer_rate_decay: float = Field(1.0, gt=0.0, le=1.0, description="factor on the rate, layer by layer down, tuning")
+    unfreeze: bool = Field(False, description="with tune: one more layer an epoch from the top, the head alone first")
+    label_smoothing: Probability = Field(0.0, description="share of the target that all classes have in common")
+    class_weights: ClassWeights = Field(None, description="balanced, or LABEL=WEIGHT,...: of texts in the loss; else 1")
+    average: Probability = Field(0.0, description="decay of a moving average of the weights, which is kept; 0: none")
     precision: PrecisionChoice = Field("auto", description="of the biLM's matrix products with tune")
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
     clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")

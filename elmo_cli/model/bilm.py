@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
-from elmo_cli.model.dropout import dropout
+from elmo_cli.model.dropout import drop_words, dropout
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_kernel import Prepared
@@ -32,6 +32,7 @@ class StreamLoss(NamedTuple):
     sums: Tensor  # (2,) nats by direction, detached
     steps: int  # predicted steps of each direction
     state: BiLmState  # after the last step, detached
+    penalty: Tensor | None = None  # () on the activations, beside the loss; carries gradients
 
 
 class BiLstmLayer(nn.Module):
@@ -49,6 +50,7 @@ class BiLstmLayer(nn.Module):
         size, cells = settings.token_size, settings.hidden_size
         self.cell_clip, self.projection_clip = settings.cell_clip, settings.projection_clip
         self.forget_bias = settings.forget_bias
+        self.weight_dropout = settings.weight_dropout
         self.input = nn.Parameter(torch.empty(2, size, 4 * cells))
         self.recurrent = nn.Parameter(torch.empty(2, size, 4 * cells))
         self.bias = nn.Parameter(torch.zeros(2, 4 * cells))
@@ -73,9 +75,12 @@ class BiLstmLayer(nn.Module):
         prepared: Prepared | None = None,
     ) -> tuple[Tensor, LstmState]:
         """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.lstm.lstm`."""
+        recurrent: Tensor = self.recurrent
+        if self.weight_dropout and self.training:
+            recurrent = dropout(recurrent, self.weight_dropout)  # one draw for all steps (Merity et al. 2018)
         return lstm(
             inputs,
-            LstmWeights(self.input, self.recurrent, self.bias, self.projection),
+            LstmWeights(self.input, recurrent, self.bias, self.projection),
             state,
             reset=reset,
             lengths=lengths,
@@ -100,6 +105,9 @@ class BiLm(nn.Module):
         width: 2P, of a layer activation.
         framed: Batches hold <S> and </S> around each sentence.
         dropout: On token vectors and on each layer's output while training.
+        word_dropout: Share of the tokens whose vectors are zero while training.
+        activation_penalty: α of `StreamLoss.penalty`.
+        temporal_penalty: β of `StreamLoss.penalty`.
         precision: Of the matrix products of LSTM and softmax while training.
         eval_precision: Of those of the LSTM otherwise.
         prepared: Keeps the LSTM's matrices ready from batch to batch of an extraction; None: nothing does.
@@ -117,6 +125,7 @@ class BiLm(nn.Module):
         self.layer_count = settings.layers + 1
         self.width = 2 * settings.token_size
         self.dropout = settings.dropout
+        self.word_dropout = self.activation_penalty = self.temporal_penalty = 0.0
         self.precision: Precision = "float32"
         self.eval_precision: Precision = "float32"
         self.prepared: Prepared | None = None
@@ -134,6 +143,7 @@ class BiLm(nn.Module):
         reset: Tensor | None = None,
         lengths: Tensor | None = None,
         state: BiLmState | None = None,
+        undropped: list[Tensor] | None = None,
     ) -> tuple[list[Tensor], BiLmState]:
         """Run the LSTM stacks.
 
@@ -142,6 +152,7 @@ class BiLm(nn.Module):
             reset: (B, T) bool, true where a sentence begins; see `lstm`.
             lengths: (B,) real steps of each row; None means all.
             state: State of each layer before the first step; None means zeros.
+            undropped: Gets the outputs as they are before dropout, where someone wants them.
 
         Returns:
             L outputs (2, B, T, P), from the lowest layer to the top, and each layer's final state.
@@ -155,6 +166,8 @@ class BiLm(nn.Module):
             )
             if self.settings.residual and index > 0:
                 hidden = hidden + vectors
+            if undropped is not None:
+                undropped.append(hidden)
             vectors = self._drop(hidden)
             outputs.append(vectors)
             final.append(last)
@@ -172,7 +185,11 @@ class BiLm(nn.Module):
             mask: (B, T) bool, false where nothing is left to predict.
             state: State after the window before; None at the start.
         """
-        outputs, final = self.run(self._drop(self.encoder(tokens)), reset=reset, state=state)
+        undropped: list[Tensor] | None = [] if self.temporal_penalty else None
+        outputs, final = self.run(self.token_vectors(tokens), reset=reset, state=state, undropped=undropped)
+        penalty = None
+        if self.activation_penalty or self.temporal_penalty:
+            penalty = self._penalty(outputs[-1], undropped[-1] if undropped else outputs[-1], reset, mask)
         steps = int(mask.sum())
         hidden = outputs[-1]
         if steps < mask.numel():
@@ -180,11 +197,29 @@ class BiLm(nn.Module):
         hidden, targets = hidden.reshape(2 * steps, -1), targets.reshape(-1)
         total, rows = self._require_softmax().loss(hidden, targets, self._product_precision())
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
-        return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached)
+        return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
+
+    def _penalty(self, dropped: Tensor, undropped: Tensor, reset: Tensor, mask: Tensor) -> Tensor:
+        """α mean(d_t²) + β mean((h_t - h_(t-1))²): AR and TAR of Merity et al. 2018, section 4.7.
+
+        h is the top layer's output and d the same after dropout, (2, B, T, P). Padding is left out, and so is the
+        change from one sentence to the next.
+        """
+        total = dropped.new_zeros(())
+        if self.activation_penalty:
+            total = total + self.activation_penalty * dropped[:, mask].square().mean()
+        if self.temporal_penalty:
+            within = mask[:, 1:] & ~reset[:, 1:]
+            change = (undropped[:, :, 1:] - undropped[:, :, :-1])[:, within]
+            total = total + self.temporal_penalty * change.square().sum() / max(1, change.numel())
+        return total
 
     def token_vectors(self, tokens: TokenIds | Tensor) -> Tensor:
         """Ids of any shape to what the LSTM layers read, (..., P); vectors that are known are taken as they are."""
-        return self._drop(tokens if isinstance(tokens, Tensor) else self.encoder(tokens))
+        vectors = tokens if isinstance(tokens, Tensor) else self.encoder(tokens)
+        if self.word_dropout and self.training:
+            vectors = drop_words(vectors, self.word_dropout)
+        return self._drop(vectors)
 
     def layers(
         self, tokens: TokenIds | Tensor, lengths: Tensor, state: BiLmState | None = None

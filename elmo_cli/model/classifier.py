@@ -6,7 +6,7 @@ A comparison changes the embedder and nothing else. Legend: K layers of the embe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Self
 
 import torch
@@ -16,6 +16,7 @@ from elmo_cli.config import ClassifySettings, Pooling
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.parameters import decay_groups
 from elmo_cli.model.static import StaticTable
 
 
@@ -96,7 +97,7 @@ class Classifier(nn.Module):
         self.embedder = embedder
         self.tune = settings.tune
         if settings.tune:
-            embedder.dropout = settings.tune_dropout
+            embedder.dropout, embedder.word_dropout = settings.tune_dropout, settings.word_dropout
             embedder.requires_grad_(True)  # a table that pretraining kept as it was trains too
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -147,8 +148,10 @@ class Classifier(nn.Module):
             settings: The rates and the weight decay.
 
         Returns:
-            Groups with `params`, `lr`, `weight_decay` and `name`: head, lambdas, and with `tune` embedder; names end
-            in `.bias` where nothing is decayed.
+            Groups with `params`, `lr`, `weight_decay` and `name`: head, lambdas, and with `tune` embedder. With
+            `layer_rate_decay` that is one from the top layer down to the token encoder, `embedder.2` to `embedder.0`,
+            whose rate falls by it from one to the next (Howard and Ruder 2018, section 3.2). Names end in `.bias` where
+            nothing is decayed.
         """
         weighting = self.combiner.rate_parameters()
         apart = {id(parameter) for parameter in weighting}
@@ -157,14 +160,34 @@ class Classifier(nn.Module):
             for name, parameter in self.named_parameters()
             if not name.startswith("embedder.") and id(parameter) not in apart
         ]
-        groups = _groups("head", own, settings.learning_rate, settings.weight_decay)
+        groups = decay_groups(own, settings.learning_rate, settings.weight_decay, "head")
         if weighting:
             groups.append({"params": weighting, "lr": settings.lambda_rate, "weight_decay": 0.0, "name": "lambdas"})
         if self.tune:
-            # no text is scored here, so a softmax would get no gradient
-            inner = [item for item in self.embedder.named_parameters() if not item[0].startswith("softmax.")]
-            groups += _groups("embedder", inner, settings.tune_rate, settings.weight_decay)
+            rate, layers = settings.tune_rate, self.embedder_layers()
+            if settings.layer_rate_decay == 1.0:  # fewer groups are faster
+                return groups + decay_groups(chain(*layers), rate, settings.weight_decay, "embedder")
+            for depth, inner in reversed(list(enumerate(layers))):
+                groups += decay_groups(inner, rate, settings.weight_decay, f"embedder.{depth}")
+                rate *= settings.layer_rate_decay
         return groups
+
+    def embedder_layers(self) -> list[list[tuple[str, nn.Parameter]]]:
+        """Parameters of each layer of the embedder, the token encoder first."""
+        layers: list[list[tuple[str, nn.Parameter]]] = [[] for _ in range(self.embedder.layer_count)]
+        for name, parameter in self.embedder.named_parameters():
+            part, _, rest = name.partition(".")
+            # no text is scored here, so a softmax would get no gradient
+            if part != "softmax":
+                layers[int(rest.partition(".")[0]) + 1 if part == "lstm_layers" else 0].append((name, parameter))
+        return layers
+
+    def unfreeze(self, count: int) -> None:
+        """Train so many layers of the embedder, from the top, and keep those below as they are."""
+        layers = self.embedder_layers()
+        for depth, layer in enumerate(layers):
+            for _, parameter in layer:
+                parameter.requires_grad_(depth >= len(layers) - count)
 
 
 def _make_head(size: int, settings: ClassifySettings, classes: int) -> nn.Sequential:
@@ -175,18 +198,3 @@ def _make_head(size: int, settings: ClassifySettings, classes: int) -> nn.Sequen
         modules += [nn.Linear(size, settings.hidden_size), nn.ReLU(), nn.Dropout(settings.dropout)]
     modules.append(nn.Linear(settings.hidden_size or size, classes))
     return nn.Sequential(*modules)
-
-
-def _groups(
-    name: str, parameters: Iterable[tuple[str, nn.Parameter]], rate: float, decay: float
-) -> list[dict[str, Any]]:
-    trained = [(key, parameter) for key, parameter in parameters if parameter.requires_grad]
-    # besides biases, vectors are the scales of a batch norm
-    plain = [parameter for key, parameter in trained if key.endswith("bias") or parameter.ndim < 2]
-    kept = {id(parameter) for parameter in plain}
-    decayed = [parameter for _, parameter in trained if id(parameter) not in kept]
-    groups = [
-        {"params": decayed, "lr": rate, "weight_decay": decay, "name": name},
-        {"params": plain, "lr": rate, "weight_decay": 0.0, "name": f"{name}.bias"},
-    ]
-    return [group for group in groups if group["params"]]

@@ -27,3 +27,8 @@ def dropout(values: Tensor, rate: float) -> Tensor:
     bits = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = bits[: values.numel()].view(values.shape) >= dropped - _LEVELS // 2
     return values * kept.to(values.dtype).mul_(_LEVELS / (_LEVELS - dropped))
+
+
+def drop_words(vectors: Tensor, rate: float) -> Tensor:
+    """Set the vectors of a share of the tokens to zero, (..., T, P), and scale the others up."""
+    return vectors * dropout(vectors.new_ones(*vectors.shape[:-1], 1), rate)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elmo_cli.model.dropout import dropout
+from elmo_cli.model.dropout import drop_words, dropout
 from elmo_cli.model.encoder import TokenIds
 
 
@@ -21,6 +21,7 @@ class StaticTable(nn.Module):
         width: D.
         framed: Batches hold sentences without <S> and </S>.
         dropout: On the vectors while training.
+        word_dropout: Share of the tokens whose vectors are zero while training.
     """
 
     framed = False
@@ -30,7 +31,7 @@ class StaticTable(nn.Module):
         super().__init__()
         self.table = nn.Parameter(matrix.clone())
         self.width = matrix.shape[1]
-        self.dropout = 0.0
+        self.dropout = self.word_dropout = 0.0
         with torch.no_grad():
             self.table[0] = 0.0
 
@@ -38,6 +39,8 @@ class StaticTable(nn.Module):
         """Vocabulary ids of any shape to (..., D); vectors that are known are taken as they are."""
         if isinstance(tokens, TokenIds):
             tokens = functional.embedding(tokens.ids, self.table, padding_idx=0)
+        if self.word_dropout and self.training:
+            tokens = drop_words(tokens, self.word_dropout)
         return dropout(tokens, self.dropout) if self.dropout and self.training else tokens
 
     def layers(self, tokens: TokenIds | Tensor, lengths: Tensor, state: None = None) -> tuple[Tensor, None]:

@@ -32,9 +32,9 @@ from elmo_cli.text.objects import row_count
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from elmo_cli.training.optimiser import adamw
+from elmo_cli.training.optimiser import make_optimiser
 from elmo_cli.training.speed import compiling_pays, operations, pick_precision
-from elmo_cli.training.step import Feed, make_indexer, parameter_groups, train_step
+from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
 STEP_SECONDS = 3.0  # a training step that would take longer is measured with a shorter window
@@ -207,13 +207,14 @@ def training_speed(
     assert vocabulary is not None  # the caller has seen to it
     network.to(device).train()
     network.precision = precision
+    regularise(network, settings)
     feed = Feed(network, vocabulary, corpus.types, device)
-    optimiser = adamw(parameter_groups(network, settings))
+    optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
     stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
     began, done, epoch = 0.0, 0, 0
     while not began or time.perf_counter() - began < SECONDS:
         for cut in stream.epoch(epoch):
-            _, _, predicted, state = train_step(network, optimiser, feed(cut), state, settings.clip_norm, compiled)
+            _, _, predicted, state, _ = train_step(network, optimiser, [feed(cut)], state, settings.clip_norm, compiled)
             _wait(device)
             if not began:  # the first for nothing
                 began = time.perf_counter()

@@ -19,6 +19,7 @@ from elmo_cli.model.bilm import BiLmState
 from elmo_cli.model.lstm import LstmState
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.models import copy_tensors
+from elmo_cli.training.optimiser import Average
 
 STATE_FOLDER, STATE_FILE = "state", "state.json"
 
@@ -39,6 +40,7 @@ class Progress:
         best_epoch: Epoch of the best, counted from 1.
         precision: Of the matrix products.
         compiled: Whether the LSTM's steps are compiled, where that can be done.
+        last_share: Of the last epoch that was validated, the share that was trained on: below 1 where time was up.
     """
 
     epoch: int = 0
@@ -52,6 +54,7 @@ class Progress:
     best_epoch: int = 0
     precision: Precision = "float32"
     compiled: bool = False
+    last_share: float = 1.0
 
 
 def save_checkpoint(
@@ -60,6 +63,7 @@ def save_checkpoint(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     state: BiLmState | None,
+    average: Average | None = None,
 ) -> None:
     """Write a checkpoint and put the run in its place, if it is not there yet.
 
@@ -69,11 +73,14 @@ def save_checkpoint(
         network: Its weights.
         optimiser: Its moments.
         state: LSTM state after the last window; None between epochs.
+        average: Of the weights, where there is one.
     """
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{key}.{name}"] = value
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.values.items()}
     for layer, layer_state in enumerate(state or ()):
         tensors |= {f"state.{layer}.hidden": layer_state.hidden, f"state.{layer}.cell": layer_state.cell}
     device = next(network.parameters()).device
@@ -92,9 +99,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    writer: RunWriter, network: nn.Module, optimiser: torch.optim.Optimizer
+    writer: RunWriter, network: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None
 ) -> tuple[Progress, BiLmState | None]:
-    """Put network, optimiser, random numbers and `metrics.jsonl` back to where the checkpoint was.
+    """Put network, optimiser, average, random numbers and `metrics.jsonl` back to where the checkpoint was.
 
     Raises:
         RunError: There is no checkpoint, or it is damaged.
@@ -112,16 +119,18 @@ def load_checkpoint(
             remedy="train anew with --overwrite",
         ) from error
     tensors = Run(writer.path, writer.description).tensors(name)
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}, "state": {}, "random": {}}
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in ("network", "optimiser", "average", "state", "random")}
     for key, tensor in tensors.items():
         part, _, rest = key.partition(".")
         parts[part][rest] = tensor
     copy_tensors(network, parts["network"], writer.path / name)
+    for name, value in (average.values if average else {}).items():
+        value.copy_(parts["average"][name])
     parameters = dict(network.named_parameters())
     for key, tensor in parts["optimiser"].items():
         moment, _, parameter_name = key.partition(".")
         parameter = parameters[parameter_name]
-        # AdamW counts its steps on the host, unless its kernel is fused.
+        # Steps are counted on the host, unless the optimiser's kernel is fused.
         on_host = moment == "step" and not optimiser.defaults["fused"]
         optimiser.state[parameter][moment] = tensor if on_host else tensor.to(parameter.device)
     device = next(network.parameters()).device

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.embedder import Embedder
+from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
@@ -24,7 +25,7 @@ from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, pooled_suffices
 from elmo_cli.training.events import EpochDone, Event, Finished, Stopped
 from elmo_cli.training.labelled import LabelledCorpus, split
-from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.optimiser import Average, Schedule, adamw, averaged, clip_gradients, set_rate
 from elmo_cli.training.speed import pick_precision
 from elmo_cli.training.tally import BestEpoch, StepMeter, finite
 
@@ -76,6 +77,8 @@ def finetune(
     groups = [{**group, "peak": group["lr"]} for group in classifier.parameter_groups(settings)]
     optimiser = adamw(groups)
     trained = [parameter for group in groups for parameter in group["params"]]
+    average = _average(classifier, trained, settings)
+    weights = _class_weights(settings, train, fit, device)
     epochs = settings.tune_epochs if settings.tune else settings.epochs
     per_epoch = math.ceil(len(fit) / settings.batch_size)
     schedule = Schedule(epochs * per_epoch, WARMUP, FINAL_RATE)
@@ -84,6 +87,8 @@ def finetune(
     for epoch in range(1, epochs + 1):
         torch.manual_seed(_mix(seed, epoch))  # dropout
         classifier.train()
+        if settings.unfreeze:
+            classifier.unfreeze(epoch - 1)
         loss_sum, right = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
         for batch in _schedule(texts.lengths[fit], settings, _mix(seed, epoch)):
             stopped = stop()
@@ -93,27 +98,30 @@ def finetune(
             set_rate(optimiser, schedule.factor(step))
             indices = fit[batch]
             logits, targets = texts.logits(classifier, indices), labels[torch.from_numpy(indices)]
-            loss = functional.cross_entropy(logits, targets)
+            loss = functional.cross_entropy(logits, targets, weights, label_smoothing=settings.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             clip_gradients(trained, settings.clip_norm)
             optimiser.step()
+            if average is not None:
+                average.update(step)
             loss_sum += loss.detach() * len(indices)
             right += (logits.argmax(1) == targets).sum()
             if event := progress.after(epoch, step, len(indices), loss.detach(), schedule.factor(step)):
                 yield event
         if stopped:
             break
-        valid_accuracy, valid_loss = _validate(classifier, texts, train.labels, valid)
-        better = best.offer(epoch, valid_accuracy, valid_loss, classifier)
-        weights = classifier.combiner.lambdas()
+        with averaged(average):
+            valid_accuracy, valid_loss = _validate(classifier, texts, train.labels, valid)
+            better = best.offer(epoch, valid_accuracy, valid_loss, classifier)
+            lambdas, gamma = classifier.combiner.lambdas(), classifier.combiner.gamma()
         yield EpochDone(
             epoch=epoch,
             loss=finite(float(loss_sum) / len(fit), epoch),
             train_accuracy=int(right) / len(fit),
             valid_accuracy=valid_accuracy,
-            lambdas=None if weights is None else tuple(weights),
-            gamma=classifier.combiner.gamma(),
+            lambdas=None if lambdas is None else tuple(lambdas),
+            gamma=gamma,
             best=better,
         )
         if epoch - best.epoch >= settings.patience:
@@ -123,6 +131,8 @@ def finetune(
         yield Stopped(step)
         return
     best.restore(classifier)
+    if settings.unfreeze:
+        classifier.unfreeze(network.layer_count)
     results = {
         "seed": seed,
         "epochs": epoch - stopped,
@@ -178,6 +188,40 @@ def make_cache(
     if settings.tune:
         return None
     return ActivationCache(embedder, corpus, settings, device, tokens=not pooled_suffices(settings), folder=folder)
+
+
+def _average(classifier: Classifier, trained: list[nn.Parameter], settings: ClassifySettings) -> Average | None:
+    """Of what is trained; None where it is not asked for."""
+    if not settings.average:
+        return None
+    ours = {id(parameter) for parameter in trained}
+    return Average([item for item in classifier.named_parameters() if id(item[1]) in ours], settings.average)
+
+
+def _class_weights(
+    settings: ClassifySettings, train: LabelledCorpus, fit: Indices, device: torch.device | str
+) -> Tensor | None:
+    """(classes,) of a text's loss; `balanced`: n / (classes · n_k), as in scikit-learn, of the texts trained on.
+
+    Raises:
+        ConfigError: A weight is given for a class that the training file lacks.
+    """
+    given = settings.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        counts = np.bincount(train.labels[fit], minlength=len(train.classes))
+        found = len(fit) / (len(counts) * counts.clip(min=1))
+    else:
+        unknown = [name for name in given if name not in train.classes]
+        if unknown:
+            raise ConfigError(
+                f"classify.class_weights names the class '{unknown[0]}', which {train.path.name} does not have",
+                expected=", ".join(train.classes),
+                remedy=nearest(unknown[0], train.classes),
+            )
+        found = np.array([given.get(name, 1.0) for name in train.classes])
+    return torch.as_tensor(found, dtype=torch.float32, device=device)
 
 
 def _network(

@@ -19,9 +19,11 @@ class Meter:
     Args:
         progress: Where the training stands; updated in place.
         steps: Optimiser steps of the whole training, give or take one an epoch.
+        max_minutes: After which it ends in any case; None: it does not.
     """
 
-    def __init__(self, progress: Progress, steps: int) -> None:
+    def __init__(self, progress: Progress, steps: int, max_minutes: float | None = None) -> None:
+        self._budget = math.inf if max_minutes is None else 60.0 * max_minutes
         self._progress = progress
         self._steps = steps
         self._losses: list[Tensor] = []  # on the device: reading each would wait for it
@@ -34,11 +36,16 @@ class Meter:
         """Time since the last `settle`."""
         return time.perf_counter() - self._saved
 
-    def count(self, loss: Tensor, tokens: int) -> None:
-        """Count a step of so many predicted tokens of one direction."""
+    @property
+    def time_share(self) -> float:
+        """Share of the time that is used up, over all sessions; 0 where it is not limited."""
+        return (self._progress.seconds + time.perf_counter() - self._settled) / self._budget
+
+    def count(self, loss: Tensor, tokens: int, windows: int = 1) -> None:
+        """Count a step over some windows, of so many predicted tokens of one direction."""
         self._losses.append(loss)
         self._progress.step += 1
-        self._progress.window += 1
+        self._progress.window += windows
         self._progress.tokens += tokens
 
     def event(self, rate: float) -> Step:
@@ -49,6 +56,7 @@ class Meter:
         steps = max(self._steps, progress.step)
         speed = (progress.tokens - self._shown_tokens) / max(1e-9, now - self._shown)
         left = (now - self._began) * (steps - progress.step) / (progress.step - self._first_step)
+        left = min(left, max(0.0, self._budget * (1.0 - self.time_share)))
         progress.loss_sum, progress.loss_steps = 0.0, 0
         self._shown, self._shown_tokens = now, progress.tokens
         return Step(

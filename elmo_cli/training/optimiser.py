@@ -1,23 +1,27 @@
-"""AdamW and its learning rate, the same for every loop.
+"""Optimisers, their learning rate and the average of what they find, the same for every loop.
 
     rate(s) = peak · s / warmup                                            for step s = 1 .. warmup
     rate(s) = peak · (final + (1 - final) · (1 + cos(π · progress)) / 2)   after it, progress from 0 to 1
 
 Decay is decoupled (Loshchilov and Hutter 2019) and spares biases and other vectors. The rate is a function of the step
-alone, so that resuming needs nothing but the step.
+alone, so that resuming needs nothing but the step; in a training of limited time, of the time too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-NamedParameters = Iterable[tuple[str, nn.Parameter]]
+from elmo_cli.config import OptimiserKind
+from elmo_cli.model.parameters import NamedParameters
+
+ACCUMULATOR = 1.0  # of Adagrad, at first
 
 
 @dataclass(frozen=True)
@@ -34,34 +38,17 @@ class Schedule:
     warmup: float
     final: float
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: float) -> float:
         """What to multiply the peak rate with.
 
         Args:
-            step: Counted from 1.
+            step: Counted from 1; in a training of limited time, the share of the time in steps.
         """
         warm = round(self.steps * self.warmup)
         if step <= warm:
             return step / warm
         progress = min(1.0, (step - warm) / max(1, self.steps - warm))
         return self.final + (1.0 - self.final) * (1.0 + math.cos(math.pi * progress)) / 2.0
-
-
-def decay_groups(parameters: NamedParameters, rate: float, weight_decay: float) -> list[dict[str, Any]]:
-    """Two AdamW groups of one peak rate: matrices, which decay, and biases and other vectors, which do not.
-
-    Args:
-        parameters: With their names; those that need no gradient are left out.
-        rate: Peak learning rate.
-        weight_decay: Of the matrices.
-    """
-    trained = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
-    spared = {name for name, parameter in trained if parameter.ndim < 2 or name.rpartition(".")[2].startswith("bias")}
-    groups = (
-        {"params": [p for name, p in trained if name not in spared], "weight_decay": weight_decay},
-        {"params": [p for name, p in trained if name in spared], "weight_decay": 0.0},
-    )
-    return [{**group, "lr": rate} for group in groups if group["params"]]
 
 
 def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
@@ -71,6 +58,64 @@ def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
     if devices <= {"cpu", "cuda"}:
         return torch.optim.AdamW(groups, fused=True)
     return torch.optim.AdamW(groups, foreach=True)
+
+
+def make_optimiser(kind: OptimiserKind, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser of a pretraining; `lr` of a group is its peak rate.
+
+    Adagrad is that of bilm-tf: a += g², w -= rate · g / sqrt(a), with a = 1 at first.
+    """
+    if kind == "adamw":
+        return adamw(groups)
+    groups = [{**group, "peak": group["lr"]} for group in groups]
+    fused = {parameter.device.type for group in groups for parameter in group["params"]} == {"cpu"}
+    return torch.optim.Adagrad(groups, initial_accumulator_value=ACCUMULATOR, fused=fused, foreach=not fused)
+
+
+class Average:
+    """a_s = d a_(s-1) + (1 - d) w_s with d = min(decay, (1 + s) / (10 + s)), for step s = 1, 2, ...
+
+    An exponential moving average of the weights, whose beginning is forgotten the faster the shorter it is.
+
+    Args:
+        parameters: What is averaged; those that need no gradient are left out.
+        decay: Above 0 and below 1.
+
+    Attributes:
+        values: The averages by name.
+    """
+
+    def __init__(self, parameters: NamedParameters, decay: float) -> None:
+        self._decay = decay
+        self._weights = {name: weight for name, weight in parameters if weight.requires_grad}
+        self.values = {name: weight.detach().clone() for name, weight in self._weights.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after a step, counted from 1."""
+        share = 1.0 - min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.values.values()), list(self._weights.values()), share)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Within it, the weights are the averages."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, weight in self._weights.items():
+            kept = weight.clone()
+            weight.copy_(self.values[name])
+            self.values[name].copy_(kept)
+
+
+def averaged(average: Average | None) -> AbstractContextManager[None]:
+    """Within it, the weights are the averages, where there are any."""
+    return nullcontext() if average is None else average.in_force()
 
 
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:

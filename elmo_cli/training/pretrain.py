@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, PretrainSettings
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
@@ -22,18 +23,20 @@ from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import Indexer, frame
-from elmo_cli.text.streams import Stream
+from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from elmo_cli.training.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.training.meter import Meter
-from elmo_cli.training.optimiser import Schedule, adamw, set_rate
+from elmo_cli.training.optimiser import Average, Schedule, averaged, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
+from elmo_cli.training.room import check_room
 from elmo_cli.training.speed import compiling_pays, pick_precision
-from elmo_cli.training.step import Feed, make_indexer, parameter_groups, train_step
+from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV = 0.2
+COMPILING_MINUTES = 3.0  # a shorter training is not worth it
 COMPILING = "compiling the LSTM's steps for this processor first, which takes up to half a minute"
 UNCOMPILED = "the LSTM's steps run uncompiled, about a tenth slower"
 LEAK_TEST_SENTENCES, LEAK_TEST_TOKENS = 3, 10
@@ -72,59 +75,86 @@ def pretrain(
         writer.describe(portable(job.settings), job.files, {"validation": job.validation})
         describe_network(writer, network, job.vocabulary)
     network.to(device)
-    optimiser = adamw(parameter_groups(network, settings, job.settings.model.init_embeddings is not None))
+    groups = parameter_groups(network, settings, job.settings.model.init_embeddings is not None)
+    optimiser = make_optimiser(settings.optimiser, groups)
+    average = Average(network.named_parameters(), settings.average) if settings.average else None
     stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed)
     # The shuffle of another epoch may need a window more or less; to know, it would have to be laid out now.
-    steps = settings.epochs * stream.windows_per_epoch(0)
+    steps = settings.epochs * math.ceil(stream.windows_per_epoch(0) / settings.accumulate)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
-    progress, state = load_checkpoint(writer, network, optimiser) if resume else (Progress(), None)
+    progress, state = load_checkpoint(writer, network, optimiser, average) if resume else (Progress(), None)
     if not resume:
         progress.precision = pick_precision(settings.precision, job.settings.model, settings.batch_size, device)
-        progress.compiled = compiling_pays(job.settings.model, settings, stream.steps, device)
+        hurried = settings.max_minutes is not None and settings.max_minutes < COMPILING_MINUTES
+        progress.compiled = not hurried and compiling_pays(job.settings.model, settings, stream.steps, device)
     network.precision = progress.precision
     if progress.compiled:
         problem = obstacle()
         yield Notice(f"{UNCOMPILED}: {problem}" if problem else COMPILING)
-    feed, meter = Feed(network, job.vocabulary, job.corpus.types, device), Meter(progress, steps)
+    feed = Feed(network, job.vocabulary, job.corpus.types, device)
+    meter = Meter(progress, steps, settings.max_minutes)
+    regularise(network, settings)
     network.train()
-    while progress.epoch < settings.epochs and not _is_exhausted(progress, settings.patience):
-        windows = stream.windows_per_epoch(progress.epoch)
-        for window in stream.epoch(progress.epoch, progress.window):
-            set_rate(optimiser, schedule.factor(progress.step + 1))
-            loss, _, predicted, state = train_step(
-                network, optimiser, feed(window), state, settings.clip_norm, progress.compiled
+    while not _ended_by(progress, settings, meter):
+        windows, time_is_up = stream.windows_per_epoch(progress.epoch), False
+        for cuts in _in_groups(stream.epoch(progress.epoch, progress.window), settings.accumulate):
+            set_rate(optimiser, schedule.factor(max(progress.step + 1, meter.time_share * steps)))
+            loss, _, predicted, state, _ = train_step(
+                network, optimiser, [feed(cut) for cut in cuts], state, settings.clip_norm, progress.compiled
             )
-            meter.count(loss, predicted)
-            if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows:
+            meter.count(loss, predicted, len(cuts))
+            if average is not None:
+                average.update(progress.step)
+            time_is_up = meter.time_share >= 1.0
+            if progress.step % STEPS_PER_EVENT == 0 or progress.window == windows or time_is_up:
                 event = meter.event(optimiser.param_groups[0]["lr"])
                 writer.log(as_record(event))
                 yield event
             if stop() or meter.seconds_since_save > 60 * settings.checkpoint_minutes:
                 meter.settle()
-                save_checkpoint(writer, progress, network, optimiser, state)
+                save_checkpoint(writer, progress, network, optimiser, state, average)
                 yield Saved(progress.step)
                 if stop():
                     writer.leave_unfinished()
                     yield Stopped(progress.step)
                     return
-        scores = perplexity(network, job.valid, feed.indexer, job.vocabulary, device=device)
-        best = progress.best is None or scores.mean < progress.best
+            if time_is_up:
+                break
+        progress.last_share = progress.window / windows
         progress.epoch, progress.window, state = progress.epoch + 1, 0, None
-        if best:
-            progress.best, progress.best_epoch = scores.mean, progress.epoch
-            writer.write_tensors(WEIGHTS_FILE, network.state_dict())
+        with averaged(average):
+            scores = perplexity(network, job.valid, feed.indexer, job.vocabulary, device=device)
+            best = progress.best is None or scores.mean < progress.best
+            if best:
+                progress.best, progress.best_epoch = scores.mean, progress.epoch
+                writer.write_tensors(WEIGHTS_FILE, network.state_dict())
         validation = Validation(progress.epoch, scores.forward, scores.backward, scores.mean, best)
         writer.log(as_record(validation))
         yield validation
         meter.settle()
-        save_checkpoint(writer, progress, network, optimiser, state)
+        save_checkpoint(writer, progress, network, optimiser, state, average)
         yield Saved(progress.step)
-    yield Finished(_finish(job, writer, network, progress, device))
+    yield Finished(_finish(job, writer, network, progress, _ended_by(progress, settings, meter) or "", device))
 
 
-def _is_exhausted(progress: Progress, patience: int) -> bool:
-    """Whether the validation perplexity has not fallen for so many epochs."""
-    return progress.best is not None and progress.epoch - progress.best_epoch >= patience
+def _ended_by(progress: Progress, settings: PretrainSettings, meter: Meter) -> str | None:
+    """What ends the training here: its epochs, its time, or that the perplexity does not fall any more; None: nothing.
+
+    An epoch that was begun goes on to its validation, and there is one validation at least.
+    """
+    if progress.best is None or progress.window:
+        return None
+    if progress.epoch >= settings.epochs and progress.last_share == 1.0:
+        return "epochs"
+    if progress.last_share < 1.0 or meter.time_share >= 1.0:
+        return "time"
+    return "patience" if progress.epoch - progress.best_epoch >= settings.patience else None
+
+
+def _in_groups(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:
+    """So many windows a step; the last step of an epoch has what is left."""
+    while some := list(islice(windows, size)):
+        yield some
 
 
 def _build(job: PretrainJob) -> BiLm:
@@ -135,7 +165,7 @@ def _build(job: PretrainJob) -> BiLm:
 
 
 def _finish(
-    job: PretrainJob, writer: RunWriter, network: BiLm, progress: Progress, device: torch.device | str
+    job: PretrainJob, writer: RunWriter, network: BiLm, progress: Progress, ended_by: str, device: torch.device | str
 ) -> dict[str, Any]:
     """Score the best weights as they are on disk, write results and model card."""
     copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
@@ -146,6 +176,8 @@ def _finish(
         "validation": scores.as_dict(),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
+        "ended_by": ended_by,
+        "last_epoch_share": progress.last_share,
         "steps": progress.step,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
@@ -265,6 +297,7 @@ def pretrain_run(
             )
         if resume:
             check_same_training(writer.description, job)
+        check_room(job.settings.model, job.settings.pretrain, len(job.vocabulary), out, where)
         if writer.description["status"] == "finished":
             last = Finished(Run(writer.path, writer.description).results())
         else:

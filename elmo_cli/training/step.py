@@ -15,10 +15,11 @@ from elmo_cli.config import PretrainSettings
 from elmo_cli.model.bilm import BiLm, BiLmState, StreamLoss
 from elmo_cli.model.encoder import TokenIds
 from elmo_cli.model.lstm_fused import fused
+from elmo_cli.model.parameters import decay_groups
 from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.streams import Window
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.optimiser import clip_gradients, decay_groups
+from elmo_cli.training.optimiser import clip_gradients
 
 Batch = tuple[TokenIds, Tensor, Tensor, Tensor]
 
@@ -64,20 +65,28 @@ def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: boo
     return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 
+def regularise(network: BiLm, settings: PretrainSettings) -> None:
+    """Have a network drop words and penalise activations as the settings of its training say."""
+    network.word_dropout = settings.word_dropout
+    network.activation_penalty, network.temporal_penalty = settings.activation_penalty, settings.temporal_penalty
+
+
 def train_step(
     network: BiLm,
     optimiser: torch.optim.Optimizer,
-    batch: Batch,
+    batches: Sequence[Batch],
     state: BiLmState | None,
     clip_norm: float | None,
     compiled: bool,
 ) -> StreamLoss:
-    """Predict a window, and move the weights along the gradient.
+    """Predict one window after the other, and move the weights along the gradient of their mean loss.
+
+    Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps.
 
     Args:
         network: In train mode.
         optimiser: Of its parameters.
-        batch: What `Feed` makes of a window.
+        batches: What `Feed` makes of each window.
         state: After the window before; None at the start.
         clip_norm: Limit of the gradient's norm; None: it is not limited.
         compiled: Whether the LSTM's steps shall be compiled, where that can be done.
@@ -85,10 +94,27 @@ def train_step(
     Returns:
         Loss, steps and state, free of gradients.
     """
+    whole: StreamLoss | None = None
+    steps = sum(int(mask.sum()) for *_, mask in batches) if len(batches) > 1 else 0
     with fused(compiled):
-        found = network.stream_loss(*batch, state)
-        optimiser.zero_grad()
-        found.loss.backward()  # type: ignore[no-untyped-call]
+        for batch in batches:
+            found = network.stream_loss(*batch, state)
+            loss = found.loss if found.penalty is None else found.loss + found.penalty
+            if whole is None:
+                optimiser.zero_grad()
+            if steps:
+                loss = loss * (found.steps / steps)
+            loss.backward()  # type: ignore[no-untyped-call]
+            found = found._replace(loss=found.loss.detach(), penalty=None)
+            state, whole = found.state, found if whole is None else _together(whole, found)
+    assert whole is not None  # there is a window at least
     clip_gradients(network.parameters(), clip_norm)
     optimiser.step()
-    return found._replace(loss=found.loss.detach())
+    return whole
+
+
+def _together(first: StreamLoss, second: StreamLoss) -> StreamLoss:
+    """Loss of windows that follow each other."""
+    steps = first.steps + second.steps
+    loss = (first.loss * first.steps + second.loss * second.steps) / max(1, steps)
+    return StreamLoss(loss, first.sums + second.sums, steps, second.state)

@@ -173,3 +173,36 @@ def test_saved_and_loaded_logits_agree():
     other, _ = make(2, make_bilm(5), lambdas="frozen")
     other.load_state_dict(classifier.state_dict())
     assert torch.equal(classifier.eval()(TokenIds(IDS), LENGTHS), other.eval()(TokenIds(IDS), LENGTHS))
+
+
+def test_rates_fall_from_layer_to_layer():
+    classifier, settings = make(tune=True, tune_rate=0.8, layer_rate_decay=0.5)
+    groups = classifier.parameter_groups(settings)
+    rates = {group["name"]: (group["lr"], group["weight_decay"]) for group in groups if "embedder" in group["name"]}
+    assert rates == {
+        "embedder.2": (0.8, 0.01),
+        "embedder.2.bias": (0.8, 0.0),
+        "embedder.1": (0.4, 0.01),
+        "embedder.1.bias": (0.4, 0.0),
+        "embedder.0": (0.2, 0.01),
+    }
+    grouped = {id(parameter) for group in groups for parameter in group["params"]}
+    assert grouped == {id(each) for name, each in classifier.named_parameters() if "softmax" not in name}
+
+
+def test_layers_thaw_from_the_top():
+    classifier, _ = make(tune=True)
+
+    def thawed():
+        classifier(TokenIds(IDS), LENGTHS).square().sum().backward()
+        moved = {name for name, weight in classifier.embedder.named_parameters() if weight.grad is not None}
+        classifier.zero_grad(set_to_none=True)
+        return {".".join(name.split(".")[:2]) for name in moved}
+
+    classifier.train()
+    assert classifier.head[-1].weight.requires_grad
+    expected = set()
+    for count, layer in enumerate([None, "lstm_layers.1", "lstm_layers.0", "encoder.table"]):
+        classifier.unfreeze(count)
+        expected |= {layer} - {None}
+        assert thawed() == expected

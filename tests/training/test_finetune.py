@@ -19,6 +19,7 @@ from elmo_cli.training.cache import ActivationCache, LiveTexts
 from elmo_cli.training.events import EpochDone, Event, Finished, Step, Stopped
 from elmo_cli.training.finetune import finetune, make_cache, predict
 from elmo_cli.training.labelled import cut_sentences, split
+from elmo_cli.training.tally import BestEpoch
 
 TRAIN = make_corpus(make_texts(60))
 
@@ -249,3 +250,89 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
     assert results == {True: "bfloat16", False: "float32"}
     assert {precision for training, precision, _ in seen if training} == {"bfloat16"}
     assert {exact for *_, exact in seen} == {"float32"}
+
+
+# Options
+
+
+def test_targets_are_smoothed_and_classes_weighted(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, float]] = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def watched(logits: torch.Tensor, targets: torch.Tensor, weights: Any = None, **options: float) -> torch.Tensor:
+        seen.append((weights, options["label_smoothing"]))
+        return cross_entropy(logits, targets, weights, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", watched)
+    corpus = make_corpus([*make_texts(30), *[("money", "bank")] * 30])  # 45 of money, 15 of sports
+    parts = np.arange(60), np.arange(5)
+    for given, expected in (
+        (None, None),
+        ("balanced", [60 / (2 * 45), 60 / (2 * 15)]),
+        ("sports=3", [1.0, 3.0]),
+        ({"money": 0.5}, [0.5, 1.0]),
+    ):
+        seen.clear()
+        settings = ClassifySettings.model_validate(
+            {**SETTINGS.model_dump(), "class_weights": given, "label_smoothing": 0.1, "epochs": 1}
+        )
+        outcome(list(finetune(make_static(), corpus, settings, seed=1, parts=parts)))
+        weights, smoothing = seen[0]
+        assert smoothing == 0.1
+        assert weights is None if expected is None else weights.tolist() == pytest.approx(expected)
+    wrong = SETTINGS.model_copy(update={"class_weights": {"sport": 2.0}})
+    with pytest.raises(ElmoError, match=r"'sport', which train\.csv does not have") as caught:
+        train(make_static(), wrong)
+    assert "sports" in str(caught.value.remedy)
+
+
+def test_words_are_dropped_only_while_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = set()
+    layers = BiLm.layers
+
+    def watched(self: BiLm, *arguments: Any) -> Any:
+        rates.add((self.training, self.word_dropout))
+        return layers(self, *arguments)
+
+    monkeypatch.setattr(BiLm, "layers", watched)
+    embedder = make_bilm()
+    train(embedder, SETTINGS.model_copy(update={"tune": True, "word_dropout": 0.4, "tune_epochs": 1}))
+    assert rates == {(True, 0.4), (False, 0.4)}
+    assert embedder.network.word_dropout == 0.0  # a copy was trained
+
+
+def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = make_bilm()
+    before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
+    moved = []
+    offer = BestEpoch.offer
+
+    def watched(self: BestEpoch, epoch: int, accuracy: float, loss: float, classifier: Any) -> bool:
+        now = classifier.embedder.state_dict()
+        moved.append({".".join(name.split(".")[:2]) for name in before if not torch.equal(now[name], before[name])})
+        return offer(self, epoch, accuracy, loss, classifier)
+
+    monkeypatch.setattr(BestEpoch, "offer", watched)
+    settings = SETTINGS.model_copy(update={"tune": True, "unfreeze": True, "tune_epochs": 5, "patience": 9})
+    classifier = outcome(train(embedder, settings)).outcome
+    assert moved[:4] == [
+        set(),
+        {"lstm_layers.1"},
+        {"lstm_layers.1", "lstm_layers.0"},
+        {"lstm_layers.1", "lstm_layers.0", "encoder.table"},
+    ]
+    assert moved[4] == moved[3]
+    assert all(weight.requires_grad for weight in classifier.embedder.parameters())
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_the_average_is_what_is_kept(tune: bool) -> None:
+    settings = SETTINGS.model_copy(update={"tune": tune, "epochs": 1, "tune_epochs": 1})
+    plain = outcome(train(make_bilm(), settings)).outcome.state_dict()
+    averaged = outcome(train(make_bilm(), settings.model_copy(update={"average": 0.9}))).outcome.state_dict()
+    begun = outcome(train(make_bilm(), settings.model_copy(update={"average": 0.9999}))).outcome.state_dict()
+    name = "head.2.weight"
+    assert not torch.equal(plain[name], averaged[name])
+    assert not torch.equal(begun[name], plain[name])
+    assert torch.equal(plain["embedder.softmax.bias"], averaged["embedder.softmax.bias"])
+    assert torch.equal(plain["embedder.lstm_layers.0.bias"], averaged["embedder.lstm_layers.0.bias"]) is not tune

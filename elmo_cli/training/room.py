@@ -1,0 +1,165 @@
+"""Whether a pretraining fits: an estimate of memory and disk, made before the work starts.
+
+    memory = 4 bytes · (parameters · (weight + gradient + numbers of the optimiser + average) + activations of a window)
+    disk   = weights and a checkpoint, each twice, since a new one is written beside the old one
+
+The activations are those that the backward pass keeps. The estimate is rather low: what it refuses cannot work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from elmo_cli.config import ModelSettings, PretrainSettings
+from elmo_cli.errors import ConfigError, ElmoError
+from elmo_cli.model.encoder import CHARACTERS
+from elmo_cli.model.softmax import TAIL_SHRINKAGE, adaptive_cutoffs
+
+FLOAT = 4  # bytes
+STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
+CHUNK = 2**22  # logits that are in memory at once, at least
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a pretraining needs.
+
+    Attributes:
+        parameters: How many, embedding and softmax included.
+        weights: Bytes of weights, gradients, optimiser and average.
+        activations: Bytes of a step's activations.
+        disk: Bytes of the run and its checkpoint.
+    """
+
+    parameters: int
+    weights: int
+    activations: int
+    disk: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes in memory."""
+        return self.weights + self.activations
+
+
+def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: int) -> Needs:
+    """The needs of a pretraining with so large a vocabulary."""
+    count = parameter_count(model, vocabulary_size)
+    trained = count - (_table(model, vocabulary_size) if model.freeze_embeddings else 0)
+    extra = (STATES[training.optimiser] + (training.average > 0)) * trained
+    return Needs(
+        parameters=count,
+        weights=FLOAT * (count + trained + extra),
+        activations=FLOAT * _activations(model, training, vocabulary_size),
+        disk=FLOAT * (2 * count + 2 * (count + extra)),
+    )
+
+
+def parameter_count(model: ModelSettings, vocabulary_size: int) -> int:
+    """Parameters of a biLM with its softmax, reckoned without building it."""
+    size, cells, chars = model.token_size, model.hidden_size, model.characters
+    features = sum(count for _, count in chars.filters)
+    encoder = _table(model, vocabulary_size)
+    width = (model.embedding_size or size) if model.encoder != "char" else 0
+    if model.encoder == "word":
+        encoder += width * size if width != size else 0
+    else:
+        encoder += CHARACTERS * chars.dim + sum(count * (wide * chars.dim + 1) for wide, count in chars.filters)
+        encoder += chars.highway_layers * 2 * (features + 1) * features
+        encoder += (width + features + 1) * size if width or features != size else 0
+    layer = 2 * (2 * size * 4 * cells + 4 * cells + (cells * size if model.projection_size else 0))
+    return encoder + model.layers * layer + _softmax(model, vocabulary_size)
+
+
+def _table(model: ModelSettings, vocabulary_size: int) -> int:
+    """Parameters of the embedding table."""
+    width = model.embedding_size or model.token_size
+    return 0 if model.encoder == "char" else (vocabulary_size + 1) * width
+
+
+def _softmax(model: ModelSettings, vocabulary_size: int) -> int:
+    size = model.token_size
+    if model.softmax != "adaptive":
+        return vocabulary_size * (1 if model.tie else size + 1)
+    cutoffs = adaptive_cutoffs(vocabulary_size)
+    total = (size + 1) * (cutoffs[0] + len(cutoffs) if cutoffs else vocabulary_size)
+    for index, (start, stop) in enumerate(pairwise((*cutoffs, vocabulary_size)), start=1):
+        width = max(1, size // TAIL_SHRINKAGE**index)
+        total += size * width + (width + 1) * (stop - start)
+    return total
+
+
+def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_size: int) -> int:
+    """Numbers that the backward pass of a window needs."""
+    places, size, cells = 2 * training.batch_size * training.window, model.token_size, model.hidden_size
+    layer = places * (4 * cells + 2 * cells + (cells if model.projection_size else 0) + 2 * size)
+    total = model.layers * layer + places * 4 * cells  # with the gates' gradients of one of them
+    if model.encoder != "word":
+        words, chars = min(places, vocabulary_size), model.characters
+        largest = max(count * (chars.max_characters - width + 1) for width, count in chars.filters)
+        width = sum(count for _, count in chars.filters)
+        total += words * (chars.max_characters * chars.dim + largest + width * 4 * chars.highway_layers)
+    return total + CHUNK + 3 * places * size
+
+
+def check_room(
+    model: ModelSettings, training: PretrainSettings, vocabulary_size: int, out: Path, device: torch.device
+) -> None:
+    """See that a pretraining fits in memory and on the disk.
+
+    Args:
+        model: What is trained.
+        training: How.
+        vocabulary_size: V.
+        out: The run; what lies there already counts as room.
+        device: Where to compute.
+
+    Raises:
+        ConfigError: It needs more memory than there is.
+        ElmoError: The disk cannot hold the run.
+    """
+    needs, memory = estimate(model, training, vocabulary_size), memory_of(device)
+    if memory is not None and needs.memory > memory:
+        raise ConfigError(
+            f"training {needs.parameters / 1e6:,.1f} M parameters needs about {_size(needs.memory)} of memory: "
+            f"{_size(needs.weights)} for weights, gradients and {training.optimiser}, "
+            f"{_size(needs.activations)} for the activations of a step",
+            expected=f"at most {_size(memory)}, which {device} has",
+            remedy="lower pretrain.batch_size, pretrain.window, model.hidden_size or vocab.max_size, "
+            "or take a smaller --preset",
+        )
+    place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    there = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) if out.is_dir() else 0
+    free = shutil.disk_usage(place).free + there
+    if needs.disk > free:
+        raise ElmoError(
+            f"the run and its checkpoint need about {_size(needs.disk)} on the disk, and {_size(free)} are free",
+            where=out,
+            expected=f"{_size(needs.disk)}: weights and state, each with the one that replaces it",
+            remedy="make room, or choose another place with --out",
+        )
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes of memory that a device has, or this process may use; None where it cannot be told."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUPS:
+        with suppress(OSError, ValueError):
+            limits.append(int(Path(path).read_text(encoding="ascii")))
+    return min(limits, default=None)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,127 @@
+"""Memory and disk of a pretraining, before it starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from elmo_cli.commands.options import Preset as PresetOption
+from elmo_cli.config import PRESET_PURPOSES, PRESET_SIZES, PRESETS, ModelSettings, PretrainSettings, load_experiment
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.training import room
+from elmo_cli.training.room import check_room, estimate, memory_of, parameter_count
+
+CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
+MODELS: list[dict[str, Any]] = [
+    {"softmax": "full"},
+    {"softmax": "sampled", "embedding_size": 5, "projection_size": 6},
+    {"softmax": "full", "tie": True, "layers": 3},
+    {"softmax": "adaptive"},
+    {"encoder": "char", "characters": CHARACTERS, "projection_size": 6},
+    {"encoder": "char", "characters": CHARACTERS},  # as wide as the filters
+    {"encoder": "word+char", "characters": CHARACTERS, "embedding_size": 3},
+]
+
+
+def settings(**model: Any) -> ModelSettings:
+    return ModelSettings.model_validate({"hidden_size": 8, **model})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("words", [50, 41_000])
+def test_parameters_are_counted_without_building(model: dict[str, Any], words: int) -> None:
+    network = BiLm(settings(**model), words)
+    assert parameter_count(settings(**model), words) == sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_sizes_of_the_presets_are_those_that_are_told(preset: str, run_elmo: Any) -> None:
+    experiment = load_experiment(None, [f"preset={preset}"])
+    model = experiment.model.model_copy(update={"softmax": "full"})
+    words = 1000
+    table = 0 if model.encoder == "char" else (words + 1) * model.token_size
+    size = parameter_count(model, words) - table - words * (model.token_size + 1)
+    assert size == PRESET_SIZES[preset]
+    shown = f"{size / 1e6:.1f} M" if size > 1e6 else f"{size / 1e3:.0f} k"
+    help_text = PresetOption.__metadata__[0].help
+    assert f"{preset} {shown}" in help_text
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"| `{preset}` | {shown} |" in readme
+    assert PRESET_PURPOSES[preset].split(":")[0] in readme
+
+
+def test_the_original_is_that_of_bilm_tf() -> None:
+    experiment = load_experiment(None, ["preset=original"])
+    assert PRESET_SIZES["original"] == pytest.approx(93.6e6, rel=1e-4)  # as Peters et al. publish it
+    assert sum(count for _, count in experiment.model.characters.filters) == 2048
+    training = experiment.pretrain
+    assert (training.optimiser, training.learning_rate, training.clip_norm) == ("adagrad", 0.2, 10.0)
+    assert (training.window, training.batch_size, training.epochs, training.final_rate) == (20, 128, 10, 1.0)
+
+
+def test_needs_by_hand() -> None:
+    model, training = settings(softmax="full"), PretrainSettings(batch_size=2, window=3)
+    count = parameter_count(model, 50)
+    needs = estimate(model, training, 50)
+    assert needs.weights == 4 * 4 * count  # weight, gradient and two moments
+    assert needs.disk == 4 * (2 * count + 2 * 3 * count)
+    places = 2 * 2 * 3
+    layers = 2 * places * (4 * 8 + 2 * 8 + 2 * 8)
+    assert needs.activations == 4 * (layers + places * 4 * 8 + 2**22 + 3 * places * 8)
+    leaner = estimate(model, training.model_copy(update={"optimiser": "adagrad"}), 50)
+    assert leaner.weights == 4 * 3 * count
+    heavier = estimate(model, training.model_copy(update={"average": 0.9}), 50)
+    assert heavier.weights == 4 * 5 * count
+    frozen = estimate(settings(softmax="full", freeze_embeddings=True), training, 50)
+    assert frozen.weights == 4 * (4 * count - 3 * 51 * 8)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_what_does_not_fit_is_refused_before_the_work(
+    tmp_path: Path, run_elmo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a b c\nb c a\n" * 20)
+    arguments = ("pretrain", corpus, "--preset", "tiny", "--device", "cpu", "--out", tmp_path / "lm")
+    monkeypatch.setattr(room, "memory_of", lambda device: 10_000_000)
+    refused = run_elmo(*arguments)
+    assert refused.code == 2
+    assert "M parameters needs about" in refused.stderr
+    assert "at most 10.0 MB" in refused.stderr
+    assert "pretrain.batch_size" in refused.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**6, 10**6 - 1000, 1000))
+    refused = run_elmo(*arguments)
+    assert refused.code == 1
+    assert "0.0 MB are free" in refused.stderr
+    assert "--out" in refused.stderr
+    assert not (tmp_path / "lm").exists()
+    monkeypatch.undo()
+    assert run_elmo(*arguments, "--epochs", 1).code == 0
+
+
+def test_what_lies_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, training = settings(softmax="full"), PretrainSettings(batch_size=2, window=3)
+    needs = estimate(model, training, 50)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**9, 0, needs.disk - 10))
+    device = torch.device("cpu")
+    out = tmp_path / "lm"
+    with pytest.raises(room.ElmoError, match="on the disk"):
+        check_room(model, training, 50, out, device)
+    out.mkdir()
+    (out / "file").write_bytes(b"0123456789")
+    check_room(model, training, 50, out, device)
+
+
+def test_this_machine_has_memory() -> None:
+    memory = memory_of(torch.device("cpu"))
+    assert memory is None or memory > 2**28
