@@ -89,7 +89,7 @@ def _softmax(model: ModelSettings, vocabulary_size: int) -> int:
     size = model.token_size
     if model.softmax != "adaptive":
         return vocabulary_size * (1 if model.tie else size + 1)
-    cutoffs = adaptive_cutoffs(vocabulary_size)
+    cutoffs = adaptive_cutoffs(vocabulary_size) if model.cutoffs is None else model.cutoffs
     total = (size + 1) * (cutoffs[0] + len(cutoffs) if cutoffs else vocabulary_size)
     for index, (start, stop) in enumerate(pairwise((*cutoffs, vocabulary_size)), start=1):
         width = max(1, size // TAIL_SHRINKAGE**index)

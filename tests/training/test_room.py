@@ -21,6 +21,7 @@ MODELS: list[dict[str, Any]] = [
     {"softmax": "sampled", "embedding_size": 5, "projection_size": 6},
     {"softmax": "full", "tie": True, "layers": 3},
     {"softmax": "adaptive"},
+    {"softmax": "adaptive", "cutoffs": [10, 30]},
     {"encoder": "char", "characters": CHARACTERS, "projection_size": 6},
     {"encoder": "char", "characters": CHARACTERS},  # as wide as the filters
     {"encoder": "word+char", "characters": CHARACTERS, "embedding_size": 3},
