@@ -42,6 +42,12 @@ ClassWeights = Annotated[
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
 
+Scores = Annotated[
+    Path | None,
+    typer.Option("--scores", metavar="FILE", help="Write the scores of each sentence of an LM run: .csv or .jsonl."),
+]
+PerToken = Annotated[bool, typer.Option("--per-token", help="With --scores: of each token instead.")]
+
 
 def classify(
     train: options.Train = None,
@@ -98,6 +104,8 @@ def classify(
 def evaluate(
     run: Run = None,
     data: Data = None,
+    scores: Scores = None,
+    per_token: PerToken = False,
     encoding: options.Encoding = None,
     config: options.Config = None,
     assignments: options.Assignments = None,
@@ -110,11 +118,11 @@ def evaluate(
 
     Examples:
       elmo evaluate
-      elmo evaluate runs/lm held_out.txt
+      elmo evaluate runs/lm held_out.txt --scores sentences.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
     from elmo_cli.training.evaluate import evaluate_run
 
     experiment = resolve(config, assignments, None, {"data.encoding": encoding})
-    results = evaluate_run(run, data, experiment, device=device)
+    results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token)
     Screen(json, quiet).show(results, *views.evaluation(results))

@@ -160,7 +160,7 @@ def classifier(results: Results) -> list[RenderableType]:
 def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
     """Scores of one run in full, of several as a table. Averages are over classes unless said otherwise."""
     if isinstance(results, Mapping):
-        head = facts([("run", results["run"]), ("data", results["data"])])
+        head = facts([("run", results["run"]), ("data", results["data"]), ("scores", results.get("scores"))])
         if results["kind"] == "lm":
             return [head, _perplexities([results])]
         return [head, _accuracies("run", {results["run"]: results}), *_per_class(results)]

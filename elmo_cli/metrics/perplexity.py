@@ -10,12 +10,14 @@ as `<UNK>`, so a perplexity means little without the OOV rate beside it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.bilm import BiLm
@@ -52,8 +54,22 @@ class Perplexity:
         """All figures by name."""
         return asdict(self)
 
+    @classmethod
+    def of(cls, forward: float, backward: float, *, steps: int, tokens: int, unknown: int) -> Perplexity:
+        """From summed nats of either direction over so many steps each."""
+        left, right = forward / max(1, steps), backward / max(1, steps)
+        return cls(
+            forward=_exp(left),
+            backward=_exp(right),
+            mean=_exp((left + right) / 2),
+            steps=steps,
+            tokens=tokens,
+            unknown=unknown,
+            oov_rate=unknown / tokens if tokens else 0.0,
+        )
 
-def sentence_scores(
+
+def token_scores(
     network: BiLm,
     corpus: EncodedCorpus,
     indexer: Indexer,
@@ -61,8 +77,8 @@ def sentence_scores(
     *,
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
-) -> NDArray[np.float64]:
-    """Negative log-likelihood of each sentence.
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Negative log-likelihood of each token, batch by batch of sentences of similar length.
 
     Args:
         network: A biLM with a softmax, on `device`; scored in eval mode and put back in the mode it was in.
@@ -72,8 +88,8 @@ def sentence_scores(
         max_tokens: Cells of a batch, padding included.
         device: Where to compute.
 
-    Returns:
-        (S, 2) nats, forward and backward; a sentence of n tokens sums n + 1 steps in each.
+    Yields:
+        Indices (B,) of the sentences, and nats (2, B, T + 1) on the CPU; see `BiLm.score`.
 
     Raises:
         WeightsError: The model has no softmax.
@@ -85,7 +101,6 @@ def sentence_scores(
         )
     table = indexer.table(corpus.types)
     target_ids = vocabulary.lookup(corpus.types)
-    scores = np.zeros((len(corpus), 2))
     was_training = network.training
     network.eval()
     try:
@@ -95,10 +110,29 @@ def sentence_scores(
             targets = torch.as_tensor(target_ids[numbers], device=device)
             with torch.inference_mode():
                 nats = network.score(tokens, targets, torch.as_tensor(lengths, device=device))
-            # Summed in double on the host: a device may have no doubles.
-            scores[sentences] = nats.cpu().double().sum(dim=2).T.numpy()
+            yield sentences, nats.cpu()
     finally:
         network.train(was_training)
+
+
+def sentence_scores(
+    network: BiLm,
+    corpus: EncodedCorpus,
+    indexer: Indexer,
+    vocabulary: Vocabulary,
+    *,
+    max_tokens: int = 4096,
+    device: torch.device | str = "cpu",
+) -> NDArray[np.float64]:
+    """Negative log-likelihood of each sentence; the arguments are those of `token_scores`.
+
+    Returns:
+        (S, 2) nats, forward and backward; a sentence of n tokens sums n + 1 steps in each.
+    """
+    scores = np.zeros((len(corpus), 2))
+    for sentences, nats in token_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device):
+        # Summed in double on the host: a device may have no doubles.
+        scores[sentences] = nats.double().sum(dim=2).T.numpy()
     return scores
 
 
@@ -111,20 +145,11 @@ def perplexity(
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
 ) -> Perplexity:
-    """Exact perplexity of a text; the arguments are those of `sentence_scores`."""
+    """Exact perplexity of a text; the arguments are those of `token_scores`."""
     nats = sentence_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device).sum(axis=0)
-    steps = corpus.token_count + len(corpus)
-    forward, backward = (nats / max(1, steps)).tolist()
     oov = vocabulary.oov(corpus)
-    return Perplexity(
-        forward=_exp(forward),
-        backward=_exp(backward),
-        mean=_exp((forward + backward) / 2),
-        steps=steps,
-        tokens=oov.tokens,
-        unknown=oov.unknown,
-        oov_rate=oov.rate,
-    )
+    steps = corpus.token_count + len(corpus)
+    return Perplexity.of(*nats.tolist(), steps=steps, tokens=oov.tokens, unknown=oov.unknown)
 
 
 def _exp(nats: float) -> float:

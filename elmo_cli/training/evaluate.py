@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from elmo_cli.config import DataSettings, Experiment
-from elmo_cli.embedder import pick_device
+from elmo_cli.embedder import Embedder, pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError, WeightsError
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
@@ -16,15 +16,23 @@ from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.corpus import read_texts
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.finetune import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
+from elmo_cli.training.scores import check_name, write_scores
 from elmo_cli.training.scoring import score
 
 
 def evaluate_run(
-    run: Path | None, data: Path | None, experiment: Experiment, *, device: str = "auto"
+    run: Path | None,
+    data: Path | None,
+    experiment: Experiment,
+    *,
+    device: str = "auto",
+    scores: Path | None = None,
+    per_token: bool = False,
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """Evaluate one run, or all there are. Nothing is written.
+    """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
 
     Text is cleaned and tokenised as it was for training; columns may be named anew in `experiment.data`.
 
@@ -33,6 +41,8 @@ def evaluate_run(
         data: Text for an LM run (CSV or a text a line), labelled texts for a classifier run; None: the test file.
         experiment: Names the test file, the columns and the folder of the runs.
         device: Where to compute, or `auto`.
+        scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
+        per_token: Write those of each token there instead.
 
     Returns:
         Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
@@ -48,6 +58,10 @@ def evaluate_run(
             expected="a file as second argument, or data.test in the settings",
             remedy="elmo evaluate RUN FILE",
         )
+    if scores is not None:
+        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token)
+    if per_token:
+        raise ConfigError("--per-token is given without --scores", expected="--scores FILE, to write them to")
     if run is not None:
         return _evaluate(run, file, experiment.data, where)
     results, failures = [], []
@@ -84,7 +98,30 @@ def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) 
     return {"run": path.resolve().name, "kind": run.kind, "data": file.name, **scores}
 
 
+def _evaluate_sentences(
+    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool
+) -> dict[str, Any]:
+    """The perplexity of an LM run, with the scores of each sentence or token in a file."""
+    if path is None:
+        raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
+    run = Run.open(path, "lm")
+    check_name(scores)
+    embedder, network, vocabulary = _load_scoring(run, device)
+    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
+    found = write_scores(scores, network, embedder, vocabulary, texts, per_token=per_token, device=device)
+    head = {"run": path.resolve().name, "kind": run.kind, "data": file.name}
+    return {**head, **found.as_dict(), "scores": str(scores)}
+
+
 def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+    embedder, network, vocabulary = _load_scoring(run, device)
+    reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
+    corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
+    return perplexity(network, corpus, embedder.indexer, vocabulary, device=device).as_dict()
+
+
+def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocabulary]:
+    """A biLM that can score text, on a device, with its vocabulary."""
     embedder = load_lm(run.path)
     if not isinstance(embedder.network, BiLm) or embedder.vocabulary is None:
         raise WeightsError(
@@ -92,10 +129,7 @@ def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device)
             where=run.path,
             expected="a biLM that was trained here; published character models come without",
         )
-    reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
-    corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    network = embedder.network.to(device)
-    return perplexity(network, corpus, embedder.indexer, embedder.vocabulary, device=device).as_dict()
+    return embedder, embedder.network.to(device), embedder.vocabulary
 
 
 def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
