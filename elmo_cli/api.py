@@ -48,7 +48,12 @@ def load(path: str | PathLike[str], device: str = "auto") -> Any:
         return Elmo.load(path, device)
     if kind == "classifier":
         return TextClassifier.load(path, device)
-    raise RunError(f"{path} holds no model", where=Path(path), expected="a run of elmo pretrain or elmo classify")
+    raise RunError(
+        f"{path} holds no model",
+        where=Path(path),
+        expected="a run of elmo pretrain or elmo classify",
+        remedy="write one with `elmo pretrain` or `elmo classify`, or take one over with `elmo import`",
+    )
 
 
 class Elmo:
@@ -97,7 +102,11 @@ class Elmo:
         """
         vocabulary = self.embedder.vocabulary
         if vocabulary is None:
-            raise WeightsError("this biLM has no vocabulary to predict", expected="a run of elmo pretrain")
+            raise WeightsError(
+                "this biLM has no vocabulary to predict",
+                expected="a run of elmo pretrain",
+                remedy="give the run its vocabulary back, or train a model with `elmo pretrain`",
+            )
         network: Any = self.embedder.network.to(self.device)
         return perplexity(network, self._encode(texts), self.embedder.indexer, vocabulary, device=self.device)
 

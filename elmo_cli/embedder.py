@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import Precision, TokenizerSettings
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
 from elmo_cli.model.lstm_kernel import Prepared
@@ -284,12 +284,17 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"--device got '{name}'", expected="auto, " + ", ".join(reversed(found))) from error
+        raise ConfigError(
+            f"--device got '{name}'",
+            expected="auto, " + ", ".join(reversed(found)),
+            remedy=nearest(name, ("auto", *found)),
+        ) from error
     if not found.get(device.type, False):
         here = ", ".join(kind for kind, available in found.items() if available)
         raise ConfigError(
             f"--device is {name}, which this machine or this build of torch does not have",
             expected=f"auto or one of: {here}",
+            remedy="leave --device out to take the fastest there is",
         )
     return device
 
@@ -302,7 +307,9 @@ def check_precision(precision: str, device: torch.device | str) -> None:
     """
     names = get_args(Precision)
     if precision not in names:
-        raise ConfigError(f"--precision got '{precision}'", expected=" or ".join(names))
+        raise ConfigError(
+            f"--precision got '{precision}'", expected=" or ".join(names), remedy=nearest(precision, names)
+        )
     try:
         one = torch.ones(8, 8, dtype=getattr(torch, precision), device=device)
         works = bool((one @ one == 8).all())

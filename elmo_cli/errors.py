@@ -19,6 +19,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+MOST_LISTED = 10  # files of a folder that a message may list
+
 
 class ElmoError(Exception):
     """The root of all errors that `elmo` reports to its user.
@@ -73,6 +75,23 @@ class WeightsError(InputError):
 
 class RunError(InputError):
     """A run directory is absent, of another kind, locked, damaged, or in the way."""
+
+
+def nearest_file(path: Path, *, folders: bool = False) -> str:
+    """A hint at the file beside a missing one whose name is nearest to it.
+
+    Args:
+        path: What the user named.
+        folders: Whether a folder was meant.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder} either: check the path"
+    names = sorted(entry.name for entry in folder.iterdir() if (entry.is_dir() if folders else entry.is_file()))
+    hint = nearest(path.name, names)
+    if len(names) > MOST_LISTED and not hint.startswith("did"):
+        return f"none of the {len(names)} {'folders' if folders else 'files'} in {folder} has a name like it"
+    return hint
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

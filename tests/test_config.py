@@ -74,9 +74,18 @@ def test_an_empty_settings_file_is_fine() -> None:
         ("preset: smal\n", ["no preset 'smal'", "'small'"]),
         ("a: [1\nb: 2\n", ["not YAML", "line 2"]),
         ("- a\n- b\n", ["holds a list", "sections"]),
-        ("classify: {lambdas: learned}\n", ["'learned'", "trainable, frozen, function or layer:N"]),
+        (
+            "classify: {lambdas: learned}\n",
+            ["'learned'", "'trainable', 'frozen', 'function' or 'layer:N'", "line 1, column"],
+        ),
         ("model: {tie: true, softmax: adaptive}\n", ["tie needs softmax"]),
         ("seed: .nan\n", ["seed"]),
+        ("pretrain:\n  epochs: 3\n  epochs: 4\n", ["'epochs' stands twice, first on line 2", "line 3, column 3"]),
+        ("1: 3\n", ["unknown key '1'", "line 1, column 1", "choose from: preset"]),
+        ("pretrain: 3\n", ["pretrain is 3", "a section with keys", "line 1, column 1"]),
+        ("data:\n  train: 3\n", ["data.train is 3", "the path of a file", "labelled training file"]),
+        ("model: {characters: {filters: [[1]]}}\n", ["model.characters.filters", "lacks a part", "(width, count)"]),
+        ("model: {encoder: chars}\n", ["model.encoder is 'chars'", "did you mean 'char'?"]),
     ],
 )
 def test_mistakes_in_a_settings_file(text: str, fragments: list[str]) -> None:
@@ -90,7 +99,14 @@ def test_mistakes_in_a_settings_file(text: str, fragments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("assignment", "fragment"),
-    [("epochs", "expected: key=value"), ("pretrain.epoch=3", "'epochs'"), ("a={", "not a YAML value")],
+    [
+        ("epochs", "expected: key=value"),
+        ("pretrain.epoch=3", "'epochs'"),
+        ("a={", "not a YAML value"),
+        ("pretrain.epochs=0", "where: the command line"),
+        ("pretrain.epochs.x=0", "where: the command line"),
+        ("preset=tinny", "where: the command line"),
+    ],
 )
 def test_mistakes_in_assignments(assignment: str, fragment: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -107,7 +123,15 @@ def test_a_missing_or_unreadable_settings_file() -> None:
 
 
 def test_nesting_of_dotted_keys() -> None:
-    assert nest({"a.b": 1, "a.c": 2, "d": 3, "e": None}) == {"a": {"b": 1, "c": 2}, "d": 3}
+    assert nest({"a.b": 1, "a.c": 2, "d": 3, "e": None}) == {"a": {"b": 1, "c": 2}, "d": 3, "e": None}
+
+
+def test_an_assignment_of_null_is_one(tmp_path: Path) -> None:
+    write("preset: tiny\nmodel: {projection_size: 8}\n")
+    assert load_experiment(None, ["model.cell_clip=null", "model.projection_size="]).model.cell_clip is None
+    assert load_experiment(None, ["model.projection_size="]).model.projection_size is None
+    with pytest.raises(ConfigError, match=r"pretrain\.epochs is None"):
+        load_experiment(None, ["pretrain.epochs="])
 
 
 def test_an_error_tells_what_where_and_what_to_do() -> None:

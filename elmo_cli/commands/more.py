@@ -12,7 +12,7 @@ import typer
 from elmo_cli.commands import options, views
 from elmo_cli.commands.options import resolve
 from elmo_cli.commands.render import Screen
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from elmo_cli.interop.dump_writer import Layers as LayerChoice
@@ -149,7 +149,11 @@ def _layer_choice(text: str) -> LayerChoice:
     if text in names:
         return names[text]
     if not text.isdecimal():
-        raise ConfigError(f"--layers got '{text}'", expected="all, top, average, or the number of a layer from 0")
+        raise ConfigError(
+            f"--layers got '{text}'",
+            expected="all, top, average, or the number of a layer from 0",
+            remedy=nearest(text, names),
+        )
     return int(text)
 
 

@@ -141,7 +141,12 @@ def write_settings(folder: Path, preset: str | None, overwrite: bool) -> tuple[P
     if path.exists() and not overwrite:
         raise ConfigError(f"there is a {CONFIG_NAME} already", where=path, remedy="--overwrite replaces it")
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is not a folder", where=folder, expected="a folder, or the name of a new one")
+        raise ConfigError(
+            f"{folder} is not a folder",
+            where=folder,
+            expected="a folder, or the name of a new one",
+            remedy="name another: elmo init DIR",
+        )
     chosen = preset or str(Experiment.model_fields["preset"].default)
     settings_text(chosen, {})  # an unknown preset leaves no folder behind
     folder.mkdir(parents=True, exist_ok=True)

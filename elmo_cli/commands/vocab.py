@@ -85,10 +85,10 @@ def show(
       elmo vocab show runs/vocab
       elmo vocab show runs/lm test.csv
     """
+    from elmo_cli.runs import read_vocabulary
     from elmo_cli.text.sources import encode_corpus
-    from elmo_cli.text.vocabulary import Vocabulary
 
-    vocabulary = Vocabulary.load(vocab)
+    vocabulary = read_vocabulary(vocab)
     document: dict[str, Any] = {
         "path": str(vocab),
         "size": len(vocabulary),

@@ -76,7 +76,12 @@ def write_report(
     """
     page = out if out is not None or figures is not None else Path(PAGE_FILE)
     if page is not None and page.is_dir():
-        raise RunError(f"{page} is a folder", where=page, expected="a file, such as report.html")
+        raise RunError(
+            f"{page} is a folder",
+            where=page,
+            expected="a file, such as report.html",
+            remedy="name a file in it: --out " + str(page / "report.html"),
+        )
     _refuse([page] if page else [], overwrite)
     sources = read_sources(runs or reported_runs(folder))
     parts = [part_of(source) for source in sources]
@@ -84,6 +89,7 @@ def write_report(
         raise RunError(
             f"there is nothing to report of {', '.join(part.name for part in parts)}",
             expected="a run with results.json or metrics.jsonl",
+            remedy="let the command that wrote it come to its end, or name another run",
         )
     drawn = {figures / stem: drawing for stem, drawing in _by_stem(sources).items()} if figures else {}
     _refuse([stem.with_name(f"{stem.name}.{kind}") for stem in drawn for kind in FORMATS], overwrite)

@@ -87,6 +87,7 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
                 f"{run.path} is {KIND_NAMES[run.kind][0]}, which a report does not show",
                 where=run.path,
                 expected="an LM run, a classifier run or a comparison",
+                remedy="leave it out, or name a run of one of these kinds",
             )
     return [read_source(run, name) for run, name in zip(runs, names, strict=True)]
 

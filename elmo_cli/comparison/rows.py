@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
 from elmo_cli.embedder import Embedder
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.errors import ConfigError, DataError, nearest
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.corpus import fingerprint
@@ -98,11 +98,17 @@ def load_models(experiment: Experiment, paths: Sequence[Path]) -> list[LanguageM
         RunError: A run cannot be used.
     """
     if not experiment.compare.baselines and not experiment.compare.lambdas:
-        raise ConfigError("there is nothing to compare", expected="a --baseline file or a --lambdas mode")
+        raise ConfigError(
+            "there is nothing to compare",
+            expected="a --baseline file or a --lambdas mode",
+            remedy="train vectors to compare with: elmo baseline word2vec",
+        )
     modes = {mode: _with_mode(experiment.classify, mode) for mode in experiment.compare.lambdas}
     if len(modes) < len(experiment.compare.lambdas):
         twice = next(mode for mode in modes if experiment.compare.lambdas.count(mode) > 1)
-        raise ConfigError(f"--lambdas {twice} is given twice", expected="each mode once")
+        raise ConfigError(
+            f"--lambdas {twice} is given twice", expected="each mode once", remedy="leave one of the two out"
+        )
     places = unique_names(paths, "LM run")
     embedders = [load_lm(path) for path in paths]
     sources = _sources([path / WEIGHTS_FILE for path in paths], paths, "LM run")
@@ -158,7 +164,12 @@ def unique_names(paths: Sequence[Path], what: str) -> list[str]:
     resolved = [path.resolve() for path in paths]
     for path, place in zip(paths, resolved, strict=True):
         if resolved.count(place) > 1:
-            raise ConfigError(f"the {what} {path} is given twice", expected="each one once", where=path)
+            raise ConfigError(
+                f"the {what} {path} is given twice",
+                expected="each one once",
+                where=path,
+                remedy="leave one of the two out",
+            )
     depths = [1] * len(paths)
     while True:
         names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]
@@ -174,7 +185,10 @@ def _sources(files: Sequence[Path], paths: Sequence[Path], what: str) -> list[st
         source = fingerprint(file)
         if source in found:
             raise ConfigError(
-                f"the {what} {path} holds the same as {found[source]}", where=path, expected="each one once"
+                f"the {what} {path} holds the same as {found[source]}",
+                where=path,
+                expected="each one once",
+                remedy="leave one of the two out",
             )
         found[source] = path
     return list(found)
@@ -187,7 +201,9 @@ def _with_mode(settings: ClassifySettings, mode: str) -> ClassifySettings:
         return ClassifySettings.model_validate({**settings.model_dump(), "lambdas": mode, "frozen_lambdas": weights})
     except ValidationError as error:
         raise ConfigError(
-            f"compare.lambdas has '{mode}'", expected="trainable, frozen, function or layer:N, one a row"
+            f"compare.lambdas has '{mode}'",
+            expected="trainable, frozen, function or layer:N, one a row",
+            remedy=nearest(mode, ("trainable", "frozen", "function", "layer:0", "layer:1", "layer:2")),
         ) from error
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
 from elmo_cli.config.settings import ADAGRAD, Experiment, Preset
 from elmo_cli.errors import ConfigError, nearest
@@ -26,13 +27,12 @@ def merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nest(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"pretrain.epochs": 3}` as `{"pretrain": {"epochs": 3}}`; values of None are flags that were not given."""
+    """`{"pretrain.epochs": 3}` as `{"pretrain": {"epochs": 3}}`."""
     nested: dict[str, Any] = {}
     for key, value in dotted.items():
-        if value is not None:
-            for part in reversed(key.split(".")):
-                value = {part: value}
-            nested = merge(nested, value)
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        nested = merge(nested, value)
     return nested
 
 
@@ -54,16 +54,18 @@ def load_experiment(
     if config is None and Path(CONFIG_NAME).is_file():
         config = Path(CONFIG_NAME)
     written = _read_yaml(config) if config is not None else {}
-    given = merge(nest(_parse_assignments(assignments)), nest(flags or {}))
+    flags = {key: value for key, value in (flags or {}).items() if value is not None}
+    given = merge(nest(_parse_assignments(assignments)), nest(flags))
     preset = given.get("preset", written.get("preset", Experiment.model_fields["preset"].default))
     if preset not in get_args(Preset):
-        raise ConfigError(f"there is no preset '{preset}'", remedy=nearest(str(preset), get_args(Preset)))
+        where, hint = place_of(config, ("preset",), given), nearest(str(preset), get_args(Preset))
+        raise ConfigError(f"there is no preset '{preset}'", where=where, remedy=hint)
     chosen = merge(written, given)
     values = merge(_suited(PRESETS[preset], chosen), chosen)
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, config) from error
+        raise explain(error, config, given) from error
 
 
 def _suited(preset: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,32 +82,60 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set got '{assignment}'", expected="key=value, such as pretrain.epochs=3")
+            raise ConfigError(
+                f"--set got '{assignment}'",
+                where=COMMAND_LINE,
+                expected="key=value, such as pretrain.epochs=3",
+                remedy="write the key, an equals sign and the value, without spaces",
+            )
         try:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key} got '{text}', which is not a YAML value") from error
+            raise ConfigError(
+                f"--set {key} got '{text}', which is not a YAML value",
+                where=COMMAND_LINE,
+                expected="a number, a word, or a list such as [a, b]",
+                remedy="close its brackets or quotes; put the whole of key=value in quotes for the shell",
+            ) from error
     return values
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no settings file {path}", where=path, remedy="write one with `elmo init`, or leave --config out"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", where=path, expected="a YAML file in UTF-8") from error
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        raise ConfigError(
+            f"{path} cannot be read: {reason}",
+            where=path,
+            expected="a YAML file in UTF-8",
+            remedy="write one with `elmo init`, or leave --config out",
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigError(f"{path} is not YAML: {problem}", where=where) from error
+        raise ConfigError(
+            f"{path} is not YAML: {problem}",
+            where=where,
+            expected="`key: value` lines, those of a section indented by two spaces, no tabs",
+            remedy="correct the line; `elmo init` writes a file to start from",
+        ) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds a {type(values).__name__}", where=path, expected="sections with keys")
+        raise ConfigError(
+            f"{path} holds a {type(values).__name__}",
+            where=path,
+            expected="sections with keys",
+            remedy="`elmo init` writes a file to start from",
+        )
+    refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
     # A section whose keys are all commented out is empty, not null.
     return _resolve_paths({key: value for key, value in values.items() if value is not None}, path.parent)
 
@@ -139,47 +169,3 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(section, dict) and key in section:
             section[key] = resolve(section[key])
     return values
-
-
-def _explain(error: ValidationError, config: Path | None) -> ConfigError:
-    """The first problem of a validation, in the words of whoever wrote the settings."""
-    problem = error.errors()[0]
-    location = tuple(part for part in problem["loc"] if isinstance(part, str))
-    key = ".".join(location)
-    where = _find_key(config, location)
-    if problem["type"] == "extra_forbidden":
-        fields = _fields_at(location[:-1])
-        section = ".".join(location[:-1])
-        hint = nearest(location[-1], fields)
-        return ConfigError(
-            f"unknown key '{key}'", where=where, expected=f"a key of {section or 'the settings'}", remedy=hint
-        )
-    found = problem["input"]
-    shown = f" is {found!r}, but" if isinstance(found, str | int | float | bool) else ":"
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should", 1)
-    return ConfigError(f"{key or 'the settings'}{shown} {message}", where=where)
-
-
-def _fields_at(location: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Experiment
-    for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
-
-
-def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
-    """File, line and column of a key in the settings file; None where the file does not hold it."""
-    if config is None or not location:
-        return None
-    node = yaml.compose(config.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    mark = None
-    for part in location:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = next(((key, value) for key, value in pairs if key.value == part), None)
-        if found is None:
-            break
-        mark, node = found[0].start_mark, found[1]
-    return f"{config}, line {mark.line + 1}, column {mark.column + 1}" if mark else None

@@ -7,7 +7,8 @@ from encodings.aliases import aliases
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from elmo_cli.errors import nearest
 
@@ -257,11 +258,16 @@ class ClassifySettings(Settings):
     patience: int = Field(3, ge=1, description="stop after so many epochs without better validation accuracy")
     max_tokens: int = Field(512, ge=1, description="longest text in tokens; what is cut is counted and said")
 
+    @field_validator("lambdas")
+    @classmethod
+    def _mode_is_known(cls, mode: str) -> str:
+        kind, _, layer = mode.partition(":")
+        if mode not in ("trainable", "frozen", "function") and not (kind == "layer" and layer.isdecimal()):
+            raise PydanticCustomError("literal_error", "Input should be 'trainable', 'frozen', 'function' or 'layer:N'")
+        return mode
+
     @model_validator(mode="after")
-    def _combiner_is_known(self) -> Self:
-        kind, _, layer = self.lambdas.partition(":")
-        if self.lambdas not in ("trainable", "frozen", "function") and not (kind == "layer" and layer.isdecimal()):
-            raise ValueError(f"lambdas is '{self.lambdas}', but must be trainable, frozen, function or layer:N")
+    def _frozen_weights_are_for_frozen(self) -> Self:
         if self.frozen_lambdas and self.lambdas != "frozen":
             raise ValueError(f"frozen_lambdas needs lambdas: frozen, not {self.lambdas}")
         return self

@@ -98,16 +98,35 @@ def read_options(path: Path) -> Options:
         options = Options.model_validate(content)
     except json.JSONDecodeError as error:
         place = f"{path}, line {error.lineno}, column {error.colno}"
-        raise WeightsError(f"{path} is not JSON: {error.msg}", where=place) from error
+        raise WeightsError(
+            f"{path} is not JSON: {error.msg}",
+            where=place,
+            remedy="fetch the file again: it belongs beside weights.hdf5",
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}", where=path, expected="a JSON file") from error
+        raise WeightsError(
+            f"{path} cannot be read: {error}",
+            where=path,
+            expected="a JSON file",
+            remedy="fetch the file again: it belongs beside weights.hdf5",
+        ) from error
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
         message = f"{key}: {problem['msg']}"
         if isinstance(problem["input"], str | int | float | bool):
             message += f", not {problem['input']!r}"
-        raise WeightsError(message, where=path, expected="options as bilm-tf or AllenNLP writes them") from error
+        raise WeightsError(
+            message,
+            where=path,
+            expected="options as bilm-tf or AllenNLP writes them",
+            remedy="take options.json from the same place as weights.hdf5",
+        ) from error
     if not options.bidirectional:
-        raise WeightsError("bidirectional is false", where=path, expected="a model of both directions")
+        raise WeightsError(
+            "bidirectional is false",
+            where=path,
+            expected="a model of both directions",
+            remedy="export a bidirectional model",
+        )
     return options

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elmo_cli.config import TokenizerSettings
-from elmo_cli.errors import WeightsError
+from elmo_cli.errors import WeightsError, nearest_file
 from elmo_cli.interop.bilm_options import read_options
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
@@ -51,7 +51,12 @@ def find_files(folder: Path) -> ModelFiles:
         WeightsError: The folder is missing, or holds no such files, or several that could be meant.
     """
     if not folder.is_dir():
-        raise WeightsError(f"there is no folder {folder}", where=folder, expected="a folder with options and weights")
+        raise WeightsError(
+            f"there is no folder {folder}",
+            where=folder,
+            expected="a folder with options and weights",
+            remedy=nearest_file(folder, folders=True),
+        )
     options = [path for path in sorted(folder.glob("*.json")) if "lstm" in _json_keys(path)]
     weights = [path for path in sorted(folder.glob("*.h*5")) if "RNN_0" in _hdf5_keys(path)]
     vocabularies = [path for path in sorted(folder.glob("*.txt")) if _is_vocabulary(path)]
@@ -106,7 +111,10 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
         if vocabulary is None or len(vocabulary) != network.vocabulary_size:
             expected = f"{network.vocabulary_size} lines, <S>, </S> and <UNK> first"
             raise WeightsError(
-                f"the model reads word ids: {found}", where=folder, expected=f"a vocabulary of {expected}"
+                f"the model reads word ids: {found}",
+                where=folder,
+                expected=f"a vocabulary of {expected}",
+                remedy="copy the vocabulary file that the model was trained with into the folder",
             )
     with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
         read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
@@ -149,7 +157,12 @@ def _copy(network: BiLm, datasets: dict[str, NDArray[np.float32]], weights: Path
                 raise _missing(name, weights, f"shape {shape} by the options")
             if values.shape != shape:
                 found = f"{name} has shape {values.shape}"
-                raise WeightsError(found, where=weights, expected=f"shape {shape} by the options")
+                raise WeightsError(
+                    found,
+                    where=weights,
+                    expected=f"shape {shape} by the options",
+                    remedy="take options.json and weights.hdf5 from the same place",
+                )
             for target, part in zip(targets, np.split(values, np.cumsum(rows)[:-1]), strict=True):
                 target.copy_(torch.from_numpy(part))
     if left:
@@ -212,10 +225,17 @@ def _read_datasets(path: Path) -> dict[str, NDArray[np.float32]]:
         if not isinstance(item, h5py.Dataset):
             return
         if item.dtype.kind != "f":
-            raise WeightsError(f"{name} holds {item.dtype}", where=path, expected="floats")
+            raise WeightsError(
+                f"{name} holds {item.dtype}", where=path, expected="floats", remedy="convert the weights to float32"
+            )
         values = np.asarray(item[()], dtype=np.float32)
         if not np.isfinite(values).all():
-            raise WeightsError(f"{name} holds NaN or infinity", where=path, expected="finite weights")
+            raise WeightsError(
+                f"{name} holds NaN or infinity",
+                where=path,
+                expected="finite weights",
+                remedy="fetch the weights again; if they stay so, the training failed",
+            )
         datasets[name] = values
 
     try:

@@ -304,6 +304,7 @@ class BiLm(nn.Module):
             raise WeightsError(
                 "this biLM has no softmax, so it cannot score text",
                 expected="a biLM trained with `elmo pretrain`; imported weights bring none",
+                remedy="published weights come without one: train a model with `elmo pretrain` to score text",
             )
         return self.softmax
 

@@ -202,6 +202,7 @@ def make_combiner(settings: ClassifySettings, layer_count: int, width: int, seed
         raise ConfigError(
             f"classify.lambdas is '{mode}', but the embedder has {layer_count} layers",
             expected=f"layer:0 to layer:{layer_count - 1}" if layer_count > 1 else "layer:0",
+            remedy="layer 0 are the token vectors, the others the LSTM layers",
         )
     return SingleLayer(layer, layer_count, settings.layer_norm)
 
@@ -220,5 +221,6 @@ def _frozen_weights(given: str | None, layer_count: int, seed: int) -> Tensor:
         raise ConfigError(
             f"classify.frozen_lambdas is '{given}', but the embedder has {layer_count} layers",
             expected=f"{layer_count} numbers with commas between them, or uniform",
+            remedy="give a weight for each layer: layer 0 are the token vectors, the others the LSTM layers",
         )
     return torch.tensor(weights)

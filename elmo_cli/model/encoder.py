@@ -173,6 +173,7 @@ class CharacterEncoder(nn.Module):
             raise ConfigError(
                 f"model.characters.filters has a filter {self.widest} characters wide",
                 expected=f"at most model.characters.max_characters = {chars.max_characters}",
+                remedy="raise model.characters.max_characters, or leave the widest filter out",
             )
         self.table = nn.Parameter(torch.empty(CHARACTERS, chars.dim).uniform_(-1.0, 1.0))
         self.token_size = settings.token_size

@@ -177,7 +177,12 @@ def find_vocabulary(given: Path | None, default: Path) -> tuple[Vocabulary, Path
 
 def _read_description(path: Path) -> dict[str, Any]:
     file = path / RUN_FILE
-    damaged = RunError(f"{RUN_FILE} is damaged", where=file, expected="the file as elmo wrote it")
+    damaged = RunError(
+        f"{RUN_FILE} is damaged",
+        where=file,
+        expected="the file as elmo wrote it",
+        remedy="copy the run again, or write it again with --overwrite",
+    )
     try:
         description = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -41,6 +41,14 @@ def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = 
 
 def cannot_write(path: Path, error: Exception, kept: str) -> ElmoError:
     """The error for a file that the disk did not take."""
+    file = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
+    if file is not None:
+        return RunError(
+            f"{path.name} could not be written: {file.name} is a file, not a folder",
+            where=path,
+            expected="a place in a folder, which may be new",
+            remedy="choose another place",
+        )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return ElmoError(
         f"{path.name} could not be written: {reason}",
@@ -77,6 +85,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
+        if not path.exists():  # it could not be made, which looks the same
+            raise cannot_write(path, OSError("this folder takes no files"), "nothing was kept") from error
         raise RunError(
             f"another process is writing {folder}",
             where=path,

@@ -173,6 +173,7 @@ def _unreadable(run: Run) -> RunError:
         f"run.yaml of {run.path} does not say how to build the model",
         where=run.path / "run.yaml",
         expected="the file as elmo wrote it",
+        remedy="copy the run again, or write it again with --overwrite",
     )
 
 
@@ -191,6 +192,7 @@ def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path)
                 f"{where.name} {problem} tensor {min(names)}",
                 where=where,
                 expected="the weights that run.yaml describes",
+                remedy="copy the run again: run.yaml and the weights belong together",
             )
     with torch.no_grad():
         for name, tensor in own.items():
@@ -199,5 +201,6 @@ def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path)
                     f"{where.name} has {name} of shape {tuple(tensors[name].shape)}",
                     where=where,
                     expected=f"shape {tuple(tensor.shape)}",
+                    remedy="copy the run again: run.yaml and the weights belong together",
                 )
             tensor.copy_(tensors[name])

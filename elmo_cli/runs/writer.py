@@ -84,7 +84,11 @@ class RunWriter:
 
     def __enter__(self) -> Self:
         if self.overwrite and self.resume:
-            raise RunError("--overwrite and --resume exclude each other", expected="one of them")
+            raise RunError(
+                "--overwrite and --resume exclude each other",
+                expected="one of them",
+                remedy="--resume goes on with a run, --overwrite begins anew: leave one out",
+            )
         parents = self._final.parents
         self._made_parents = [parent for parent in parents if not parent.exists()]
         try:

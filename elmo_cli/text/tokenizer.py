@@ -115,13 +115,18 @@ def _marks() -> str:
 def _finder(pattern: str | None) -> Callable[[str], list[str]]:
     """A function from text to all matches of a pattern, the empty ones left out."""
     if not pattern:
-        raise ConfigError("tokenizer.kind is regex, but there is no tokenizer.pattern", expected="a pattern of a token")
+        raise ConfigError(
+            "tokenizer.kind is regex, but there is no tokenizer.pattern",
+            expected="a pattern of a token",
+            remedy="add --set tokenizer.pattern=REGEX, such as \\w+|[^\\w\\s]",
+        )
     try:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ConfigError(
             f"tokenizer.pattern is '{pattern}', which is no regular expression: {error}",
             expected=r"a Python regular expression of a token, such as \w+|[^\w\s]",
+            remedy="correct it, and quote it for the shell",
         ) from error
     return lambda text: [match.group() for match in compiled.finditer(text) if match.group()]
 

@@ -219,11 +219,21 @@ def _read_tokens(path: Path) -> list[str]:
             f"there is no vocabulary {path}", where=path, remedy="write one with `elmo vocab build`"
         ) from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", where=path, expected="a vocabulary file") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}",
+            where=path,
+            expected="a vocabulary file",
+            remedy="name a vocab.txt, or a run that holds one",
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         where = f"{path}, line {line}"
-        raise DataError(f"{path} is not UTF-8", where=where, expected="a token a line, in UTF-8") from error
+        raise DataError(
+            f"{path} is not UTF-8",
+            where=where,
+            expected="a token a line, in UTF-8",
+            remedy="convert it, or build one from text with `elmo vocab build`",
+        ) from error
     if lines[-1] == "":
         del lines[-1]
     if lines and lines[0].endswith("\r"):
@@ -233,7 +243,12 @@ def _read_tokens(path: Path) -> list[str]:
         if token == SKIPPED_LINE:
             continue
         if not token:
-            raise DataError("a line is empty", where=f"{path}, line {number}", expected="a token on every line")
+            raise DataError(
+                "a line is empty",
+                where=f"{path}, line {number}",
+                expected="a token on every line",
+                remedy="remove the line; ids of the tokens after it change",
+            )
         if token in first_lines:
             raise DataError(
                 f"the token '{token}' stands twice, first on line {first_lines[token]}",
@@ -244,7 +259,7 @@ def _read_tokens(path: Path) -> list[str]:
         first_lines[token] = number
     tokens = list(first_lines)
     if tuple(tokens[:3]) != SPECIAL_TOKENS:
-        found = ", ".join(tokens[:3]) or "nothing"
+        found = ", ".join(token if len(token) <= 20 else f"{token[:19]}…" for token in tokens[:3]) or "nothing"
         raise DataError(
             f"{path} does not begin as a vocabulary does, but with {found}",
             where=f"{path}, line 1",
@@ -267,6 +282,7 @@ def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabula
             f"{details_file} does not describe a vocabulary: {error}".splitlines()[0],
             where=details_file,
             expected="the keys size, tokenizer, settings and totals, as `elmo vocab build` writes them",
+            remedy="build the vocabulary again with `elmo vocab build`, or restore the file",
         ) from error
     if size != len(tokens):
         raise DataError(

@@ -270,7 +270,11 @@ def _training_of(run: Path) -> PretrainSettings:
 
 def _network(embedder: Embedder) -> BiLm:
     if not isinstance(embedder.network, BiLm):
-        raise RunError(f"{embedder.name} holds no biLM", expected="an LM run")
+        raise RunError(
+            f"{embedder.name} holds no biLM",
+            expected="an LM run",
+            remedy="name a run of `elmo pretrain` or `elmo import`",
+        )
     return embedder.network
 
 
@@ -323,7 +327,12 @@ def _read(experiment: Experiment, path: Path, tokenize: Tokenizer) -> tuple[Enco
 
     corpus = encode_tokens(tokens())
     if not corpus.token_count:
-        raise DataError(f"{path} holds no tokens", where=path, expected="text")
+        raise DataError(
+            f"{path} holds no tokens",
+            where=path,
+            expected="text",
+            remedy="give another --corpus, or name its text column with --column",
+        )
     return corpus, 1.0 if whole else _remaining(path, lines)
 
 

@@ -74,10 +74,19 @@ def check_run(
         DataError: `expected` cannot be read.
     """
     if expected is not None and texts is None:
-        raise ConfigError("stored embeddings alone cannot be checked", expected="the sentences they were computed from")
+        raise ConfigError(
+            "stored embeddings alone cannot be checked",
+            expected="the sentences they were computed from",
+            remedy="elmo check RUN SENTENCES --expected FILE",
+        )
     kind = Run.open(path).kind
     if kind not in ("lm", "classifier"):
-        raise RunError(f"{path} holds no model to check", where=path, expected="an LM run or a classifier run")
+        raise RunError(
+            f"{path} holds no model to check",
+            where=path,
+            expected="an LM run or a classifier run",
+            remedy="name a run of `elmo pretrain`, `elmo classify` or `elmo import`",
+        )
     try:
         embedder = load_embedder(path)
     except InputError as error:

@@ -93,7 +93,12 @@ def _runs_below(folder: Path) -> list[Path]:
 def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
     run = Run.open(path)
     if run.kind not in ("lm", "classifier"):
-        raise RunError(f"{path} is a run of kind {run.kind}", where=path, expected="an LM run or a classifier run")
+        raise RunError(
+            f"{path} is a run of kind {run.kind}",
+            where=path,
+            expected="an LM run or a classifier run",
+            remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
+        )
     scores = (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
     return {"run": path.resolve().name, "kind": run.kind, "data": file.name, **scores}
 
@@ -128,6 +133,7 @@ def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocab
             f"{run.path} has no vocabulary, so it cannot score text",
             where=run.path,
             expected="a biLM that was trained here; published character models come without",
+            remedy="train a model with `elmo pretrain` to score text",
         )
     return embedder, embedder.network.to(device), embedder.vocabulary
 

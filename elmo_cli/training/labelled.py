@@ -177,6 +177,7 @@ def split(
             f"{len(labels)} texts, no two of one class: none can be held out for validation",
             where=path,
             expected="at least two texts of some class",
+            remedy="give more labelled texts, or check the label column (data.label)",
         )
     valid = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(labels)), valid), valid
@@ -184,10 +185,15 @@ def split(
 
 def _unseen_labels(unseen: Sequence[str], classes: Sequence[str], path: Path) -> DataError:
     """Labels of a test file that no training text has."""
-    shown = ", ".join(f"'{label}'" for label in unseen[:SHOWN_LABELS])
+    shown = _quoted(unseen[:SHOWN_LABELS])
     more = f" and {len(unseen) - SHOWN_LABELS} more" if len(unseen) > SHOWN_LABELS else ""
     remedy = "check that the label column is the right one (data.label), or train with texts of these classes"
     if all(label.isdecimal() for label in unseen) != all(label.isdecimal() for label in classes):
         remedy = "one file has names for its labels and the other numbers: write them the same way in both"
-    known = ", ".join(f"'{label}'" for label in classes[:20])
+    known = _quoted(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
     return DataError(f"labels that training never saw: {shown}{more}", where=path, expected=known, remedy=remedy)
+
+
+def _quoted(labels: Sequence[str]) -> str:
+    """Labels in quotes; a long one is a text that was taken for a label, and its beginning tells which."""
+    return ", ".join(f"'{label}'" if len(label) <= 40 else f"'{label[:39]}…'" for label in labels)

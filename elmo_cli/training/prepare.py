@@ -155,6 +155,7 @@ def prepare_pretraining(
             raise ConfigError(
                 f"model.init_embeddings is given, but model.encoder is {model.encoder}",
                 expected="encoder: word or word+char, which have an embedding table",
+                remedy="leave the vectors out, or set model.encoder=word",
             )
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
@@ -177,7 +178,10 @@ def _revalidated(model: ModelSettings, **changes: object) -> ModelSettings:
     try:
         return ModelSettings.model_validate({**model.model_dump(), **changes})
     except ValidationError as error:
-        raise ConfigError(f"model: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+        raise ConfigError(
+            f"model: {error.errors()[0]['msg'].removeprefix('Value error, ')}",
+            remedy="change one of the settings that it names",
+        ) from error
 
 
 def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[EncodedCorpus, EncodedCorpus, str]:

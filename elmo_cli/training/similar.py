@@ -119,7 +119,7 @@ def similar_run(
         DataError: A file cannot be read or holds no tokens.
     """
     if top < 1:
-        raise ConfigError(f"--top is {top}", expected="at least 1")
+        raise ConfigError(f"--top is {top}", expected="at least 1", remedy="leave --top out for 10")
     files = tuple(paths) or corpus_files(experiment)
     embedder, represent, name = _load(run, layer, device)
     tokenize = Tokenizer(embedder.tokenizer)
@@ -131,7 +131,12 @@ def similar_run(
         if progress is not None:
             progress(search.sentences, None)
     if not search.searched:
-        raise DataError("there is nothing to search", where=", ".join(map(str, files)), expected="text with tokens")
+        raise DataError(
+            "there is nothing to search",
+            where=", ".join(map(str, files)),
+            expected="text with tokens",
+            remedy="give another --corpus, or name its text column with --column",
+        )
     notices = _notices(embedder, search)
     return Similar(
         tokens[position], position, tokens, name, search.sentences, search.searched, tuple(search.hits), notices
@@ -151,11 +156,16 @@ def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Callable[[st
         ConfigError: It is not there, or not as often, or none was named and there are several.
     """
     if not tokens:
-        raise ConfigError("the sentence has no tokens", expected="a sentence with the token in it")
+        raise ConfigError(
+            "the sentence has no tokens",
+            expected="a sentence with the token in it",
+            remedy="put the sentence in quotes for the shell",
+        )
     if wanted is None and len(tokens) > 1:
         raise ConfigError(
             f"the sentence has {len(tokens)} tokens, and --token names none of them",
             expected="--token with one of: " + ", ".join(dict.fromkeys(tokens)),
+            remedy="add --token",
         )
     wanted = tokens[0] if wanted is None else wanted
     alike = [wanted] if wanted in tokens else tokenize(wanted)
@@ -171,6 +181,7 @@ def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Callable[[st
         raise ConfigError(
             f"--occurrence is {occurrence}, but '{wanted}' stands in the sentence {times}",
             expected=f"1 to {len(places)}",
+            remedy="leave --occurrence out for the first",
         )
     return places[occurrence - 1]
 
@@ -195,7 +206,11 @@ def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, 
         return embedder, lambda layers, mask: mix(layers, mask), "the classifier's mix"
     number = count - 1 if layer == "top" else int(layer) if layer.isdecimal() else count
     if number >= count:
-        raise ConfigError(f"there is no layer {layer}", expected=f"top, mix, or 0 to {count - 1}")
+        raise ConfigError(
+            f"there is no layer {layer}",
+            expected=f"top, mix, or 0 to {count - 1}",
+            remedy="layer 0 are the token vectors, top is the last LSTM layer",
+        )
     return embedder, lambda layers, mask: layers[number], f"layer {number}"
 
 

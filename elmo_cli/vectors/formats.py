@@ -18,7 +18,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.errors import DataError
+from elmo_cli.errors import DataError, nearest_file
 from elmo_cli.runs.files import write_atomically
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -91,11 +91,17 @@ def read_vectors(path: Path) -> StaticVectors:
                     stream.seek(0)
                     tokens, matrix, kind = read_plain(stream, path)
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}", where=path, expected="a file of static vectors") from error
+        raise DataError(
+            f"there is no file {path}", where=path, expected="a file of static vectors", remedy=nearest_file(path)
+        ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file: {error}", where=path, remedy="fetch it again") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}", where=path) from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}",
+            where=path,
+            remedy="give a file of static vectors that this user may read",
+        ) from error
     return _without_duplicates(tokens, matrix, path, kind)
 
 
@@ -114,7 +120,11 @@ def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32
     """
     bad = next((token for token in tokens if token.encode().split() != [token.encode()]), None)
     if bad is not None:
-        raise DataError(f"token {bad!r} cannot be written to a word2vec file", expected="tokens without whitespace")
+        raise DataError(
+            f"token {bad!r} cannot be written to a word2vec file",
+            expected="tokens without whitespace",
+            remedy="use a tokenizer that splits at whitespace",
+        )
 
     def fill(beside: Path) -> None:
         # No time of day in the gzip header: the same vectors are the same file.

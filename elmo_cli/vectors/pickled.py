@@ -61,7 +61,9 @@ def read_course(path: Path) -> Table:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         raise _refusal(path, asked.group(1) if asked else "more than data") from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise DataError(f"{path} is a damaged torch file: {error}", where=path, expected=COURSE) from error
+        raise DataError(
+            f"{path} is a damaged torch file: {error}", where=path, expected=COURSE, remedy="save or fetch it again"
+        ) from error
     return _course_table(content, path)
 
 
@@ -80,7 +82,7 @@ def read_gensim(path: Path, stream: IO[bytes]) -> Table:
     except DataError:
         raise
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{path} is a damaged pickle: {error}", where=path) from error
+        raise DataError(f"{path} is a damaged pickle: {error}", where=path, remedy="save or fetch it again") from error
     if not isinstance(content, _Shell):
         raise DataError(f"{path} is a pickled {type(content).__name__}", where=path, remedy=_SAFER)
     state = vars(content)
@@ -92,9 +94,18 @@ def read_gensim(path: Path, stream: IO[bytes]) -> Table:
         try:
             matrix = np.load(beside, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise DataError(f"{beside} is a damaged array: {error}", where=beside) from error
+            raise DataError(
+                f"{beside} is a damaged array: {error}",
+                where=beside,
+                remedy="save or fetch it again, together with the file beside it",
+            ) from error
     if not isinstance(tokens, list) or not isinstance(matrix, np.ndarray):
-        raise DataError(f"{path} holds a gensim object without tokens and vectors", where=path, expected="KeyedVectors")
+        raise DataError(
+            f"{path} holds a gensim object without tokens and vectors",
+            where=path,
+            expected="KeyedVectors",
+            remedy="save it as KeyedVectors: model.wv.save(...)",
+        )
     return _table(tokens, matrix, path)
 
 
@@ -146,7 +157,12 @@ def _refusal(path: Path, asked: str) -> DataError:
 
 def _course_table(content: object, path: Path) -> Table:
     if not isinstance(content, Mapping):
-        raise DataError(f"{path} holds a {type(content).__name__}", where=path, expected=COURSE)
+        raise DataError(
+            f"{path} holds a {type(content).__name__}",
+            where=path,
+            expected=COURSE,
+            remedy="save a dictionary of word_embeddings and words_to_ind, or write word2vec text",
+        )
     values = ((str(name), _array(value)) for name, value in content.items())
     arrays = {name: array for name, array in values if array is not None and array.ndim == 2}
     indices = {str(name): value for name, value in content.items() if _is_index(value)}
@@ -155,7 +171,12 @@ def _course_table(content: object, path: Path) -> Table:
     index = _choose(indices, ("words_to_ind", "ind", "stoi", "vocab", "word"))
     if matrix is None or index is None:
         missing = "no single (V, D) array" if matrix is None else "no single index of tokens"
-        raise DataError(f"{path} has {missing}; it holds {{{held}}}", where=path, expected=COURSE)
+        raise DataError(
+            f"{path} has {missing}; it holds {{{held}}}",
+            where=path,
+            expected=COURSE,
+            remedy="save it under these names, or write word2vec text",
+        )
     if isinstance(index, Mapping):
         pairs = list(index.items())
         if isinstance(pairs[0][1], str):
@@ -164,7 +185,12 @@ def _course_table(content: object, path: Path) -> Table:
         pairs = [(token, row) for row, token in enumerate(index)]
         if len(pairs) != len(matrix):
             found = f"{path} has {len(pairs)} tokens and {len(matrix)} vectors"
-            raise DataError(found, where=path, expected="a row for each token of the list")
+            raise DataError(
+                found,
+                where=path,
+                expected="a row for each token of the list",
+                remedy="save the vectors again, a finite row for each token",
+            )
     pairs = sorted(((token, _row(row, token, len(matrix), path)) for token, row in pairs), key=lambda pair: pair[1])
     return _table([token for token, _ in pairs], matrix[[row for _, row in pairs]], path)
 
@@ -201,7 +227,12 @@ def _choose(found: Mapping[str, _Value], names: Sequence[str]) -> _Value | None:
 def _row(row: object, token: object, count: int, path: Path) -> int:
     number = int(row) if isinstance(row, int | np.integer) else -1
     if not 0 <= number < count:
-        raise DataError(f"token {token!r} has row {row!r}", where=path, expected=f"a row of 0 to {count - 1}")
+        raise DataError(
+            f"token {token!r} has row {row!r}",
+            where=path,
+            expected=f"a row of 0 to {count - 1}",
+            remedy="number the tokens by the rows of the matrix, from 0",
+        )
     return number
 
 
@@ -209,13 +240,28 @@ def _table(tokens: Sequence[object], matrix: NDArray[Any], path: Path) -> Table:
     """Tokens and matrix that fit each other, as strings and float32."""
     other = next((token for token in tokens if not isinstance(token, str)), None)
     if other is not None:
-        raise DataError(f"{path} has the token {other!r}", where=path, expected="tokens that are strings")
+        raise DataError(
+            f"{path} has the token {other!r}",
+            where=path,
+            expected="tokens that are strings",
+            remedy="use text as tokens",
+        )
     if matrix.ndim != 2 or matrix.shape[0] != len(tokens) or not matrix.size or matrix.dtype.kind not in "fiu":
         found = f"{path} has {len(tokens)} tokens and an array of shape {matrix.shape} and type {matrix.dtype}"
-        raise DataError(found, where=path, expected="numbers, with a row for each token")
+        raise DataError(
+            found,
+            where=path,
+            expected="numbers, with a row for each token",
+            remedy="save the vectors again, a finite row for each token",
+        )
     narrow = np.ascontiguousarray(matrix, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(narrow).all(axis=1))
     if len(bad):
         found = f"the vectors of {len(bad)} tokens hold NaN or infinity"
-        raise DataError(found, where=f"{path}, token {tokens[bad[0]]!r}", expected="finite numbers")
+        raise DataError(
+            found,
+            where=f"{path}, token {tokens[bad[0]]!r}",
+            expected="finite numbers",
+            remedy="save the vectors again, a finite row for each token",
+        )
     return [str(token) for token in tokens], narrow

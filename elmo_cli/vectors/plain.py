@@ -37,14 +37,20 @@ def read_plain(stream: IO[bytes], path: Path) -> tuple[list[str], NDArray[np.flo
     """
     sample = stream.read(_SAMPLE)
     if not sample.strip():
-        raise DataError(f"{path} is empty", where=path, expected=FORMATS)
+        raise DataError(
+            f"{path} is empty", where=path, expected=FORMATS, remedy="fetch it again, or train one with `elmo baseline`"
+        )
     stream.seek(0)
     first = sample.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].split()
     if len(first) == 2 and all(field.isdigit() for field in first):
         stream.readline()
         count, width = int(first[0]), int(first[1])
         if not count or not width:
-            raise DataError(f"{path} says that it holds {count} vectors of width {width}", where=f"{path}, line 1")
+            raise DataError(
+                f"{path} says that it holds {count} vectors of width {width}",
+                where=f"{path}, line 1",
+                remedy="fetch it again, or train one with `elmo baseline`",
+            )
         if _is_binary(sample.split(b"\n", 1)[1], width):
             return *_read_binary(stream, path, count, width), "word2vec binary"
         tokens, matrix = _read_text(stream, path, width, first_line=2)
@@ -90,6 +96,7 @@ def _guess_width(sample: bytes, path: Path) -> int:
             f"{path} holds no vectors: its first lines do not end with numbers",
             where=f"{path}, line 1",
             expected=FORMATS,
+            remedy="give a file of static vectors, or train one with `elmo baseline`",
         )
     return width
 
@@ -122,9 +129,19 @@ def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError
     fields = line.split()
     wrong = next((field for field in fields[1:][-width:] if not _is_number(field)), None)
     if len(fields) <= width or (wrong is None and len(fields) > width + 1):
-        return DataError(f"the line has {len(fields)} fields", where=where, expected=f"{width + 1} fields: {expected}")
+        return DataError(
+            f"the line has {len(fields)} fields",
+            where=where,
+            expected=f"{width + 1} fields: {expected}",
+            remedy="correct the line, or fetch the file again",
+        )
     if wrong is not None:
-        return DataError(f"'{wrong.decode('utf-8', 'replace')}' is not a number", where=where, expected=expected)
+        return DataError(
+            f"'{wrong.decode('utf-8', 'replace')}' is not a number",
+            where=where,
+            expected=expected,
+            remedy="correct the line, or fetch the file again",
+        )
     return DataError(f"the token {fields[0]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
 
 
@@ -156,7 +173,11 @@ def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table
         try:
             tokens.append(token.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise DataError(f"the token {token!r} is not UTF-8", where=f"{path}, vector {number}") from error
+            raise DataError(
+                f"the token {token!r} is not UTF-8",
+                where=f"{path}, vector {number}",
+                remedy="convert the file to UTF-8",
+            ) from error
         position = space + 1 + size
         vectors += buffer[space + 1 : position]
     if (buffer[position:] + stream.read(1)).strip():
@@ -173,4 +194,6 @@ def _check_finite(matrix: NDArray[np.float32], place: Callable[[int], str]) -> N
         row = int(bad[0])
         value = matrix[row][~np.isfinite(matrix[row])][0]
         found = f"the vector holds {value}; {len(bad)} of {len(matrix)} vectors are not finite"
-        raise DataError(found, where=place(row), expected="finite numbers")
+        raise DataError(
+            found, where=place(row), expected="finite numbers", remedy="fetch it again: it is cut off or damaged"
+        )

@@ -66,7 +66,11 @@ def train_svd(
     words = np.searchsorted(present, ids).astype(np.int32)[corpus.tokens]
     counts = cooccurrences(words, corpus.offsets, len(present), settings.window)
     if not counts.nnz:
-        raise DataError("no two tokens stand together in a sentence", expected="text to train vectors on")
+        raise DataError(
+            "no two tokens stand together in a sentence",
+            expected="text to train vectors on",
+            remedy="give more text, or a wider --window",
+        )
     if settings.dim > len(present):
         raise ConfigError(
             f"svd.dim is {settings.dim}, but the corpus has {len(present)} words of the vocabulary",

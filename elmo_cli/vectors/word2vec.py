@@ -50,7 +50,11 @@ def train_word2vec(
 
     sentences = _Sentences(corpus, vocabulary)
     if not corpus.token_count:
-        raise DataError("there are no tokens to train vectors on", expected="text")
+        raise DataError(
+            "there are no tokens to train vectors on",
+            expected="text",
+            remedy="give text that is not empty, or lower vocab.min_count",
+        )
 
     class _EpochEnd(CallbackAny2Vec):  # type: ignore[misc]
         def __init__(self) -> None:
