@@ -98,9 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _report(error: Exception) -> int:
     """Say what went wrong on stderr, as plain text; returns the exit code."""
-    if isinstance(error, ElmoError | OSError):
+    if isinstance(error, OSError):
+        remedy = "check the path, its rights and the room on its disk"
+        error = ElmoError(error.strerror or str(error), where=error.filename, remedy=remedy)
+    if isinstance(error, ElmoError):
         typer.echo(f"elmo: {error}", err=True)
-        return error.exit_code if isinstance(error, ElmoError) else 1
+        return error.exit_code
     summary = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
     typer.echo(f"elmo: unexpected failure: {summary}", err=True)
     typer.echo("  what to do: run it again with --debug for the traceback", err=True)

@@ -63,7 +63,9 @@ def spooled(paths: Sequence[Path] | None) -> Iterator[tuple[Path, ...]]:
     """
     given = tuple(paths or ())
     if given.count(Path(STDIN)) > 1:
-        raise ConfigError("- stands twice among the files", expected="standard input once")
+        raise ConfigError(
+            "- stands twice among the files", expected="standard input once", remedy="leave one of the two out"
+        )
     if Path(STDIN) not in given:
         yield given
         return

@@ -140,7 +140,11 @@ def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:
     if out != STDIO:
         return Path(out or f"embeddings.{format or 'hdf5'}")
     if json:
-        raise ConfigError("--json and --out - both want standard output", expected="one of them")
+        raise ConfigError(
+            "--json and --out - both want standard output",
+            expected="one of them",
+            remedy="leave --json out, or give --out FILE",
+        )
     return sys.stdout
 
 

@@ -139,7 +139,12 @@ def write_settings(folder: Path, preset: str | None, overwrite: bool) -> tuple[P
     """
     path = folder / CONFIG_NAME
     if path.exists() and not overwrite:
-        raise ConfigError(f"there is a {CONFIG_NAME} already", where=path, remedy="--overwrite replaces it")
+        raise ConfigError(
+            f"there is an {CONFIG_NAME} already",
+            where=path,
+            expected="a folder without one",
+            remedy="give --overwrite to replace it, or edit it",
+        )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(
             f"{folder} is not a folder",

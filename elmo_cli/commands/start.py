@@ -59,8 +59,10 @@ def quickstart(
       elmo quickstart demo --preset small
     """
     from elmo_cli.commands.tour import SYNTHETIC, prepare, take
+    from elmo_cli.embedder import pick_device
 
     screen = Screen(json, quiet)
+    pick_device(device)  # before anything is written
     prepare(folder, preset, overwrite)
     screen.say(SYNTHETIC, f"$ cd {folder}")
     steps = take(screen, folder, overwrite=overwrite, seed=seed, device=device)

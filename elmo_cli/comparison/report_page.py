@@ -7,7 +7,7 @@ the user is escaped wherever it stands. A comparison writes the page of itself w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import count
@@ -29,7 +29,7 @@ from elmo_cli.comparison.report_page_runs import (
 )
 from elmo_cli.errors import ElmoError, RunError
 from elmo_cli.runs import Run, RunWriter
-from elmo_cli.runs.files import write_atomically
+from elmo_cli.runs.files import refuse_target, write_atomically
 from elmo_cli.training.events import Notice
 
 PAGE_FILE = "report.html"
@@ -75,14 +75,8 @@ def write_report(
         RunError: A run cannot be used, there is nothing to report, or a file is there.
     """
     page = out if out is not None or figures is not None else Path(PAGE_FILE)
-    if page is not None and page.is_dir():
-        raise RunError(
-            f"{page} is a folder",
-            where=page,
-            expected="a file, such as report.html",
-            remedy="name a file in it: --out " + str(page / "report.html"),
-        )
-    _refuse([page] if page else [], overwrite)
+    if page:
+        refuse_target(page, overwrite)
     sources = read_sources(runs or reported_runs(folder))
     parts = [part_of(source) for source in sources]
     if not any(part.blocks for part in parts):
@@ -92,24 +86,14 @@ def write_report(
             remedy="let the command that wrote it come to its end, or name another run",
         )
     drawn = {figures / stem: drawing for stem, drawing in _by_stem(sources).items()} if figures else {}
-    _refuse([stem.with_name(f"{stem.name}.{kind}") for stem in drawn for kind in FORMATS], overwrite)
+    for stem in drawn:
+        for kind in FORMATS:
+            refuse_target(stem.with_name(f"{stem.name}.{kind}"), overwrite, "--figures")
     if page:
         text = page_of(parts, warnings_between(sources))
         write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
     written = [path for stem, drawing in drawn.items() for path in write_files(drawing, stem)]
     return Report(page, tuple(written), tuple(one.name for one in sources), tuple(warnings_between(sources)))
-
-
-def _refuse(targets: Iterable[Path], overwrite: bool) -> None:
-    """See that no file is in the way."""
-    there = next((path for path in targets if path.exists() and not overwrite), None)
-    if there is not None:
-        raise RunError(
-            f"{there} exists already",
-            where=there,
-            expected="a new file",
-            remedy="give --overwrite to replace it, or choose another --out or --figures",
-        )
 
 
 def _by_stem(sources: Sequence[Source]) -> dict[str, Drawing]:

@@ -48,7 +48,9 @@ class Form:
     def __post_init__(self) -> None:
         if isinstance(self.layers, int) and not 0 <= self.layers < self.count:
             raise ConfigError(
-                f"there is no layer {self.layers}", expected=f"all, top, average, or 0 to {self.count - 1}"
+                f"there is no layer {self.layers}",
+                expected=f"all, top, average, or 0 to {self.count - 1}",
+                remedy="layer 0 are the token vectors; leave --layers out for all",
             )
 
     def shape(self, tokens: int) -> tuple[int, ...]:

@@ -22,11 +22,11 @@ from torch import Tensor
 
 from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
-from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.interop.dump_formats import INDEX, Format, Place, format_of, open_sink
 from elmo_cli.interop.dump_writer import Dtype, Form, Layers, Pool, Writer
 from elmo_cli.runs import Run, load_classifier, load_lm
-from elmo_cli.runs.files import write_atomically
+from elmo_cli.runs.files import refuse_target, write_atomically
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
@@ -119,8 +119,8 @@ def embed_run(
         DataError: There are no sentences.
     """
     kind = format_of(out, format)
-    if isinstance(out, Path) and out.exists() and not overwrite:
-        raise RunError(f"{out} exists already", where=out, remedy="give --overwrite, or another --out")
+    if isinstance(out, Path):
+        refuse_target(out, overwrite)
     check_precision(precision, device)
     plan = _make_plan(batch_size, batch_tokens, stateful, ordered=kind in ("parquet", "jsonl"))
     embedder = load_embedder(run)
@@ -128,7 +128,7 @@ def embed_run(
     pieces = _pieces(texts, Tokenizer(tokenizer or embedder.tokenizer), plan)
     first = next(pieces, None)
     if first is None:
-        raise DataError("there is nothing to embed", expected="a sentence a line")
+        raise DataError("there is nothing to embed", expected="a sentence a line", remedy="give sentences, a line each")
     difference = None
     if precision != "float32":
         difference = precision_difference(embedder, first.corpus, precision, device)
@@ -209,15 +209,22 @@ class _Plan:
 
 def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool, *, ordered: bool) -> _Plan:
     if batch_size is not None and batch_tokens is not None:
-        raise ConfigError("--batch-size and --batch-tokens exclude each other", expected="one of them")
+        raise ConfigError(
+            "--batch-size and --batch-tokens exclude each other",
+            expected="one of them",
+            remedy="leave one of the two out",
+        )
     if stateful and batch_size is None:
         raise ConfigError(
-            "--stateful needs --batch-size: which sentences follow each other depends on it", expected="--batch-size N"
+            "--stateful needs --batch-size: which sentences follow each other depends on it",
+            expected="--batch-size N",
+            remedy="add --batch-size, as the embeddings to agree with were computed",
         )
     if batch_tokens is not None and batch_tokens < SMALLEST_BATCH_TOKENS:
         raise ConfigError(
             f"--batch-tokens {batch_tokens} is too small for any sentence",
             expected=f"at least {SMALLEST_BATCH_TOKENS}: a token between <S> and </S>",
+            remedy="leave --batch-tokens out",
         )
     # A batch of so many sentences may be of any length; it is run in windows of no less than a step.
     return _Plan(batch_size, batch_tokens or DEFAULT_BATCH_TOKENS * (1 if batch_size is None else 4), ordered)
@@ -339,12 +346,22 @@ def read_dump(path: Path) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
             other = next((name for name in names if not name.isdecimal()), None)
             if other is not None or not names:
                 found = f"{path} has a dataset '{other}'" if other else f"{path} holds no sentences"
-                raise DataError(found, where=path, expected="datasets 0, 1, ...: embeddings of a text")
+                raise DataError(
+                    found,
+                    where=path,
+                    expected="datasets 0, 1, ...: embeddings of a text",
+                    remedy="give the HDF5 file that was computed from these sentences",
+                )
             for name in sorted(names, key=int):
                 yield int(name), file[name][()]
     except OSError as error:
         reason = "there is no file" if not path.exists() else "no whole HDF5 file:"
-        raise DataError(f"{reason} {path}", where=path, expected="embeddings that `elmo embed` wrote") from error
+        raise DataError(
+            f"{reason} {path}",
+            where=path,
+            expected="embeddings that `elmo embed` wrote",
+            remedy="give the HDF5 file that was computed from these sentences",
+        ) from error
 
 
 def in_order(corpus: EncodedCorpus, batch_size: int) -> list[NDArray[np.int64]]:

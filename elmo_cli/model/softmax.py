@@ -249,6 +249,7 @@ def make_softmax(settings: ModelSettings, vocabulary_size: int, tied: WordEncode
             raise ConfigError(
                 f"model.cutoffs are {list(cutoffs)}, but the vocabulary has {vocabulary_size} tokens",
                 expected=f"ranks below {vocabulary_size}",
+                remedy="leave model.cutoffs out to have them chosen",
             )
         return AdaptiveSoftmax(size, vocabulary_size, cutoffs)
     if settings.softmax == "sampled" and settings.samples < vocabulary_size:

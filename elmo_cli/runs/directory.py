@@ -202,7 +202,7 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _no_run(path: Path, kind: Kind | None) -> RunError:
-    wanted, command = KIND_NAMES[kind] if kind else ("a run", "elmo")
+    wanted, command = KIND_NAMES[kind] if kind else ("a run", "elmo pretrain")
     message = f"{path} is not a run: it has no {RUN_FILE}" if path.exists() else f"there is no run {path}"
     return RunError(message, expected=wanted, remedy=_hint(path, kind) or (f"write one with `{command}`"))
 

@@ -13,6 +13,34 @@ from safetensors import SafetensorError
 from elmo_cli.errors import ElmoError, RunError
 
 
+def refuse_target(path: Path, overwrite: bool, flags: str = "--out") -> None:
+    """See that a file can be written, before the work that it is to hold.
+
+    Args:
+        path: Where it is to be.
+        overwrite: Whether a file that is there may be replaced.
+        flags: What names the place.
+
+    Raises:
+        RunError: A folder or a device is there, or a file that may not be replaced.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device"
+        raise RunError(
+            f"{path} is {kind}",
+            where=path,
+            expected="a file, which may be new",
+            remedy=f"name a file in it, or choose another {flags}" if path.is_dir() else f"choose another {flags}",
+        )
+    if path.exists() and not overwrite:
+        raise RunError(
+            f"{path} exists already",
+            where=path,
+            expected="a new file",
+            remedy=f"give --overwrite to replace it, or choose another {flags}",
+        )
+
+
 def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = "nothing was kept") -> None:
     """Write a file beside its place, flush it to the disk, and rename it into place.
 

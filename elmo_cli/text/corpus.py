@@ -133,7 +133,9 @@ def _text_records(path: Path, data: DataSettings, labelled: bool, seen: Seen | N
             empty = False
             yield Record(text, None, number)
     if empty:
-        raise DataError(f"{path} is empty", where=path, expected="one text a line")
+        raise DataError(
+            f"{path} is empty", where=path, expected="one text a line", remedy="give a file with text in it"
+        )
 
 
 def _csv_records(path: Path, data: DataSettings, labelled: bool, seen: Seen | None, refuse: Refuse) -> Iterator[Record]:

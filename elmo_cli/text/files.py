@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from elmo_cli.errors import DataError, nearest
+from elmo_cli.errors import DataError, nearest_file
 
 Kind = Literal["text", "csv", "tsv", "jsonl", "parquet"]
 Seen = Callable[[int], object]  # told now and then how many bytes of a file were read
@@ -37,7 +37,6 @@ _UNREAD = {
     **dict.fromkeys((".arrow", ".feather", ".orc"), "write it as Parquet"),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".npz", ".h5", ".hdf5"), "write its texts as CSV or JSON lines"),
 }
-_LISTED = 10  # files of a folder that a message may list
 _BLOCK = 1 << 16  # bytes
 _SEEN_EVERY = 1 << 10  # lines
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -215,19 +214,9 @@ def _another_encoding(raw: bytes, encoding: str) -> str:
 def unreadable(path: Path, error: OSError) -> DataError:
     """The error for a file that the system does not give."""
     if isinstance(error, FileNotFoundError):
-        return _missing(path)
+        return DataError(f"there is no file {path}", where=path, expected="a file", remedy=nearest_file(path))
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path} is a folder", where=path, expected="a file", remedy="name the file in it")
-    return DataError(f"{path} cannot be read: {error.strerror or error}", where=path)
-
-
-def _missing(path: Path) -> DataError:
-    folder = path.parent
-    if not folder.is_dir():
-        remedy = f"there is no folder {folder} either: check the path"
-    else:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-        remedy = nearest(path.name, names)
-        if len(names) > _LISTED and not remedy.startswith("did"):
-            remedy = f"none of the {len(names)} files in {folder} has a name like it"
-    return DataError(f"there is no file {path}", where=path, remedy=remedy)
+    return DataError(
+        f"{path} cannot be read: {error.strerror or error}", where=path, remedy="give a file that this user may read"
+    )

@@ -88,10 +88,15 @@ def sniff(path: Path, data: DataSettings, *, labelled: bool = True) -> Table:
     delimiter = find_delimiter(path, kind, data)
     rows = [row for _, row in islice(read_rows(path, delimiter, data.encoding), SAMPLE_ROWS + 1)]
     if not rows:
-        raise DataError(f"{path} is empty", where=path, expected="rows of text")
+        raise DataError(f"{path} is empty", where=path, expected="rows of text", remedy="give a file with rows in it")
     has_header = _has_header(rows, data)
     if has_header and len(rows) == 1:
-        raise DataError(f"{path} holds column names but no rows", where=path, expected="a row for each text")
+        raise DataError(
+            f"{path} holds column names but no rows",
+            where=path,
+            expected="a row for each text",
+            remedy="give a file with rows in it",
+        )
     names = tuple(name.strip() or str(place) for place, name in enumerate(rows[0], start=1))
     columns = names if has_header else tuple(str(place) for place in range(1, len(names) + 1))
     body = [row for row in rows[1 if has_header else 0 :] if len(row) >= len(columns)]
@@ -104,7 +109,7 @@ def sniff(path: Path, data: DataSettings, *, labelled: bool = True) -> Table:
 def _sniff_objects(path: Path, kind: Kind, data: DataSettings, *, labelled: bool) -> Table:
     rows = sample_objects(path, kind, data, SAMPLE_ROWS)
     if not rows:
-        raise DataError(f"{path} is empty", where=path, expected="rows of text")
+        raise DataError(f"{path} is empty", where=path, expected="rows of text", remedy="give a file with rows in it")
     columns = field_names(rows)
     _refuse_nested(path, kind, rows, columns, data)
     cells = [[as_text(row.get(name)) for name in columns] for row in rows]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from elmo_cli.config import Experiment
-from elmo_cli.errors import RunError
 from elmo_cli.runs import find_vocabulary
+from elmo_cli.runs.files import refuse_target
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -93,9 +93,8 @@ def baseline_run(
     settings = experiment.svd if method == "svd" else experiment.word2vec
     chosen = tuple(dict.fromkeys(windows)) or (settings.window,)
     files = tuple(VectorFile(path_for(out, window) if len(chosen) > 1 else out, window) for window in chosen)
-    present = next((file.path for file in files if file.path.exists()), None)
-    if present is not None and not overwrite:
-        raise RunError(f"{present} exists already", where=present, remedy="give --overwrite, or another --out")
+    for file in files:
+        refuse_target(file.path, overwrite)
     notices: list[str] = []
     vocabulary, place, corpus = _read(experiment, paths, vocab, notices.append)
     vectors = 0, 0
