@@ -37,7 +37,6 @@ app = typer.Typer(
     name="elmo",
     cls=_Panels,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -278,5 +278,6 @@ def _only(found: list[Path], folder: Path, what: str, name: str, content: str) -
         return (named or found)[0]
     shown = ", ".join(path.name for path in found)
     message = f"several files in {folder} may be the {what}: {shown}" if found else f"{folder} holds no {what}"
-    remedy = f"keep one of them, or call it {name}" if found else None
+    hint = "name the folder that holds options.json and weights.hdf5"
+    remedy = f"keep one of them, or call it {name}" if found else hint
     raise WeightsError(message, where=folder, expected=content, remedy=remedy)

@@ -114,9 +114,7 @@ MISTAKES = [
     of(f"{LM} --encoder chars", "model.encoder is 'chars'", "did you mean 'char'?"),
     of(f"{LM} --config other.yaml", "there is no settings file other.yaml", "elmo init"),
     of(f"{LM} --config runs", "runs cannot be read", "a YAML file"),
-    of(
-        SETTINGS, "y.yaml, line 3, column 3", "'pretrain.epoch'", "'epochs'", y_yaml=b"\npretrain:\n  epoch: 3\n"
-    ),
+    of(SETTINGS, "y.yaml, line 3, column 3", "'pretrain.epoch'", "'epochs'", y_yaml=b"\npretrain:\n  epoch: 3\n"),
     of(SETTINGS, "y.yaml, line 3, column 3", "stands twice", y_yaml=b"pretrain:\n  epochs: 3\n  epochs: 4\n"),
     of(SETTINGS, "y.yaml is not YAML", "line 2, column 1", "no tabs", y_yaml=b"seed: 1\n\tpretrain: 3\n"),
     of(SETTINGS, "y.yaml holds a list", "sections with keys", y_yaml=b"- a\n- b\n"),
