@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,7 @@ from elmo_cli.commands.render import duration, facts, interval, lambda_bars, num
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
+LIST_WIDTH = 56  # of a list beside its name, in 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
 KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
@@ -29,7 +31,9 @@ def _flat(document: Results, prefix: str = "") -> Iterator[tuple[str, object]]:
         if isinstance(value, Mapping):
             yield from _flat(value, name)
         elif isinstance(value, list | tuple):
-            yield name, "  ".join(plain(item) if isinstance(item, str) else number(item) for item in value)
+            shown = "  ".join(plain(item) if isinstance(item, str) else number(item) for item in value)
+            lines = wrap(shown, LIST_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+            yield from ((name if place == 0 else "", line) for place, line in enumerate(lines))
         else:
             yield name, value
 

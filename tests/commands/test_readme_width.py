@@ -1,0 +1,58 @@
+"""Tables and help at 80 and at 50 columns: no line is longer, no name is lost; no escape codes where none belong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from test_json_documents import commands
+
+NARROW, USUAL = 50, 80
+SHOWN = {
+    "vocab show runs/vocab test.csv": ("corpus oov rate", "tokenizer kind"),
+    "evaluate": ("classify-frozen", "perplexity", "macro F1", "95 % interval"),
+    "evaluate runs/classify-frozen": ("Business", "Sci/Tech", "support", "true \\ predicted"),
+    "check runs/lm": ("files", "measured", "limit"),
+    "similar runs/lm play --top 2": ("nearest in context", "cosine"),
+    "data show train.csv": ("label", "text", "Business"),
+}
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_tables_keep_their_names(command: str, road: Path, elmo_in, monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in (USUAL, NARROW):
+        monkeypatch.setenv("COLUMNS", str(width))
+        done = elmo_in(road, *command.split())
+        assert done.code == 0, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+        for name in SHOWN[command]:
+            assert name in done.stdout
+        # A table in a narrow terminal may take the usual width: its lines break there, and nothing is lost.
+        assert max(map(len, done.stdout.splitlines())) <= USUAL
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_help_fits_and_names_every_flag(command: str, run_elmo, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = {}
+    for width in (USUAL, NARROW):
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERMINAL_WIDTH", str(width))
+        shown = run_elmo(*command.split(), "--help").stdout
+        assert max(map(len, shown.splitlines())) <= width
+        assert "\x1b" not in shown
+        flags[width] = set(re.findall(r"--[a-z][a-z-]+", shown))
+    assert {"--help", "--debug", "--json"} <= flags[USUAL]
+
+
+@pytest.mark.parametrize("label", ["[red]A[/red]", "[bold]", ":smile:"])
+def test_text_of_users_is_no_markup(label: str, tmp_path: Path, elmo_in) -> None:
+    rows = "".join(f"{label},some words {n}\nB,other words {n}\n" for n in range(8))
+    (tmp_path / "train.csv").write_text("label,text\n" + rows, encoding="utf-8")
+    shown = elmo_in(tmp_path, "data", "show", "train.csv")
+    assert shown.code == 0, shown.stderr
+    assert label in shown.stdout
+    missing = elmo_in(tmp_path, "vocab", "build", label)
+    assert missing.code == 2
+    assert missing.stderr.startswith("elmo: ")
+    assert label in missing.stderr.splitlines()[0]
