@@ -61,7 +61,11 @@ def evaluate_run(
     if scores is not None:
         return _evaluate_sentences(run, file, experiment.data, where, scores, per_token)
     if per_token:
-        raise ConfigError("--per-token is given without --scores", expected="--scores FILE, to write them to")
+        raise ConfigError(
+            "--per-token is given without --scores",
+            expected="--scores FILE, to write them to",
+            remedy="add --scores FILE, or leave --per-token out",
+        )
     if run is not None:
         return _evaluate(run, file, experiment.data, where)
     results, failures = [], []

@@ -91,7 +91,11 @@ def check_name(path: Path) -> None:
         ConfigError: It is not.
     """
     if path.suffix not in (".csv", ".jsonl"):
-        raise ConfigError(f"--scores is {path}", expected="a file name that ends in .csv or .jsonl")
+        raise ConfigError(
+            f"--scores is {path}",
+            expected="a file name that ends in .csv or .jsonl",
+            remedy="end the name in one of these",
+        )
 
 
 def _sentence_row(
