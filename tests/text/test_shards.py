@@ -332,7 +332,9 @@ def test_a_process_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal are those of Unix")
 def test_ctrl_c_ends_the_processes_quietly() -> None:
     code = (
-        "import contextlib, itertools, subprocess\n"
+        "import contextlib, itertools, signal, subprocess\n"
+        # a process that was started in the background ignores Ctrl-C
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from elmo_cli.config import TokenizerSettings\n"
         "from elmo_cli.text import parallel\n"
         "workers, start = [], subprocess.Popen\n"
@@ -358,7 +360,10 @@ def test_ctrl_c_ends_the_processes_quietly() -> None:
     with process:
         pids = [int(pid) for pid in process.stdout.readline().split()]
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        output, errors = process.communicate(timeout=60)
+        try:
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert errors == ""
     assert json.loads(output) == [-9, -9]
     assert errors == ""
