@@ -98,7 +98,7 @@ def token_scores(
         raise WeightsError(
             "this biLM has no softmax, so it cannot score text",
             expected="a biLM that was trained here; published weights come without their softmax",
-            remedy="published weights come without one: train a model with `elmo pretrain` to score text",
+            remedy="train one with `elmo pretrain` to score text",
         )
     table = indexer.table(corpus.types)
     target_ids = vocabulary.lookup(corpus.types)

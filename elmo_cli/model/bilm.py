@@ -20,7 +20,7 @@ from elmo_cli.model.dropout import drop_words, dropout
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
 from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
 from elmo_cli.model.lstm_kernel import Prepared
-from elmo_cli.model.softmax import Softmax, adaptive_cutoffs, make_softmax
+from elmo_cli.model.softmax import AdaptiveSoftmax, Softmax, make_softmax
 
 BiLmState = tuple[LstmState, ...]
 
@@ -117,9 +117,6 @@ class BiLm(nn.Module):
 
     def __init__(self, settings: ModelSettings, vocabulary_size: int | None, *, softmax: bool = True) -> None:
         super().__init__()
-        if softmax and vocabulary_size and settings.softmax == "adaptive" and settings.cutoffs is None:
-            # A run holds the clusters that it was trained with, whatever the rule will be one day.
-            settings = settings.model_copy(update={"cutoffs": adaptive_cutoffs(vocabulary_size)})
         self.settings = settings
         self.vocabulary_size = vocabulary_size
         self.layer_count = settings.layers + 1
@@ -135,6 +132,9 @@ class BiLm(nn.Module):
         tied = self.encoder if settings.tie and isinstance(self.encoder, WordEncoder) else None
         self.lstm_layers = nn.ModuleList(BiLstmLayer(settings) for _ in range(settings.layers))
         self.softmax = make_softmax(settings, vocabulary_size, tied) if softmax and vocabulary_size else None
+        if isinstance(self.softmax, AdaptiveSoftmax):
+            # A run holds the clusters that it was trained with, whatever the rule will be one day.
+            self.settings = settings.model_copy(update={"cutoffs": self.softmax.edges[:-1]})
 
     def run(
         self,

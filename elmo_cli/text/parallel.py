@@ -2,7 +2,8 @@
 
 The text is cut into chunks; each is tokenised and numbered by itself, and comes back in its place. A worker is a bare
 interpreter on two pipes: it imports neither the caller's main module nor torch, and no fork copies running threads, so
-that scripts, notebooks and tests can use it alike. It ignores Ctrl-C and ends with its parent.
+that scripts, notebooks and tests can use it alike. It ignores Ctrl-C and ends with its parent. What the two pickle they
+read from each other alone, over pipes that nobody else holds; no file is ever unpickled here.
 """
 
 from __future__ import annotations

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.model.encoder import WordEncoder
-from elmo_cli.model.softmax import make_softmax
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import Progress, cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.training.room import vocabulary_parameters
 from elmo_cli.vectors.formats import read_vectors, table_for
 
 
@@ -83,22 +81,6 @@ def build_vocabulary_run(
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
     return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)), tuple(notices))
-
-
-def vocabulary_parameters(model: ModelSettings, size: int) -> dict[str, int]:
-    """Weights that grow with a vocabulary, by part; counted without making them.
-
-    Args:
-        model: Its encoder and its softmax.
-        size: V.
-    """
-    with torch.device("meta"):
-        table = WordEncoder(size, model) if model.encoder == "word" else None
-        softmax = make_softmax(model, size, table if model.tie else None)
-    embedding = {id(weight): weight.numel() for weight in table.parameters()} if table else {}
-    rest = {id(weight): weight.numel() for weight in softmax.parameters()}
-    # Tied weights are those of the table.
-    return {"embedding": sum(embedding.values()), "softmax": sum(rest[key] for key in rest.keys() - embedding.keys())}
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from elmo_cli.config import ModelSettings, PretrainSettings
 from elmo_cli.errors import ConfigError, ElmoError
-from elmo_cli.model.encoder import CHARACTERS
-from elmo_cli.model.softmax import TAIL_SHRINKAGE, adaptive_cutoffs
+from elmo_cli.model.bilm import BiLm
 
 FLOAT = 4  # bytes
 STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
@@ -52,8 +52,9 @@ class Needs:
 
 def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: int) -> Needs:
     """The needs of a pretraining with so large a vocabulary."""
-    count = parameter_count(model, vocabulary_size)
-    trained = count - (_table(model, vocabulary_size) if model.freeze_embeddings else 0)
+    network = _outline(model, vocabulary_size)
+    count = _count(network.parameters())
+    trained = _count(weight for weight in network.parameters() if weight.requires_grad)
     extra = (STATES[training.optimiser] + (training.average > 0)) * trained
     return Needs(
         parameters=count,
@@ -64,37 +65,28 @@ def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: 
 
 
 def parameter_count(model: ModelSettings, vocabulary_size: int) -> int:
-    """Parameters of a biLM with its softmax, reckoned without building it."""
-    size, cells, chars = model.token_size, model.hidden_size, model.characters
-    features = sum(count for _, count in chars.filters)
-    encoder = _table(model, vocabulary_size)
-    width = (model.embedding_size or size) if model.encoder != "char" else 0
-    if model.encoder == "word":
-        encoder += width * size if width != size else 0
-    else:
-        encoder += CHARACTERS * chars.dim + sum(count * (wide * chars.dim + 1) for wide, count in chars.filters)
-        encoder += chars.highway_layers * 2 * (features + 1) * features
-        encoder += (width + features + 1) * size if width or features != size else 0
-    layer = 2 * (2 * size * 4 * cells + 4 * cells + (cells * size if model.projection_size else 0))
-    return encoder + model.layers * layer + _softmax(model, vocabulary_size)
+    """Parameters of a biLM with its softmax."""
+    return _count(_outline(model, vocabulary_size).parameters())
 
 
-def _table(model: ModelSettings, vocabulary_size: int) -> int:
-    """Parameters of the embedding table."""
-    width = model.embedding_size or model.token_size
-    return 0 if model.encoder == "char" else (vocabulary_size + 1) * width
+def vocabulary_parameters(model: ModelSettings, vocabulary_size: int) -> dict[str, int]:
+    """Parameters that grow with a vocabulary: those of the embedding table, and those of the softmax beside it."""
+    network = _outline(model, vocabulary_size)
+    table, softmax = network.encoder.word_table, network.softmax
+    return {
+        "embedding": 0 if table is None else table.numel(),
+        "softmax": 0 if softmax is None else _count(softmax.parameters()),  # a tied table is none of them
+    }
 
 
-def _softmax(model: ModelSettings, vocabulary_size: int) -> int:
-    size = model.token_size
-    if model.softmax != "adaptive":
-        return vocabulary_size * (1 if model.tie else size + 1)
-    cutoffs = adaptive_cutoffs(vocabulary_size) if model.cutoffs is None else model.cutoffs
-    total = (size + 1) * (cutoffs[0] + len(cutoffs) if cutoffs else vocabulary_size)
-    for index, (start, stop) in enumerate(pairwise((*cutoffs, vocabulary_size)), start=1):
-        width = max(1, size // TAIL_SHRINKAGE**index)
-        total += size * width + (width + 1) * (stop - start)
-    return total
+def _outline(model: ModelSettings, vocabulary_size: int) -> BiLm:
+    """A biLM whose weights have shapes and no memory."""
+    with torch.device("meta"):
+        return BiLm(model, vocabulary_size)
+
+
+def _count(weights: Iterable[Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)
 
 
 def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_size: int) -> int:

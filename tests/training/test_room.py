@@ -13,7 +13,7 @@ from elmo_cli.commands.options import Preset as PresetOption
 from elmo_cli.config import PRESET_PURPOSES, PRESET_SIZES, PRESETS, ModelSettings, PretrainSettings, load_experiment
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.training import room
-from elmo_cli.training.room import check_room, estimate, memory_of, parameter_count
+from elmo_cli.training.room import check_room, estimate, memory_of, parameter_count, vocabulary_parameters
 
 CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
 MODELS: list[dict[str, Any]] = [
@@ -37,6 +37,20 @@ def settings(**model: Any) -> ModelSettings:
 def test_parameters_are_counted_without_building(model: dict[str, Any], words: int) -> None:
     network = BiLm(settings(**model), words)
     assert parameter_count(settings(**model), words) == sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "embedding", "softmax"),
+    [
+        ({"softmax": "full"}, 51 * 8, 50 * 9),
+        ({"softmax": "full", "tie": True}, 51 * 8, 50),
+        ({"softmax": "full", "encoder": "char"}, 0, 50 * 9),
+        ({"softmax": "full", "encoder": "word+char", "embedding_size": 3}, 51 * 3, 50 * 9),
+        ({"cutoffs": [10]}, 51 * 8, 11 * 9 + 8 * 4 + 40 * 5),
+    ],
+)
+def test_what_a_vocabulary_costs_counted_by_hand(model: dict[str, Any], embedding: int, softmax: int) -> None:
+    assert vocabulary_parameters(settings(**model), 50) == {"embedding": embedding, "softmax": softmax}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
