@@ -34,8 +34,8 @@ class Progress:
         step: Optimiser steps done.
         tokens: Predicted steps of one direction done.
         seconds: Spent so far, over all sessions.
-        loss_sum: Nats a step, summed over `loss_steps` optimiser steps since the last `Step` event.
-        loss_steps: Optimiser steps since the last `Step` event.
+        loss_sum: Nats of all steps predicted since the last `Step` event, those of the two directions averaged.
+        loss_steps: Predicted steps of one direction since the last `Step` event.
         best: Best validation perplexity so far; None before the first.
         best_epoch: Epoch of the best, counted from 1.
         precision: Of the matrix products.

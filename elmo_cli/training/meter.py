@@ -27,6 +27,7 @@ class Meter:
         self._progress = progress
         self._steps = steps
         self._losses: list[Tensor] = []  # on the device: reading each would wait for it
+        self._weights: list[int] = []  # of the losses: how many predicted steps each is the mean of
         self._first_step = progress.step
         self._began = self._settled = self._saved = self._shown = time.perf_counter()
         self._shown_tokens = progress.tokens
@@ -42,8 +43,15 @@ class Meter:
         return (self._progress.seconds + time.perf_counter() - self._settled) / self._budget
 
     def count(self, loss: Tensor, tokens: int, windows: int = 1) -> None:
-        """Count a step over some windows, of so many predicted tokens of one direction."""
+        """Count a step over some windows, of so many predicted tokens of one direction.
+
+        Args:
+            loss: (), the mean in nats over what the windows predict: the last one of an epoch may be nearly empty.
+            tokens: Predicted tokens of one direction.
+            windows: So many.
+        """
         self._losses.append(loss)
+        self._weights.append(tokens)
         self._progress.step += 1
         self._progress.window += windows
         self._progress.tokens += tokens
@@ -79,10 +87,13 @@ class Meter:
         self._settled = self._saved = now
 
     def _read_losses(self) -> None:
-        for loss in torch.stack(self._losses).tolist() if self._losses else ():
-            self._progress.loss_sum += loss
-        self._progress.loss_steps += len(self._losses)
+        losses = torch.stack(self._losses).tolist() if self._losses else []
+        # One after the other: whether a checkpoint comes between them must not change a bit of the sum.
+        for loss, weight in zip(losses, self._weights, strict=True):
+            self._progress.loss_sum += loss * weight
+            self._progress.loss_steps += weight
         self._losses.clear()
+        self._weights.clear()
         if not math.isfinite(self._progress.loss_sum):
             raise ElmoError(
                 f"the training diverged: the loss before step {self._progress.step} is {self._progress.loss_sum}",
