@@ -251,7 +251,9 @@ class ClassifySettings(Settings):
     label_smoothing: Probability = Field(0.0, description="share of the target that all classes have in common")
     class_weights: ClassWeights = Field(None, description="balanced, or LABEL=WEIGHT,...: of texts in the loss; else 1")
     average: Probability = Field(0.0, description="decay of a moving average of the weights, which is kept; 0: none")
-    precision: PrecisionChoice = Field("auto", description="of the biLM's matrix products with tune")
+    precision: PrecisionChoice = Field(
+        "auto", description="of matrix products: the learned function's, with tune the biLM's"
+    )
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
     clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")
     valid_fraction: float = Field(0.1, gt=0.0, lt=0.5, description="share of the training file that chooses the epoch")

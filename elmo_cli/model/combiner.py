@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elmo_cli.config import ClassifySettings
+from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.errors import ConfigError
 
 
@@ -160,17 +160,24 @@ class LearnedFunction(Combiner):
         layer_count: K.
         width: W.
         layer_norm: Whether each layer is normalised per token first.
+
+    Attributes:
+        precision: Of the matrix product while training; A and the result are float32 all the same.
     """
 
     linear = False
 
     def __init__(self, layer_count: int, width: int, layer_norm: bool) -> None:
         super().__init__(layer_norm)
+        self.precision: Precision = "float32"
         self.function = nn.Linear(layer_count * width, width)
 
     def mix(self, layers: Tensor) -> Tensor:
         """See `Combiner.mix`."""
-        return torch.tanh(self.function(layers.movedim(0, -2).flatten(-2)))
+        product_type = torch.bfloat16 if self.training and self.precision == "bfloat16" else layers.dtype
+        rows = layers.to(product_type).movedim(0, -2).flatten(-2)
+        matrix, bias = self.function.weight.to(product_type), self.function.bias.to(product_type)
+        return torch.tanh(functional.linear(rows, matrix, bias).to(layers.dtype))
 
 
 def _weighted_sum(weights: Tensor, layers: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.optimiser import make_optimiser
-from elmo_cli.training.speed import compiling_pays, operations, pick_precision
+from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
 from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
@@ -161,7 +161,7 @@ def bench_run(
         batch_size=pretraining.batch_size,
         window=window,
         epochs=pretraining.epochs,
-        precision=pick_precision(pretraining.precision, model, pretraining.batch_size, device),
+        precision=pick_precision(pretraining.precision, step_multiplications(model, pretraining.batch_size), device),
         compiled=compiled,
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),

@@ -19,6 +19,7 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
+from elmo_cli.model.combiner import LearnedFunction
 from elmo_cli.model.static import StaticTable
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
@@ -26,7 +27,7 @@ from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, 
 from elmo_cli.training.events import EpochDone, Event, Finished, Stopped
 from elmo_cli.training.labelled import LabelledCorpus, split
 from elmo_cli.training.optimiser import Average, Schedule, adamw, averaged, clip_gradients, set_rate
-from elmo_cli.training.speed import pick_precision
+from elmo_cli.training.speed import pick_precision, step_multiplications
 from elmo_cli.training.tally import BestEpoch, StepMeter, finite
 
 WARMUP, FINAL_RATE = 0.1, 0.05
@@ -68,8 +69,9 @@ def finetune(
     """
     began = time.monotonic()
     fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
-    network, precision = _network(embedder, settings, device)
+    network = _network(embedder, settings)
     classifier = Classifier(network, settings, len(train.classes), seed).to(device)
+    precision = _set_precision(classifier, settings, device)
     texts: Texts = (
         cache or make_cache(embedder, train.corpus, settings, device) or LiveTexts(embedder, train.corpus, device)
     )
@@ -224,17 +226,24 @@ def _class_weights(
     return torch.as_tensor(found, dtype=torch.float32, device=device)
 
 
-def _network(
-    embedder: Embedder, settings: ClassifySettings, device: torch.device | str
-) -> tuple[BiLm | StaticTable, Precision]:
-    """What the classifier stands on, and the precision of its matrix products while it trains."""
-    if not settings.tune:
-        return embedder.network, "float32"
-    network = copy.deepcopy(embedder.network)
-    if not isinstance(network, BiLm):
-        return network, "float32"
-    network.precision = pick_precision(settings.precision, network.settings, settings.batch_size, device)
-    return network, network.precision
+def _network(embedder: Embedder, settings: ClassifySettings) -> BiLm | StaticTable:
+    """What the classifier stands on: a copy of its own where it trains it."""
+    return copy.deepcopy(embedder.network) if settings.tune else embedder.network
+
+
+def _set_precision(classifier: Classifier, settings: ClassifySettings, device: torch.device | str) -> Precision:
+    """Choose the precision of what multiplies matrices here, biLM and learned function, and return the lowest."""
+    chosen: set[Precision] = {"float32"}
+    network, combiner = classifier.embedder, classifier.combiner
+    if settings.tune and isinstance(network, BiLm):
+        multiplications = step_multiplications(network.settings, settings.batch_size)
+        network.precision = pick_precision(settings.precision, multiplications, device)
+        chosen.add(network.precision)
+    if isinstance(combiner, LearnedFunction):
+        multiplications = settings.batch_size * combiner.function.weight.numel()  # for a token of each text
+        combiner.precision = pick_precision(settings.precision, multiplications, device)
+        chosen.add(combiner.precision)
+    return "bfloat16" if "bfloat16" in chosen else "float32"
 
 
 def _schedule(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:

@@ -31,7 +31,7 @@ from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Average, Schedule, averaged, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
 from elmo_cli.training.room import check_room
-from elmo_cli.training.speed import compiling_pays, pick_precision
+from elmo_cli.training.speed import compiling_pays, pick_precision, step_multiplications
 from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
 
 STEPS_PER_EVENT = 10
@@ -84,7 +84,8 @@ def pretrain(
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     progress, state = load_checkpoint(writer, network, optimiser, average) if resume else (Progress(), None)
     if not resume:
-        progress.precision = pick_precision(settings.precision, job.settings.model, settings.batch_size, device)
+        multiplications = step_multiplications(job.settings.model, settings.batch_size)
+        progress.precision = pick_precision(settings.precision, multiplications, device)
         hurried = settings.max_minutes is not None and settings.max_minutes < COMPILING_MINUTES
         progress.compiled = not hurried and compiling_pays(job.settings.model, settings, stream.steps, device)
     network.precision = progress.precision

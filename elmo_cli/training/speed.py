@@ -22,14 +22,18 @@ def operations(settings: ModelSettings) -> int:
     return 2 * 2 * settings.layers * products
 
 
-def pick_precision(choice: PrecisionChoice, model: ModelSettings, rows: int, device: torch.device | str) -> Precision:
+def step_multiplications(model: ModelSettings, rows: int) -> int:
+    """Of the recurrent product of one direction in one step, for so many rows."""
+    return rows * model.token_size * 4 * model.hidden_size
+
+
+def pick_precision(choice: PrecisionChoice, multiplications: int, device: torch.device | str) -> Precision:
     """The precision of a training's matrix products.
 
     Args:
         choice: What the user wants; `auto` is bfloat16 where the device multiplies it natively and the products are
             large enough to gain from it, else float32.
-        model: Sizes of the products.
-        rows: Of a step.
+        multiplications: Of one product.
         device: Where to compute.
     """
     if choice != "auto":
@@ -37,7 +41,6 @@ def pick_precision(choice: PrecisionChoice, model: ModelSettings, rows: int, dev
     device = torch.device(device)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    multiplications = rows * model.token_size * 4 * model.hidden_size
     pays = bfloat16_is_native() and packing_pays(device, torch.bfloat16, multiplications)
     return "bfloat16" if pays else "float32"
 

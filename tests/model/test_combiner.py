@@ -110,6 +110,24 @@ def test_function_has_the_parameters_it_says(layers, mask):
     assert torch.allclose(combiner(layers, mask)[mask], expected[mask], atol=1e-6)
 
 
+def test_function_rounds_products_while_it_trains_and_nothing_else(layers, mask):
+    combiner = make("function")
+    exact = combiner(layers, mask)
+    exact.square().sum().backward()
+    gradient = combiner.function.weight.grad.clone()
+    combiner.zero_grad()
+    combiner.precision = "bfloat16"
+    rounded = combiner(layers, mask)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    assert torch.allclose(rounded, exact, atol=0.02)
+    rounded.square().sum().backward()
+    assert combiner.function.weight.grad.dtype == torch.float32
+    assert torch.allclose(combiner.function.weight.grad, gradient, atol=0.05 * float(gradient.abs().max()))
+    combiner.eval()
+    assert torch.equal(combiner(layers, mask), exact)
+
+
 @pytest.mark.parametrize("layer", range(LAYERS))
 def test_single_layers(layer, layers, mask):
     combiner = make(f"layer:{layer}")

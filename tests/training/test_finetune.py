@@ -252,6 +252,15 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
     assert {exact for *_, exact in seen} == {"float32"}
 
 
+def test_a_learned_function_multiplies_in_the_precision_of_the_settings() -> None:
+    for precision in ("bfloat16", "float32"):
+        given = {**SETTINGS.model_dump(), "lambdas": "function", "epochs": 1, "precision": precision}
+        *_, last = finetune(make_bilm(), TRAIN, ClassifySettings.model_validate(given), seed=1)
+        assert isinstance(last, Finished)
+        assert last.results["precision"] == precision
+        assert last.outcome.combiner.precision == precision
+
+
 # Options
 
 

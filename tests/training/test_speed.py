@@ -13,7 +13,7 @@ from elmo_cli.model import lstm_fused
 from elmo_cli.training import speed, step
 from elmo_cli.training.events import Event, Finished, Notice, Saved
 from elmo_cli.training.pretrain import COMPILING, UNCOMPILED, pretrain_run
-from elmo_cli.training.speed import compiling_pays, operations, pick_precision
+from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
 
 SMALL, TINY = ModelSettings(hidden_size=256), ModelSettings(hidden_size=32)
 
@@ -28,16 +28,16 @@ def test_products_of_a_token_counted_by_hand() -> None:
 def test_a_precision_that_was_asked_for_is_taken(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "bfloat16_is_native", lambda: native)
     for choice in ("float32", "bfloat16"):
-        assert pick_precision(choice, TINY, 32, "cpu") == choice
+        assert pick_precision(choice, step_multiplications(TINY, 32), "cpu") == choice
 
 
 def test_auto_is_bfloat16_where_it_is_native_and_products_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "packing_pays", lambda device, dtype, count: count >= 1 << 20)
     monkeypatch.setattr(speed, "bfloat16_is_native", lambda: True)
-    assert pick_precision("auto", SMALL, 32, "cpu") == "bfloat16"
-    assert pick_precision("auto", TINY, 32, "cpu") == "float32"
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "bfloat16"
+    assert pick_precision("auto", step_multiplications(TINY, 32), "cpu") == "float32"
     monkeypatch.setattr(speed, "bfloat16_is_native", lambda: False)
-    assert pick_precision("auto", SMALL, 32, "cpu") == "float32"
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "float32"
 
 
 def test_only_a_long_training_on_a_cpu_is_compiled() -> None:
