@@ -30,6 +30,10 @@ Modes = Annotated[
     list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Classifiers for each row.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Train so many classifiers side by side, each with its share of the cores."),
+]
 STOPPED = "classifiers that were done are saved, if any: go on with --resume"
 
 
@@ -42,6 +46,7 @@ def compare(
     reference: Reference = None,
     seeds: Seeds = None,
     fractions: Fractions = None,
+    jobs: Jobs = None,
     encoding: options.Encoding = None,
     tune: options.Tune = None,
     out: options.Out = None,
@@ -80,6 +85,7 @@ def compare(
         "compare.reference": reference,
         "compare.seeds": seeds,
         "compare.fractions": fractions,
+        "compare.jobs": jobs,
         "classify.tune": tune,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from elmo_cli.comparison.curves import Size
+from elmo_cli.comparison.job import Key
 from elmo_cli.comparison.rows import Row
 from elmo_cli.comparison.statistics import RowResult, Trained
 from elmo_cli.errors import RunError
@@ -22,8 +23,6 @@ from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.directory import METRICS_FILE
 
 FOLDER = "predictions"
-
-Key = tuple[str, str, int, float]  # name and source of the row, seed, share of the labelled texts
 
 
 class Classifiers:

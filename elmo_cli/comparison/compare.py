@@ -7,26 +7,23 @@ classifier is kept in the run, so that a comparison which was stopped goes on wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.curves import make_sizes
+from elmo_cli.comparison.crew import train_side_by_side
+from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.report_page import add_page
 from elmo_cli.comparison.results import warnings_of, write_results
-from elmo_cli.comparison.rows import Texts, load_models, make_rows
-from elmo_cli.comparison.train import Job, train_rows
-from elmo_cli.config import Experiment, TokenizerSettings
+from elmo_cli.comparison.train import train_rows
+from elmo_cli.config import Experiment
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ConfigError
 from elmo_cli.runs import RunWriter, describe_files, portable
 from elmo_cli.training.events import Event, Finished, Notice, Stopped
-from elmo_cli.training.labelled import cut_note, read_train_and_test, refuse_seen_test
+from elmo_cli.training.labelled import cut_note
 
 _READING = ("text", "label", "header", "clean", "limit")  # how the files are read
 
@@ -67,7 +64,7 @@ def compare_run(
         RunWriter(out, "comparison", "elmo compare", overwrite=overwrite, resume=resume) as writer,
     ):
         kept = Classifiers(writer)
-        job = _prepare(experiment, out.parent, pick_device(device))
+        job = prepare_job(experiment, out.parent, pick_device(device))
         settings, data = _describe(job)
         if resume:
             _check_same(writer.description, settings, data)
@@ -77,14 +74,14 @@ def compare_run(
         for note in (*cut, *warnings_of(job)):
             if note:
                 yield Notice(note)
-        for event in train_rows(job, kept, stop):
+        for event in _train(job, kept, stop):
             if isinstance(event, Stopped):
                 last = event
             else:
                 yield event
         if last is None:
             last = Finished(write_results(job, kept, writer))
-            yield from add_page(writer, _lms(experiment))
+            yield from add_page(writer, lm_paths(experiment))
         elif writer.committed:
             writer.leave_unfinished()
         else:
@@ -98,33 +95,14 @@ class _NothingDoneError(Exception):
     """Stopped before the first classifier was done: leaves the writer, which then keeps nothing."""
 
 
-def _lms(experiment: Experiment) -> Sequence[Path]:
-    """The LM runs to compare."""
-    return experiment.compare.lms or (experiment.output / "lm",)
-
-
-def _prepare(experiment: Experiment, folder: Path, device: torch.device) -> Job:
-    """Read and check everything."""
-    paths = _lms(experiment)
-    models = load_models(experiment, paths)
-
-    @cache
-    def read(tokenizer: TokenizerSettings) -> Texts:
-        train, test = read_train_and_test(experiment, tokenizer)
-        if test is None:
-            raise ConfigError(
-                "a comparison needs a test file",
-                expected="--test FILE, or data.test in the settings",
-                remedy="hold out some labelled texts for it",
-            )
-        return train, test
-
-    texts = read(models[0].embedder.tokenizer)
-    for path in paths:
-        refuse_seen_test(path, texts[1].path)
-    settings = experiment.compare
-    sizes = make_sizes(texts[0], settings.fractions, experiment.classify.valid_fraction, experiment.seed)
-    return Job(experiment, models, make_rows(experiment, models, read), sizes, texts, device, folder)
+def _train(job: Job, kept: Classifiers, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Train side by side what can be, and the rest one after the other."""
+    if job.experiment.compare.jobs > 1:
+        for event in train_side_by_side(job, kept, stop, job.experiment.compare.jobs):
+            yield event
+            if isinstance(event, Stopped):
+                return
+    yield from train_rows(job, kept, stop)
 
 
 def _describe(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

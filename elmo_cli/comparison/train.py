@@ -1,145 +1,132 @@
-"""The loop of a comparison: every classifier that is not there yet, one after the other."""
+"""The loop of a comparison: every classifier that is not there yet, one after the other or side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-import torch
-
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.curves import Size
+from elmo_cli.comparison.job import Job, Task
 from elmo_cli.comparison.reference import fit_reference
-from elmo_cli.comparison.rows import EmbedderRow, LanguageModel, Row, Texts
+from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
-from elmo_cli.config import Experiment
+from elmo_cli.embedder import Embedder
 from elmo_cli.training.cache import ActivationCache, pooled_suffices
 from elmo_cli.training.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
 from elmo_cli.training.finetune import finetune, predict
 
+Epochs = list[dict[str, Any]]
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
 
 
-@dataclass(frozen=True)
-class Job:
-    """A comparison, all its input read and checked.
-
-    Attributes:
-        experiment: Its settings.
-        models: The LMs; tokens and vocabulary of the first are those of the static rows.
-        rows: The rows of the table.
-        sizes: All labelled texts, then the shares of them that the learning curves ask for.
-        texts: Training and test file with the tokens of the first LM.
-        device: Where to compute.
-        folder: Where activations go that exceed the memory budget.
-    """
-
-    experiment: Experiment
-    models: list[LanguageModel]
-    rows: list[Row]
-    sizes: list[Size]
-    texts: Texts
-    device: torch.device
-    folder: Path
-
-    @property
-    def seeds(self) -> range:
-        """Of the classifiers of a row."""
-        first = self.experiment.seed
-        return range(first, first + self.experiment.compare.seeds)
-
-    def seeds_of(self, row: Row) -> Sequence[int]:
-        """One for the reference, in which nothing is drawn."""
-        return self.seeds if isinstance(row, EmbedderRow) else self.seeds[:1]
-
-    def work(self, rows: Sequence[Row]) -> list[tuple[Size, Row, int]]:
-        """The classifiers of some rows, those of all labelled texts first."""
-        return [(size, row, seed) for size in self.sizes for row in rows for seed in self.seeds_of(row)]
-
-
 def train_rows(job: Job, kept: Classifiers, stop: Callable[[], bool]) -> Iterator[Event]:
-    """Train and test what is not done yet, and keep each; rows of one embedder share its activations.
+    """Train and test what is not done yet, and keep each.
 
     Yields:
         The events of each training but `Finished`, `ClassifierDone` after each, and `Stopped` at last if it was.
     """
-    all_work = job.work(job.rows)
-    done = sum(_key(*one) in kept for one in all_work)
-    for _, rows in groupby(job.rows, key=lambda row: id(row.embedder) if isinstance(row, EmbedderRow) else None):
-        todo = [one for one in job.work(list(rows)) if _key(*one) not in kept]
-        caches = _caches(job, [row for _, row, _ in todo if isinstance(row, EmbedderRow)])
-        for size, row, seed in todo:
-            epochs: list[dict[str, Any]] = []
-            if isinstance(row, EmbedderRow):
-                trained = yield from _train(job, row, size, seed, caches, stop, epochs)
-            else:
-                trained = fit_reference(row.texts, size, seed=seed, stop=stop)
-            if trained is None:
-                yield Stopped(done)
-                return
-            kept.keep(row, size, trained, epochs)
-            done += 1
-            yield ClassifierDone(
-                row=row.name,
-                seed=seed,
-                valid_accuracy=trained.training["valid"]["accuracy"],
-                test_accuracy=float((trained.predicted == row.texts[1].labels).mean()),
-                done=done,
-                total=len(all_work),
-                fraction=size.fraction,
-            )
+    trainer = Trainer(job)
+    for task in job.work():
+        if job.key_of(task) in kept:
+            continue
+        epochs: Epochs = []
+        trained = yield from trainer.train(task, stop, epochs)
+        if trained is None:
+            yield Stopped(finished(job, kept))
+            return
+        yield keep(job, kept, task, trained, epochs)
 
 
-def _key(size: Size, row: Row, seed: int) -> tuple[str, str, int, float]:
-    return row.name, row.source, seed, size.fraction
-
-
-def _train(
-    job: Job,
-    row: EmbedderRow,
-    size: Size,
-    seed: int,
-    caches: Caches,
-    stop: Callable[[], bool],
-    epochs: list[dict[str, Any]],
-) -> Generator[Event, None, Trained | None]:
-    """Train one classifier and classify all texts; fills `epochs`, and returns None if it was stopped."""
-    train, test = row.texts
-    outcome: Finished | None = None
-    for event in finetune(
-        row.embedder,
-        train,
-        row.settings,
-        seed=seed,
-        parts=(size.fit, size.valid),
-        device=job.device,
-        stop=stop,
-        cache=caches[0],
-    ):
-        if isinstance(event, Finished):
-            outcome = event
-        elif not isinstance(event, Stopped):
-            yield event
-        if isinstance(event, EpochDone):
-            epochs.append(as_record(event))
-    if outcome is None or outcome.results["stopped"]:
-        return None
-    classifier, embedder = outcome.outcome, row.embedder
-    shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
-    answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
-    return Trained(seed, shares.argmax(1), outcome.results, shares.astype("float16"), answers)
-
-
-def _caches(job: Job, rows: Sequence[EmbedderRow]) -> Caches:
-    """Activations of training and test texts for the rows of one embedder; none with `tune` or without rows."""
-    if not rows or rows[0].settings.tune:
-        return None, None
-    tokens = not all(pooled_suffices(row.settings) for row in rows)
-    train, test = (
-        ActivationCache(rows[0].embedder, texts.corpus, rows[0].settings, job.device, tokens=tokens, folder=job.folder)
-        for texts in rows[0].texts
+def keep(job: Job, kept: Classifiers, task: Task, trained: Trained, epochs: Epochs) -> ClassifierDone:
+    """Keep a finished classifier, and tell of it."""
+    row, size = job.rows[task.row], job.sizes[task.size]
+    kept.keep(row, size, trained, epochs)
+    return ClassifierDone(
+        row=row.name,
+        seed=task.seed,
+        valid_accuracy=trained.training["valid"]["accuracy"],
+        test_accuracy=float((trained.predicted == row.texts[1].labels).mean()),
+        done=finished(job, kept),
+        total=len(job.work()),
+        fraction=size.fraction,
     )
-    return train, test
+
+
+def finished(job: Job, kept: Classifiers) -> int:
+    """Classifiers of the comparison that are done, those of earlier sessions included."""
+    return sum(job.key_of(task) in kept for task in job.work())
+
+
+class Trainer:
+    """Trains the classifiers of a job; those of one embedder share its activations.
+
+    Args:
+        job: The comparison.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._embedder: Embedder | None = None
+        self._caches: Caches = (None, None)
+
+    def train(self, task: Task, stop: Callable[[], bool], epochs: Epochs) -> Generator[Event, None, Trained | None]:
+        """Train one classifier and classify all texts.
+
+        Args:
+            task: Which.
+            stop: Asked before each step whether to end.
+            epochs: Filled with a record of each epoch.
+
+        Yields:
+            The events of the training but `Finished` and `Stopped`.
+
+        Returns:
+            The classifier's answers; None if it was stopped.
+        """
+        job = self._job
+        row, size, seed = job.rows[task.row], job.sizes[task.size], task.seed
+        if not isinstance(row, EmbedderRow):
+            return fit_reference(row.texts, size, seed=seed, stop=stop)
+        train, test = row.texts
+        caches = self._caches_of(row)
+        outcome: Finished | None = None
+        for event in finetune(
+            row.embedder,
+            train,
+            row.settings,
+            seed=seed,
+            parts=(size.fit, size.valid),
+            device=job.device,
+            stop=stop,
+            cache=caches[0],
+        ):
+            if isinstance(event, Finished):
+                outcome = event
+            elif not isinstance(event, Stopped):
+                yield event
+            if isinstance(event, EpochDone):
+                epochs.append(as_record(event))
+        if outcome is None or outcome.results["stopped"]:
+            return None
+        classifier, embedder = outcome.outcome, row.embedder
+        shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
+        answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
+        return Trained(seed, shares.argmax(1), outcome.results, shares.astype("float16"), answers)
+
+    def _caches_of(self, row: EmbedderRow) -> Caches:
+        """Activations of training and test texts for all rows of its embedder; none with `tune`."""
+        if row.embedder is not self._embedder:
+            self._embedder, self._caches = row.embedder, (None, None)  # the last ones go before the next ones come
+            if not row.settings.tune:
+                self._caches = self._compute(row)
+        return self._caches
+
+    def _compute(self, row: EmbedderRow) -> Caches:
+        rows = (other for other in self._job.rows if isinstance(other, EmbedderRow) and other.embedder is row.embedder)
+        tokens = not all(pooled_suffices(other.settings) for other in rows)
+        device, folder = self._job.device, self._job.folder
+        train, test = (
+            ActivationCache(row.embedder, texts.corpus, row.settings, device, tokens=tokens, folder=folder)
+            for texts in row.texts
+        )
+        return train, test

@@ -33,6 +33,7 @@ def test_compare_as_written(road: Path, tmp_path: Path, elmo_in) -> None:
 def test_compare_tunes_every_row_or_none(road: Path, tmp_path: Path, elmo_in) -> None:
     for flag, tuned in (("--tune", True), ("--no-tune", False), ("--freeze", False)):
         arguments = ["--baseline", "w2v.txt", "--lambdas", "frozen", "--seeds", "1", "--set", "classify.epochs=1"]
+        arguments += ["--jobs", "2"]
         done = elmo_in(
             road, "compare", *arguments, flag, "--out", tmp_path / flag, "--json", "--set", "classify.tune_epochs=1"
         )

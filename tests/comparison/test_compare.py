@@ -14,8 +14,8 @@ import torch
 from compareworld import WORDS, change, results_of, run, save_bilm, write_vectors
 from tinyworld import make_texts, write_csv
 
-from elmo_cli.comparison import compare
 from elmo_cli.comparison.compare import compare_run
+from elmo_cli.comparison.job import prepare_job
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.model.bilm import BiLm
@@ -112,7 +112,7 @@ def test_unknown_words_of_each_file_are_counted(world: Experiment) -> None:
 
 
 def test_words_that_a_file_lacks_share_one_vector(world: Experiment) -> None:
-    job = compare._prepare(world, world.output, torch.device("cpu"))
+    job = prepare_job(world, world.output, torch.device("cpu"))
     half = job.rows[1].embedder  # type: ignore[attr-defined]
     assert half.vocabulary is not None
     ids = dict(zip(WORDS, half.vocabulary.lookup(WORDS).tolist(), strict=True))
