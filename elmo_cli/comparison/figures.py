@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from elmo_cli.comparison.shades import letters_on
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -265,13 +267,16 @@ def confusion(name: str, title: str, about: str, classes: Sequence[str], counts:
     size = len(classes)
 
     def draw(figure: Figure) -> None:
+        from matplotlib import colormaps
+
         axes = figure.subplots()
         shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        blues = colormaps["Blues"]
+        axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
         letters = 10 if size <= 6 else 8 if size <= 12 else 6
         for true, row in enumerate(counts):
             for guess, count in enumerate(row if size <= 24 else ()):
-                colour = "white" if shares[true][guess] > 0.7 else INK
+                colour = letters_on(blues(shares[true][guess])[:3])
                 axes.text(guess, true, f"{count:,}", ha="center", va="center", color=colour, fontsize=letters)
         names = [shown(label, 16) for label in classes]
         axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=letters)

@@ -27,6 +27,7 @@ from elmo_cli.comparison.report_page_runs import (
     reported_runs,
     warnings_between,
 )
+from elmo_cli.comparison.shades import cell_style
 from elmo_cli.errors import ElmoError, RunError
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.files import refuse_target, write_atomically
@@ -129,6 +130,7 @@ def page_of(parts: Sequence[Part], warnings: Sequence[str] = ()) -> str:
         "warnings": warnings,
         "version": __version__,
         "style": Markup(_template("report.css")),
+        "cell_style": cell_style,
         "svg": lambda drawing: Markup(inline_svg(drawing, f"figure{next(numbers)}")),
     }
     text = environment.get_template("report.html.j2").render(values)
