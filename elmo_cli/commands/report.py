@@ -48,11 +48,12 @@ def report(
     folder = resolve(config, assignments, None).output
     written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)
     screen = Screen(json, quiet)
-    screen.say(*(f"warning: {warning}" for warning in written.warnings))
+    screen.say(*(f"warning: {warning}" for warning in written.warnings), *written.notices)
     document = {
         "page": written.page and str(written.page),
         "figures": [str(path) for path in written.figures],
         "runs": list(written.runs),
         "warnings": list(written.warnings),
+        "notices": list(written.notices),
     }
     screen.show(document, views.pairs({"page": document["page"], "figures": len(written.figures) or None}))

@@ -1,22 +1,15 @@
-"""Figures of a report: drawn once, as inline SVG for a page or as files for print.
+"""Figures of a report: what is drawn; `figure_files` makes inline SVG of them, or files for print.
 
-A figure is told by more than colour: Okabe and Ito's palette, with a marker and a line style for each curve. On a page
-its colours become CSS variables, so that it follows light and dark; its text stays text. The same input gives the same
-bytes: no dates, no random identifiers. matplotlib is used through its objects, without pyplot.
+A figure is told by more than colour: Okabe and Ito's palette, with a marker and a line style for each curve. matplotlib
+is used through its objects, without pyplot.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import cycle, islice
-from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 from elmo_cli.comparison.shades import letters_on
 
@@ -32,35 +25,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 HATCHES = {"lm": "", "static": "////", "reference": "xxx"}
 KINDS = {"lm": "ELMo", "static": "static vectors", "reference": "reference"}
-# What the page calls the colours; its style sheet gives each a value for light and for dark.
-VARIABLES = {
-    INK: "currentColor",
-    GRID: "var(--grid)",
-    **{colour: f"var(--c{place})" for place, colour in enumerate(PALETTE)},
-}
 WIDTH = 4.4  # inches: on a telephone the letters are then still those of small print
 LONGEST_NAME = 26
-FORMATS = ("svg", "png")
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "elmo",
-    "text.parse_math": False,  # names are the user's: a dollar sign is one
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "legend.handlelength": 2.8,
-    "hatch.linewidth": 0.8,
-    "savefig.dpi": 200,
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-}
 
 
 @dataclass(frozen=True)
@@ -286,90 +252,3 @@ def confusion(name: str, title: str, about: str, classes: Sequence[str], counts:
         axes.spines[:].set_visible(False)
 
     return Drawing(name, title, about, WIDTH, draw)
-
-
-@contextmanager
-def _rendered(drawing: Drawing, *, titled: bool) -> Iterator[Figure]:
-    """The drawn figure, in our style whatever the user's own settings of matplotlib are."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
-        # A name in a script that the font lacks: on a page the browser has another font.
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph")
-        figure = Figure(figsize=(WIDTH, drawing.height + 0.3 * titled), layout="constrained")
-        drawing.draw(figure)
-        if titled:
-            figure.suptitle(shown(drawing.title, 60), fontsize=11)
-        yield figure
-
-
-def write_files(drawing: Drawing, stem: Path) -> list[Path]:
-    """Write a figure beside others of its kind as `STEM.svg` and `STEM.png`, with its title.
-
-    Returns:
-        The files.
-    """
-    from elmo_cli.runs.files import write_atomically
-
-    paths = []
-    with _rendered(drawing, titled=True) as figure:
-        for kind in FORMATS:
-            paths.append(stem.with_name(f"{stem.name}.{kind}"))
-            write_atomically(paths[-1], lambda beside, kind=kind: beside.write_bytes(_saved(figure, kind)))  # type: ignore[misc]
-    return paths
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    """The bytes of a file, without date, place and version."""
-    memory = BytesIO()
-    nothing = ("Date", "Creator") if kind == "svg" else ("Software",)
-    figure.savefig(memory, format=kind, transparent=False, metadata=dict.fromkeys(nothing))
-    return memory.getvalue()
-
-
-def inline_svg(drawing: Drawing, identifier: str) -> str:
-    """The figure as an `<svg>` element for a page: no namespace, no identifier but its own, colours by variables.
-
-    Args:
-        drawing: What to draw.
-        identifier: Unlike that of any other figure of the page.
-    """
-    with _rendered(drawing, titled=False) as figure:
-        memory = BytesIO()
-        figure.savefig(memory, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    # Parsed, not replaced in the text: a name must not look like markup.
-    root = ElementTree.fromstring(memory.getvalue())
-    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", memory.getvalue().decode()))
-    for element in root.iter():
-        for child in [one for one in element if _local(one.tag) in ("metadata", "style")]:
-            element.remove(child)
-        element.tag = _local(element.tag)
-        attributes = {_local(key): value for key, value in element.attrib.items()}
-        element.attrib.clear()
-        for key, value in attributes.items():
-            if new := _attribute(key, value, identifier, used):
-                element.set(key, new)
-    for key in ("width", "height", "version"):
-        root.attrib.pop(key, None)
-    root.attrib |= {"role": "img", "aria-labelledby": f"{identifier}-title"}
-    title = ElementTree.Element("title", {"id": f"{identifier}-title"})
-    title.text = f"{shown(drawing.title, 200)}. {shown(drawing.about, 1000)}"
-    root.insert(0, title)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _attribute(key: str, value: str, identifier: str, used: set[str]) -> str:
-    """An attribute's value within the page; empty for one that it does not need."""
-    if key == "id":
-        return f"{identifier}-{value}" if value in used else ""
-    if key == "href":
-        return value.replace("#", f"#{identifier}-", 1)
-    if key in ("style", "clip-path", "fill", "stroke"):
-        value = re.sub(r"font-family: [^;]*; ?", "", value.replace("url(#", f"url(#{identifier}-"))  # the page's own
-        return re.sub(r"#[0-9a-f]{6}\b", lambda found: VARIABLES.get(found[0], found[0]), value)
-    return value

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from elmo_cli import __version__
-from elmo_cli.comparison.figures import FORMATS, Drawing, inline_svg, write_files
+from elmo_cli.comparison.figure_files import FORMATS, inline_svg, write_files
+from elmo_cli.comparison.figures import Drawing
 from elmo_cli.comparison.report_page_blocks import Part
 from elmo_cli.comparison.report_page_drawings import all_drawings
 from elmo_cli.comparison.report_page_parts import part_of
@@ -34,6 +35,7 @@ from elmo_cli.runs.files import refuse_target, write_atomically
 from elmo_cli.training.events import Notice
 
 PAGE_FILE = "report.html"
+MOST_LETTERS = 8  # of those that no font has, in a note
 # Control characters are no text in HTML; tabs and line ends are.
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
@@ -47,12 +49,14 @@ class Report:
         figures: Their files.
         runs: Names of the runs.
         warnings: What does not fit together in them, a sentence each.
+        notices: What the figures lack, a sentence each.
     """
 
     page: Path | None
     figures: tuple[Path, ...]
     runs: tuple[str, ...]
     warnings: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 def write_report(
@@ -93,8 +97,21 @@ def write_report(
     if page:
         text = page_of(parts, warnings_between(sources))
         write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
-    written = [path for stem, drawing in drawn.items() for path in write_files(drawing, stem)]
-    return Report(page, tuple(written), tuple(one.name for one in sources), tuple(warnings_between(sources)))
+    written = [write_files(drawing, stem) for stem, drawing in drawn.items()]
+    return Report(
+        page=page,
+        figures=tuple(path for one in written for path in one.paths),
+        runs=tuple(one.name for one in sources),
+        warnings=tuple(warnings_between(sources)),
+        notices=_of_letters(frozenset[str]().union(*(one.absent for one in written))),
+    )
+
+
+def _of_letters(absent: frozenset[str]) -> tuple[str, ...]:
+    """What to say of letters that no font has."""
+    some = " ".join(sorted(absent)[:MOST_LETTERS]) + " …" * (len(absent) > MOST_LETTERS)
+    told = f"no font of this machine has {some}: boxes in the PNG figures; install one that has, such as Noto"
+    return (told,) if absent else ()
 
 
 def _by_stem(sources: Sequence[Source]) -> dict[str, Drawing]:
