@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ _LATEX = {
     "<": "$<$",
     ">": "$>$",
     "|": "$|$",
+    "[": "{[}",  # after the end of a row it would begin an option of that
+    "]": "{]}",
+    "`": r"\textasciigrave{}",
     '"': "''",
     "λ": r"$\lambda$",
     **dict(zip(MARKS.values(), (r"$^{*}$", r"$^{\dagger}$", r"$^{\ddagger}$"), strict=True)),
@@ -185,4 +189,6 @@ def _latex_figure(cell: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    """Text as LaTeX shows it: one line, and none of its signs a command."""
+    apart = "".join(_LATEX.get(letter, letter if letter.isprintable() else " ") for letter in text)
+    return re.sub(r"-(?=-)", "-{}", apart)  # or two become a longer dash

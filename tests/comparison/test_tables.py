@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+import subprocess
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
 
@@ -120,11 +125,92 @@ def test_latex_is_escaped_and_aligned() -> None:
     assert not re.search(r"(?<!\\)[%#]", latex.split("\n", 1)[1])
 
 
-@pytest.mark.parametrize("name", ["a\\b", "50% & more", "x_{1}^2", "~tilde#1$"])
-def test_latex_names(name: str) -> None:
+NAMES = (
+    "a\\b",
+    "50% & more",
+    "x_{1}^2",
+    "~tilde#1$",
+    "[a]",
+    "*",
+    "-",
+    "a---b",
+    "?`",
+    "two\nlines",
+    "%",
+    "\\\\",
+    "{",
+    "}",
+)
+# What LaTeX reads as one letter, longest first, and the letter.
+LETTERS = {
+    **{f"\\{letter}": letter for letter in "&%$#_{}"},
+    **{"\\textbackslash{}": "\\", "\\textasciitilde{}": "~", "\\textasciicircum{}": "^", "\\textasciigrave{}": "`"},
+    **{"$<$": "<", "$>$": ">", "$|$": "|", "{[}": "[", "{]}": "]", "-{}": "-", "$^{*}$": "*", "''": '"'},
+}
+
+
+def read(latex: str) -> str:
+    """The text that LaTeX shows; what it would take as a command, an option or a dash of its own is an error."""
+    shown, place = "", 0
+    while place < len(latex):
+        known = next((one for one in LETTERS if latex.startswith(one, place)), latex[place])
+        assert known in LETTERS or known not in "\\&%$#_{}^~[]`\n\t", f"{known!r} in {latex!r}"
+        assert not latex.startswith("--", place)
+        shown, place = shown + LETTERS.get(known, known), place + len(known)
+    return shown
+
+
+def rows_of(latex: str) -> list[list[str]]:
+    """The cells of each row of the table, after its environments and braces were found whole."""
+    open_ones: list[str] = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", latex):
+        if kind == "begin":
+            open_ones.append(name)
+        else:
+            assert open_ones.pop() == name
+    assert not open_ones
+    bare = re.sub(r"\\[{}]", "", latex)
+    depths = list(accumulate({"{": 1, "}": -1}.get(letter, 0) for letter in bare))
+    assert min(depths) == depths[-1] == 0
+    inside = latex.split("\\toprule\n")[1].split("\n  \\bottomrule")[0]
+    lines = [line.strip() for line in inside.splitlines() if line.strip() != r"\midrule"]
+    assert all(line.endswith(r" \\") for line in lines)
+    columns = re.search(r"\\begin\{tabular\}\{([lcr]+)\}", latex)
+    assert columns
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))] for line in lines]
+    assert {len(row) for row in cells} == {len(columns[1])}
+    return cells
+
+
+def named(*names: str) -> dict[str, Any]:
+    """Results whose rows have these names, and no marks."""
     results = make_results()
-    results["rows"][1]["name"] = name
-    line = comparison_latex(results).splitlines()[8]
-    cell = line.split(" & 78", 1)[0] if " & 78" in line else line.rsplit("&", 7)[0]
-    bare = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[&%$#_{}]|\$[<>|]\$", "", cell)
-    assert not set(bare) & set("\\&%$#_{}^~")
+    row = {**results["rows"][1], "p_holm": 2e-9}
+    return {**results, "reference": None, "best_row": None, "rows": [{**row, "name": name} for name in names]}
+
+
+def test_latex_shows_names_as_they_are() -> None:
+    head, *body = rows_of(comparison_latex(named(*NAMES)))
+    assert head[3] == r"95 \% interval"
+    assert [read(row[0]) for row in body] == [name.replace("\n", " ") for name in NAMES]
+    for row in body:
+        assert row[1:] == ["78.77", "1.20", "76.77 to 80.77", "78.77", "90.00", "$-$1.23", "$<$ 0.0001"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.text("\\&%$#_{}^~[]|<>`-*ab ", min_size=1, max_size=12).map(str.strip).filter(bool))
+def test_latex_shows_any_name_as_it_is(name: str) -> None:
+    _, row = rows_of(comparison_latex(named(name)))
+    assert read(row[0]) == name
+
+
+def test_latex_takes_the_table(tmp_path: Path) -> None:
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        pytest.skip("no pdflatex on the path")
+    frame = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n%s\n\\end{document}\n"
+    (tmp_path / "table.tex").write_text(frame % comparison_latex(named(*NAMES)), encoding="utf-8")
+    command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").stat().st_size > 0
