@@ -48,7 +48,16 @@ def get(
         folder = out or Path(name.replace("-", "_"))
         fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, progress=progress)
     screen.show(vars(fetched), views.fetched(vars(fetched)))
-    screen.say(f"next: cd {folder}, then elmo init")
+    screen.say(*_next_steps(folder))
+
+
+def _next_steps(folder: Path) -> list[str]:
+    """What to do with the files; nothing to say where they were fetched into an experiment that has its settings."""
+    steps = [
+        *([] if folder.resolve() == Path.cwd() else [f"cd {folder}"]),
+        *([] if (folder / "elmo.yaml").exists() else ["elmo init"]),
+    ]
+    return [f"next: {', then '.join(steps)}"] if steps else []
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -24,6 +24,8 @@ def conclude(summary: Mapping[str, Any], seeds: int, texts: int) -> str:
     else:
         sentences = [f"{given}, {_of_strongest(summary, rows)}"]
     subject = best or base
+    if best is not None:
+        sentences += _of_mixes(summary, rows, seeds)
     for name, row in rows.items():
         if row["kind"] == "reference":
             sentences.append(_of_reference(summary, rows, subject, name))
@@ -51,6 +53,41 @@ def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) 
     if not pair["significant"]:
         return f"{sentence}, so neither is shown to be better."
     return f"{sentence}, so {best if pair['difference'] > 0 else base} is better by more than chance."
+
+
+def _of_mixes(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], seeds: int) -> list[str]:
+    """How the ways to mix the layers of the best row's LM rank on validation, and what the learned λ listen to."""
+    best = rows[summary["best_row"]]
+    mixes = [row for row in rows.values() if row["kind"] == "lm" and row.get("lm") == best.get("lm")]
+    ranked = sorted(mixes, key=lambda row: (row is not best, -row["valid_accuracy"]))
+    told = [f"{row['name']} ({100 * row['valid_accuracy']:.1f} %)" for row in ranked]
+    sentences = []
+    if len(ranked) > 1:
+        names = {row["name"] for row in mixes}
+        tested = any({pair["first"], pair["second"]} <= names for pair in summary["pairs"])
+        apart = "" if tested else "; they were not tested against each other"
+        others = ", ".join(told[1:])
+        sentences.append(f"Of the ways to mix the layers {told[0]} is best on validation, then {others}{apart}.")
+        if best["mode"] == "function":
+            sentences.append(
+                "The learned function has more weights than a weighted sum: whether layers or weights make the "
+                "difference, these rows cannot tell."
+            )
+    learned = next((row for row in mixes if row["mode"] == "trainable"), None)
+    weights = [one.get("lambdas") for one in learned["seeds"]] if learned else []
+    if learned and all(weights):
+        sentences.append(_of_lambdas(learned["name"], weights, seeds))
+    return sentences
+
+
+def _of_lambdas(name: str, weights: Sequence[Sequence[float]], seeds: int) -> str:
+    """Which layer a weighted sum that was learned listens to."""
+    means = [sum(values) / len(values) for values in zip(*weights, strict=True)]
+    layers = ["the token vectors (layer 0)", *(f"LSTM layer {layer}" for layer in range(1, len(means)))]
+    told = ", ".join(f"{value:.2f} for {layer}" for value, layer in zip(means, layers, strict=True))
+    most = layers[max(range(len(means)), key=lambda layer: means[layer])]
+    mean = ", in the mean over seeds," if seeds > 1 else ""
+    return f"The λ that {name} learned are{mean} {told}: it listens most to {most}."
 
 
 def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,40 @@ def test_a_difference_by_chance_is_called_that() -> None:
     results = report(make_row("w2v", "static", [40], 0.8), make_row("lm frozen", "lm", [39], 0.9))
     assert "not significant" in results["conclusion"]
     assert "neither is shown to be better" in results["conclusion"]
+
+
+def with_lambdas(row: RowResult, *weights: list[float]) -> RowResult:
+    """The row, its classifiers with layer weights."""
+    trained = [
+        replace(one, training={**one.training, "lambdas": own})
+        for one, own in zip(row.classifiers, weights, strict=True)
+    ]
+    return replace(row, classifiers=trained)
+
+
+def test_the_conclusion_ranks_the_modes_and_tells_the_learned_lambdas() -> None:
+    rows = [
+        make_row("w2v", "static", [40, 41], 0.8),
+        with_lambdas(make_row("lm trainable", "lm", [20, 21], 0.87), [0.5, 0.4, 0.1], [0.3, 0.6, 0.1]),
+        with_lambdas(make_row("lm frozen", "lm", [20, 22], 0.88), [0.2, 0.2, 0.6], [0.2, 0.2, 0.6]),
+        make_row("lm function", "lm", [20, 20], 0.9),
+    ]
+    conclusion = report(*rows)["conclusion"]
+    assert (
+        "Of the ways to mix the layers lm function (90.0 %) is best on validation, then lm frozen (88.0 %), "
+        "lm trainable (87.0 %); they were not tested against each other. The learned function has more weights"
+        in conclusion
+    )
+    assert (
+        "The λ that lm trainable learned are, in the mean over seeds, 0.40 for the token vectors (layer 0), 0.50 for "
+        "LSTM layer 1, 0.10 for LSTM layer 2: it listens most to LSTM layer 1." in conclusion
+    )
+    without_vectors = report(*rows[1:])["conclusion"]
+    assert "Of the ways to mix the layers" in without_vectors
+    assert "not tested against each other" not in without_vectors
+    alone = report(rows[0], rows[2])["conclusion"]
+    assert "Of the ways" not in alone
+    assert "λ" not in alone
 
 
 def test_without_baselines_the_best_mode_is_the_reference() -> None:
