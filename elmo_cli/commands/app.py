@@ -5,6 +5,7 @@ Nothing heavy is imported here or by the modules of the commands: `elmo --help` 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -87,12 +88,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows `elmo`; None: those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ.get("NO_COLOR"):
+        _help_without_escapes()
     try:
         typer.main.get_command(app).main(args=given, prog_name="elmo")
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
         sys.exit(_report(error))
+
+
+def _help_without_escapes() -> None:
+    """Help and usage errors, which typer writes, are bold otherwise wherever colour is forced."""
+    from typer import rich_utils
+
+    rich_utils.COLOR_SYSTEM = None
 
 
 def _report(error: Exception) -> int:

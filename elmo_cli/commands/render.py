@@ -1,24 +1,31 @@
 """Showing: results to stdout, progress and messages to stderr, all of it plain text to rich, never markup.
 
-Colour follows the terminal and `NO_COLOR`; tables fit 80 columns.
+Colour follows the terminal; with `NO_COLOR` there is no escape sequence in it, even where colour is forced. What is
+shown fits the terminal: a table that does not is written row by row.
 """
 
 from __future__ import annotations
 
 import json as json_module
 import math
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from textwrap import wrap
+from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-TABLE_WIDTH = 80  # columns that a table may take in any terminal
+GAP = 2  # columns between those of a table
+LEAST_NAME = 12  # columns that a name must have beside its figures
+LEAST_VALUE = 16  # columns that a value must have beside its name
 
 
 def plain(text: object) -> str:
@@ -60,27 +67,99 @@ def lambda_bars(lambdas: Sequence[float] | None, gamma: float | None = None) -> 
     return f"λ {bars} {figures}" + ("" if gamma is None else f"  γ {gamma:.2f}")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+@dataclass(frozen=True)
+class FigureTable:
+    """A table whose first column names the row, written row by row where it would not fit.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells, as many as there are columns.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The table, or its rows one after the other."""
+        widths = [
+            max(cell.cell_len for cell in (Text(name), *(row[place] for row in self.rows)))
+            for place, name in enumerate(self.columns)
+        ]
+        room = options.max_width - sum(width + GAP for width in widths[1:])
+        if room >= max(cell_len(self.columns[0]), min(widths[0], LEAST_NAME)):
+            yield self._as_table()
+        else:
+            yield from self._row_by_row(options.max_width)
+
+    def _as_table(self) -> Table:
+        drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+        for place, name in enumerate(self.columns):
+            figures = place > 0
+            drawn.add_column(Text(name), justify="right" if figures else "left", overflow="fold", no_wrap=figures)
+        for row in self.rows:
+            drawn.add_row(*row)
+        return drawn
+
+    def _row_by_row(self, width: int) -> Iterator[Text]:
+        """The heading of the names, then each name with its figures below it, each figure with its heading."""
+        yield Text(self.columns[0], style="bold", overflow="fold")
+        for name, *cells in self.rows:
+            yield Text.assemble(name, overflow="fold")
+            line = ""
+            for heading, cell in zip(self.columns[1:], cells, strict=True):
+                pair = f"{heading} {cell.plain}".strip()
+                if line and len(line) + 2 + len(pair) > width:
+                    yield Text(line, overflow="fold")
+                    line = ""
+                line += f"  {pair}"
+            yield Text(line, overflow="fold")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> FigureTable:
     """A table whose first column is text and whose others are figures; a cell that is a `Text` stays as it is."""
-    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, name in enumerate(columns):
-        figures = place > 0
-        drawn.add_column(Text(name), justify="right" if figures else "left", overflow="fold", no_wrap=figures)
-    for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(number(cell)) for cell in row))
-    return drawn
+    cells = [[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row] for row in rows]
+    return FigureTable(columns, cells)
 
 
-def facts(pairs: Iterable[tuple[str, object]]) -> Group:
+@dataclass(frozen=True)
+class Facts:
+    """Names and values, one pair a line, long values wrapped beside their names.
+
+    Attributes:
+        pairs: Each with whether the value stays on one line, however long: paths are to be copied.
+    """
+
+    pairs: Sequence[tuple[str, str, bool]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The lines."""
+        width = max((len(name) for name, _, _ in self.pairs), default=0)
+        room = max(LEAST_VALUE, options.max_width - width - 2)
+        for name, value, whole in self.pairs:
+            lines = [value] if whole else wrap(value, room, break_long_words=False, break_on_hyphens=False)
+            for place, line in enumerate(lines or [""]):
+                shown = Text(no_wrap=True, overflow="ignore")
+                yield shown.append(f"{'' if place else name:<{width}}", "bold").append(f"  {line}")
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Facts:
     """Names and values, one pair a line; pairs without a value are left out."""
-    given = [
-        (name, plain(value) if isinstance(value, str) else number(value)) for name, value in pairs if value is not None
-    ]
-    width = max((len(name) for name, _ in given), default=0)
-    lines = (Text.assemble((f"{name:<{width}}", "bold"), "  ", value) for name, value in given)
-    # Whole lines, however long: paths are to be copied.
-    text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
-    return Group(text)  # since `print` joins bare texts to one that wraps
+    given = ((name, value) for name, value in pairs if value is not None)
+    return Facts([(name, number(value), isinstance(value, Path)) for name, value in given])
+
+
+def console_on(file: TextIO, quiet: bool = False) -> Console:
+    """A console that takes its text as it is, and with `NO_COLOR` writes it as it is too."""
+    bare = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=file,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        quiet=quiet,
+        color_system=None if bare else "auto",
+        force_terminal=file.isatty() if bare else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +177,7 @@ class Screen:
     @property
     def messages(self) -> Console:
         """The console on stderr."""
-        return Console(file=sys.stderr, markup=False, highlight=False, emoji=False, quiet=self.quiet)
+        return console_on(sys.stderr, self.quiet)
 
     def say(self, *lines: RenderableType) -> None:
         """A message to the user, on stderr."""
@@ -111,11 +190,8 @@ class Screen:
             json_module.dump(_finite(document), sys.stdout, ensure_ascii=False, indent=2, default=str, allow_nan=False)
             sys.stdout.write("\n")
         else:
-            console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
-            usual = console.width
+            console = console_on(sys.stdout)
             for place, part in enumerate(shown):
-                # A narrow terminal breaks the lines of a table: better than one without its names.
-                console.width = max(usual, TABLE_WIDTH) if isinstance(part, Table) else usual
                 console.print(*([""] if place else []), part, sep="\n", crop=False)
 
 

@@ -56,4 +56,4 @@ def report(
         "warnings": list(written.warnings),
         "notices": list(written.notices),
     }
-    screen.show(document, views.pairs({"page": document["page"], "figures": len(written.figures) or None}))
+    screen.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))

@@ -36,7 +36,7 @@ def init(
     screen = Screen(json, quiet)
     screen.say(*(f"note: {note}" for note in found.notes))
     document = {"path": str(path), "data": found.values(), "notes": found.notes}
-    screen.show(document, views.pairs({"wrote": str(path), **found.values()}))
+    screen.show(document, views.pairs({"wrote": path, **found.values()}))
     screen.say("next: elmo vocab build, then elmo pretrain")
 
 

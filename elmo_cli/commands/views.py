@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import wrap
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +13,6 @@ from elmo_cli.commands.render import duration, facts, interval, lambda_bars, num
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
-LIST_WIDTH = 56  # of a list beside its name, in 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
 KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
@@ -31,16 +30,14 @@ def _flat(document: Results, prefix: str = "") -> Iterator[tuple[str, object]]:
         if isinstance(value, Mapping):
             yield from _flat(value, name)
         elif isinstance(value, list | tuple):
-            shown = "  ".join(plain(item) if isinstance(item, str) else number(item) for item in value)
-            lines = wrap(shown, LIST_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
-            yield from ((name if place == 0 else "", line) for place, line in enumerate(lines))
+            yield name, "  ".join(map(number, value))
         else:
-            yield name, value
+            yield name, Path(value) if key == "path" else value
 
 
 def baseline(results: Results) -> RenderableType:
     """Static vectors that were trained: the files, and of what they were made."""
-    files = [(f"window {file['window']}", str(file["path"])) for file in results["files"]]
+    files = [(f"window {file['window']}", Path(file["path"])) for file in results["files"]]
     unknown = _percent(results["unknown"] / results["tokens"])
     return facts(
         [
@@ -58,7 +55,7 @@ def vocabulary(results: Results) -> RenderableType:
     parts = " + ".join(f"{number(count)} {name}" for name, count in results["parameters"].items() if count)
     return facts(
         [
-            ("wrote", results["path"]),
+            ("wrote", Path(results["path"])),
             ("tokens", results["tokens"]),
             ("types", results["types"]),
             (
@@ -80,7 +77,7 @@ def fetched(results: Results) -> RenderableType:
         for name, size in results["files"].items()
     ]
     about = [("what", results["about"]), ("licence", results["licence"]), ("source", results["source"])]
-    return facts([("folder", str(results["folder"])), *files, *about])
+    return facts([("folder", Path(results["folder"])), *files, *about])
 
 
 def inspection(results: Results) -> list[RenderableType]:
@@ -94,7 +91,7 @@ def _inspected(one: Results) -> list[RenderableType]:
     form = [KINDS[one["kind"]], one["encoding"], DELIMITERS.get(one["delimiter"], one["delimiter"])]
     spread = f"{one['balance']:.1f} times as many texts in the largest as in the smallest" if one["balance"] else None
     head = [
-        ("file", one["path"]),
+        ("file", Path(one["path"])),
         ("form", ", ".join(part for part in form if part)),
         ("columns", _clipped(", ".join(columns["names"]), 65) or None),
         ("text", f"{' + '.join(columns['text'])}: {columns['text_reason']}" if columns["text"] else None),
@@ -164,7 +161,8 @@ def classifier(results: Results) -> list[RenderableType]:
 def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
     """Scores of one run in full, of several as a table. Averages are over classes unless said otherwise."""
     if isinstance(results, Mapping):
-        head = facts([("run", results["run"]), ("data", results["data"]), ("scores", results.get("scores"))])
+        written = Path(results["scores"]) if "scores" in results else None
+        head = facts([("run", results["run"]), ("data", results["data"]), ("scores", written)])
         if results["kind"] == "lm":
             return [head, _perplexities([results])]
         return [head, _accuracies("run", {results["run"]: results}), *_per_class(results)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
+from typer import rich_utils
 
 from elmo_cli.commands import views
 from elmo_cli.commands.progress import describe, describe_step, duration, follow
@@ -102,13 +105,43 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "[red]hello[/red]\n")
 
 
-def test_a_table_keeps_its_names_in_a_narrow_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_table_that_does_not_fit_is_written_row_by_row() -> None:
+    drawn = table(["row", "", *"bcd"], [["a long name", "ok", 0.1234, 0.5, 0.25], [Text("other"), "-", 1, 2, 3]])
+    assert shown(drawn, 30).splitlines() == [
+        "row",
+        "a long name",
+        "  ok  b 0.1234  c 0.5000",
+        "  d 0.2500",
+        "other",
+        "  -  b 1  c 2  d 3",
+    ]
+    assert shown(drawn, 45).splitlines()[-1].split() == ["other", "-", "1", "2", "3"]
+
+
+def test_long_values_are_wrapped_beside_their_names() -> None:
+    drawn = shown(facts([("tokens", "1,234 in all, of which 56 are unknown"), ("path", Path("a b/" * 9))]), 30)
+    assert drawn.splitlines() == [
+        "tokens  1,234 in all, of which",
+        "        56 are unknown",
+        f"path    {Path('a b/' * 9)}",
+    ]
+
+
+@pytest.mark.parametrize(("set_to", "escapes"), [("1", False), ("", True), (None, True)])
+def test_no_color_leaves_no_escape_sequence(
+    set_to: str | None, escapes: bool, run_elmo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
-    figures = [0.1234] * 6
-    Screen().show({}, table(["row", *"abcdef"], [["a long name", *figures]]))
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["a", "long", "name", *["0.1234"] * 6]
+    monkeypatch.setattr(rich_utils, "COLOR_SYSTEM", "auto")
+    monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", True)  # as where typer finds FORCE_COLOR
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("NO_COLOR", set_to)
+    (tmp_path / "a.txt").write_text("a b\n" * 9, encoding="utf-8")
+    for arguments in (["data", "show", tmp_path / "a.txt"], ["vocab", "--help"], ["vocab", "bild"]):
+        done = run_elmo(*arguments)
+        assert ("\x1b" in done.stdout + done.stderr) == escapes
 
 
 def test_events_as_lines() -> None:

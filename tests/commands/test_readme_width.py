@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from test_json_documents import commands
+
+from elmo_cli.commands.render import Screen
 
 NARROW, USUAL = 50, 80
 SHOWN = {
@@ -28,8 +31,42 @@ def test_tables_keep_their_names(command: str, road: Path, elmo_in, monkeypatch:
         assert "\x1b" not in done.stdout + done.stderr
         for name in SHOWN[command]:
             assert name in done.stdout
-        # A table in a narrow terminal may take the usual width: its lines break there, and nothing is lost.
-        assert max(map(len, done.stdout.splitlines())) <= USUAL
+        assert max(map(len, done.stdout.splitlines())) <= width
+
+
+QUICK = "--set classify.epochs=1 --device cpu"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vocab build --out runs/other",
+        f"classify --lambdas trainable {QUICK}",
+        "evaluate --device cpu",
+        f"compare --baseline w2v.txt --lambdas trainable --lambdas frozen --seeds 1 --fractions 0.5,1 {QUICK}",
+        "data show train.csv test.csv",
+        "embed runs/lm test.csv --out e.hdf5 --device cpu",
+    ],
+    ids=lambda command: command.split()[0],
+)
+def test_a_narrow_terminal_shows_all_that_a_wide_one_does(
+    command: str, road: Path, tmp_path: Path, elmo_in, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    parts: list = []
+    monkeypatch.setattr(Screen, "show", lambda screen, document, *shown: parts.extend(shown))
+    monkeypatch.setattr("elmo_cli.comparison.compare.add_page", lambda *arguments: iter(()))
+    done = elmo_in(shutil.copytree(road, tmp_path / "copy"), *command.split())
+    assert done.code == 0, done.stderr
+    monkeypatch.undo()
+    words = {}
+    for width in (USUAL, NARROW):
+        monkeypatch.setenv("COLUMNS", str(width))
+        Screen().show({}, *parts)
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= width
+        words[width] = set(shown.replace("\u2500", " ").split())
+    assert any(word[0].isdigit() for word in words[USUAL])
+    assert words[USUAL] <= words[NARROW]
 
 
 @pytest.mark.parametrize("command", list(commands()))
