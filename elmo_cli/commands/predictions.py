@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from elmo_cli.errors import DataError
+
 if TYPE_CHECKING:
     from elmo_cli.training.predict import Prediction
 
@@ -21,6 +23,9 @@ def write_predictions(
         stream: The predictions.
         classes: Names of the classes, in the order of the probabilities.
         format: `csv`: label, a probability for each class, text. `jsonl`: a document a line. `json`: a list of such.
+
+    Raises:
+        DataError: There is no text.
     """
     cut = count = 0
     rows = csv.writer(sys.stdout, lineterminator="\n")
@@ -36,10 +41,12 @@ def write_predictions(
             end = "\n" if format == "jsonl" else ""
             sys.stdout.write(separator + json.dumps(_document(prediction, classes), ensure_ascii=False) + end)
         sys.stdout.flush()
-    if format == "csv" and not count:
-        rows.writerow(header)
+    if not count:
+        raise DataError(
+            "there is nothing to label", expected="a text a line", remedy="give texts, a line each, or name a file"
+        )
     if format == "json":
-        sys.stdout.write("\n]\n" if count else "[]\n")
+        sys.stdout.write("\n]\n")
     return cut
 
 

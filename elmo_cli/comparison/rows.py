@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
 from elmo_cli.embedder import Embedder
-from elmo_cli.errors import ConfigError, DataError, nearest
+from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.corpus import fingerprint
@@ -246,13 +246,6 @@ def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocab
     _, known = table_for(vocabulary, vectors, seed)
     special = len(SPECIAL_TOKENS)
     kept = [token for token, found in zip(vocabulary.tokens[special:], known[special + 1 :], strict=True) if found]
-    if not kept:
-        raise DataError(
-            f"{vectors.source.name} has no token in common with the training text",
-            where=vectors.source,
-            expected="tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5]),
-            remedy="give vectors of the same language and the same upper or lower case",
-        )
     return Vocabulary([*SPECIAL_TOKENS, *kept], tokenizer=vocabulary.tokenizer)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from elmo_cli.errors import DataError, nearest_file
 from elmo_cli.runs.files import write_atomically
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
 from elmo_cli.vectors.plain import FORMATS, read_plain
 
@@ -154,6 +154,9 @@ def table_for(
 
     Returns:
         (V + 1, D) float32 table, and (V + 1,) whether a row comes from the file.
+
+    Raises:
+        DataError: The file has no vector for any token but the special ones.
     """
     spread = float(vectors.matrix.std())
     generator = np.random.default_rng(seed)
@@ -162,6 +165,14 @@ def table_for(
     rows = np.concatenate([[-1], _find(vocabulary.tokens, vectors, vocabulary.tokenizer.lowercase)])
     known = rows >= 0
     table[known] = vectors.matrix[rows[known]]
+    special = len(SPECIAL_TOKENS)
+    if not known[special + 1 :].any():
+        raise DataError(
+            f"{vectors.source.name} has no token in common with the training text",
+            where=vectors.source,
+            expected="tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5]),
+            remedy="give vectors of the same language and the same upper or lower case",
+        )
     return table, known
 
 
