@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
+from elmo_cli.commands.options import resolve, without_effect
 from elmo_cli.commands.render import Screen
 from elmo_cli.commands.signals import stop_on_signals
 
@@ -89,6 +89,7 @@ def compare(
         "classify.tune": tune,
     }
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
+    screen.say(*without_effect(assignments, experiment))
     with stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)

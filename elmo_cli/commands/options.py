@@ -80,6 +80,17 @@ TokenizerKind = Annotated[
 ]
 
 
+def without_effect(assignments: Sequence[str] | None, experiment: Experiment) -> list[str]:
+    """A note on values of `--set` that only a tuned classifier looks at, where none is tuned."""
+    from elmo_cli.config import TUNING
+
+    keys = {assignment.partition("=")[0].strip() for assignment in assignments or ()}
+    idle = [key for name in TUNING if (key := f"classify.{name}") in keys]
+    if experiment.classify.tune or not idle:
+        return []
+    return [f"note: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used without --tune"]
+
+
 def resolve(
     config: Path | None, assignments: Sequence[str] | None, seed: int | None, flags: Mapping[str, Any] | None = None
 ) -> Experiment:

@@ -4,7 +4,7 @@ Later wins: preset, then `elmo.yaml`, then `--set section.key=value`, then a com
 its settings to one `Experiment` and saves what it used in its run.
 """
 
-from elmo_cli.config.loading import CONFIG_NAME, load_experiment, merge, nest
+from elmo_cli.config.loading import CONFIG_NAME, TUNING, load_experiment, merge, nest
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESET_SIZES, PRESETS
 from elmo_cli.config.settings import (
     CharacterSettings,
@@ -35,6 +35,7 @@ __all__ = [
     "PRESETS",
     "PRESET_PURPOSES",
     "PRESET_SIZES",
+    "TUNING",
     "CharacterSettings",
     "ClassifySettings",
     "Cleaning",

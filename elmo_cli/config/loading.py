@@ -15,6 +15,8 @@ from elmo_cli.config.settings import ADAGRAD, Experiment, Preset
 from elmo_cli.errors import ConfigError, nearest
 
 CONFIG_NAME = "elmo.yaml"
+# Settings of `classify` that do nothing without `tune`.
+TUNING = ("tune_epochs", "tune_rate", "tune_dropout", "word_dropout", "layer_rate_decay", "unfreeze")
 
 
 def merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:

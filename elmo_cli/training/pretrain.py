@@ -300,6 +300,7 @@ def pretrain_run(
             check_same_training(writer.description, job)
         check_room(job.settings.model, job.settings.pretrain, len(job.vocabulary), out, where)
         if writer.description["status"] == "finished":
+            yield Notice(f"{out} is finished already: nothing was trained, these are its results")
             last = Finished(Run(writer.path, writer.description).results())
         else:
             for event in pretrain(job, writer, device=where, resume=resume, stop=stop):

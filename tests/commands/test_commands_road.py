@@ -110,7 +110,6 @@ def test_predict_streams_csv_and_json(road: Path, elmo_in) -> None:
     assert [json.loads(line)["label"] for line in lines] == [row["label"] for row in rows]
     whole = elmo_in(road, "predict", "runs/classify-frozen", "--json", stdin=texts).json
     assert whole == [json.loads(line) for line in lines]
-    assert elmo_in(road, "predict", "runs/classify-frozen", "--json").json == []
 
 
 def test_predict_on_the_test_file_agrees_with_the_run(road: Path, elmo_in) -> None:
@@ -165,3 +164,19 @@ def test_json_is_one_document_and_nothing_else(arguments: list[str], road: Path,
     assert done.code == 0, done.stderr
     assert done.json
     assert done.stdout.endswith("\n")
+
+
+def test_a_finished_training_is_not_resumed_in_silence(road: Path, elmo_in) -> None:
+    done = elmo_in(road, "pretrain", "--resume", "--device", "cpu")
+    assert done.code == 0, done.stderr
+    assert "note: runs/lm is finished already: nothing was trained" in done.stderr
+
+
+def test_settings_that_only_tuning_uses_are_noted(road: Path, tmp_path: Path, elmo_in) -> None:
+    idle = ["--set", "classify.unfreeze=true", "--set", "classify.tune_rate=0.01", "--set", "classify.epochs=1"]
+    note = "note: classify.tune_rate, classify.unfreeze are not used without --tune"
+    for command in ("classify", "compare"):
+        # What comes after the note does not matter here.
+        arguments = [command, *idle, "--set", "data.train=absent.csv", "--out", tmp_path / "run"]
+        assert elmo_in(road, *arguments).stderr.splitlines()[0] == note
+        assert "note:" not in elmo_in(road, *arguments, "--tune").stderr
