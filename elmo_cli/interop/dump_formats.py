@@ -12,6 +12,7 @@ HDF5 and npz also hold `sentence_to_index`, a JSON string from sentence to name.
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -123,8 +124,10 @@ def open_sink(place: Place, format: Format, dtype: str) -> Iterator[Sink]:
     if not isinstance(place, Path):
         yield JsonLines(place, dtype)
     elif format == "hdf5":
-        with h5py.File(place, "w") as file:
-            yield Hdf5(file, dtype)
+        with PatientFile(place, "w+") as raw:
+            with h5py.File(raw, "w") as file:
+                yield Hdf5(file, raw, dtype)
+            raw.complain()
     elif format == "npz":
         with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
             yield Npz(archive, dtype)
@@ -135,16 +138,51 @@ def open_sink(place: Place, format: Format, dtype: str) -> Iterator[Sink]:
             yield JsonLines(stream, dtype)
 
 
+class PatientFile(io.FileIO):
+    """A file that notes what the disk refuses instead of raising it: HDF5 would crash the process on closing the file.
+
+    Attributes:
+        refusal: The first error; nothing is written after it.
+    """
+
+    refusal: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or what there is room for."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while len(rest) and self.refusal is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.refusal = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.refusal = self.refusal or error
+            return size or 0
+
+    def complain(self) -> None:
+        """Raise what was noted."""
+        if self.refusal is not None:
+            raise self.refusal
+
+
 class Hdf5:
     """A dataset a sentence, in any order; long sentences are filled in place."""
 
     ordered, indexed = False, True
 
-    def __init__(self, file: h5py.File, dtype: str) -> None:
-        self._file, self._dtype = file, dtype
+    def __init__(self, file: h5py.File, raw: PatientFile, dtype: str) -> None:
+        self._file, self._raw, self._dtype = file, raw, dtype
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a dataset, by h5py's lower functions: in half the time of `create_dataset`, which counts if short."""
+        self._raw.complain()
         whole = np.ascontiguousarray(values, dtype=self._dtype)
         space = h5py.h5s.create_simple(whole.shape)
         kind = h5py.h5t.py_create(whole.dtype)
@@ -154,6 +192,7 @@ class Hdf5:
 
     def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any:
         """A dataset to be filled."""
+        self._raw.complain()
         return self._file.create_dataset(str(sentence.number), shape, dtype=self._dtype)
 
     def close(self, names: Mapping[str, str] | None) -> None:
