@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,22 +22,17 @@ from torch import Tensor
 
 from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.errors import DataError
 from elmo_cli.interop.dump_formats import INDEX, Format, Place, format_of, open_sink
+from elmo_cli.interop.dump_pieces import Piece, Plan, make_plan, read_pieces
 from elmo_cli.interop.dump_writer import Dtype, Form, Layers, Pool, Writer
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.runs.files import refuse_target, write_atomically
-from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
 INDEX_CHARACTERS = 1 << 26  # of all sentences; their index is written only whole
 STREAM = Path("-")  # stands for a stream in a report
-DEFAULT_BATCH_TOKENS = 4096
-SMALLEST_BATCH_TOKENS = 3  # a token and its frame
-PIECE_BATCHES = 32  # of the text that is read at once, so that there are sentences of similar length in it
-# So many documents beyond the budget are run side by side, in windows of at least so many steps.
-LONG_ROWS, LONG_STEPS = 16, 256
 # For the difference that a precision makes: sentences, and tokens of each.
 COMPARED, COMPARED_TOKENS = 16, 128
 
@@ -122,10 +117,10 @@ def embed_run(
     if isinstance(out, Path):
         refuse_target(out, overwrite)
     check_precision(precision, device)
-    plan = _make_plan(batch_size, batch_tokens, stateful, ordered=kind in ("parquet", "jsonl"))
+    plan = make_plan(batch_size, batch_tokens, stateful, ordered=kind in ("parquet", "jsonl"))
     embedder = load_embedder(run)
     form = Form(embedder.layer_count, embedder.width, layers, pool, dtype)
-    pieces = _pieces(texts, Tokenizer(tokenizer or embedder.tokenizer), plan)
+    pieces = read_pieces(texts, Tokenizer(tokenizer or embedder.tokenizer), plan)
     first = next(pieces, None)
     if first is None:
         raise DataError("there is nothing to embed", expected="a sentence a line", remedy="give sentences, a line each")
@@ -168,99 +163,6 @@ def embed_run(
     )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """How sentences are put in batches.
-
-    Attributes:
-        batch_size: Sentences of a batch in the order of the input; None: batches of similar length.
-        max_cells: Of a batch, or of one of its windows.
-        ordered: Whether sentences are written in their order, so that those that wait for their turn must be few.
-    """
-
-    batch_size: int | None
-    max_cells: int
-    ordered: bool = False
-
-    @property
-    def rows(self) -> int:
-        """Long documents that are run side by side."""
-        return max(1, min(LONG_ROWS, self.max_cells // LONG_STEPS))
-
-    def is_enough(self, sentences: int, cells: int) -> bool:
-        """Whether so many sentences of so many cells are a piece; in the order of the input, it ends no batch."""
-        if self.batch_size is not None and sentences % self.batch_size:
-            return False
-        if self.ordered and self.batch_size is not None:
-            return True
-        return cells >= self.max_cells * (1 if self.ordered else PIECE_BATCHES)
-
-    def batches(self, corpus: EncodedCorpus) -> list[NDArray[np.int64]]:
-        """Sentence indices of each batch."""
-        if self.batch_size is not None:
-            return in_order(corpus, self.batch_size)
-        cells = corpus.lengths + 2
-        long = np.flatnonzero(cells > self.max_cells // self.rows)
-        short = np.flatnonzero(cells <= self.max_cells // self.rows)
-        batches = [short[batch] for batch in length_batches(cells[short], self.max_cells)]
-        long = long[np.argsort(cells[long], kind="stable")]
-        return batches + [long[start : start + self.rows] for start in range(0, len(long), self.rows)]
-
-
-def _make_plan(batch_size: int | None, batch_tokens: int | None, stateful: bool, *, ordered: bool) -> _Plan:
-    if batch_size is not None and batch_tokens is not None:
-        raise ConfigError(
-            "--batch-size and --batch-tokens exclude each other",
-            expected="one of them",
-            remedy="leave one of the two out",
-        )
-    if stateful and batch_size is None:
-        raise ConfigError(
-            "--stateful needs --batch-size: which sentences follow each other depends on it",
-            expected="--batch-size N",
-            remedy="add --batch-size, as the embeddings to agree with were computed",
-        )
-    if batch_tokens is not None and batch_tokens < SMALLEST_BATCH_TOKENS:
-        raise ConfigError(
-            f"--batch-tokens {batch_tokens} is too small for any sentence",
-            expected=f"at least {SMALLEST_BATCH_TOKENS}: a token between <S> and </S>",
-            remedy="leave --batch-tokens out",
-        )
-    # A batch of so many sentences may be of any length; it is run in windows of no less than a step.
-    return _Plan(batch_size, batch_tokens or DEFAULT_BATCH_TOKENS * (1 if batch_size is None else 4), ordered)
-
-
-class _Piece(NamedTuple):
-    """Some consecutive sentences."""
-
-    texts: list[str]
-    corpus: EncodedCorpus
-    last: bool  # whether the input ends here
-
-
-def _pieces(texts: Iterable[str], tokenize: Tokenizer, plan: _Plan) -> Iterator[_Piece]:
-    """Read the sentences as far as some batches need them, and no further: the next one may be long in coming."""
-    source, last = iter(texts), False
-    while not last:
-        held: list[str] = []
-
-        def tokens(held: list[str] = held) -> Iterator[list[str]]:
-            nonlocal last
-            cells = 0
-            for text in source:
-                held.append(text)
-                found = tokenize(text)
-                cells += len(found) + 2
-                yield found
-                if plan.is_enough(len(held), cells):
-                    return
-            last = True
-
-        corpus = encode_tokens(tokens())
-        if held:
-            yield _Piece(held, corpus, last)
-
-
 @dataclass
 class _Tally:
     """What was read, and what of it was written."""
@@ -273,7 +175,7 @@ class _Tally:
     written: int = 0
     characters: int = 0
 
-    def add(self, piece: _Piece, plan: _Plan) -> None:
+    def add(self, piece: Piece, plan: Plan) -> None:
         """Count a piece before it is run."""
         self.characters += sum(map(len, piece.texts))
         if self.characters > INDEX_CHARACTERS:
@@ -362,9 +264,3 @@ def read_dump(path: Path) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
             expected="embeddings that `elmo embed` wrote",
             remedy="give the HDF5 file that was computed from these sentences",
         ) from error
-
-
-def in_order(corpus: EncodedCorpus, batch_size: int) -> list[NDArray[np.int64]]:
-    """Batches of so many sentences in the order of the corpus."""
-    everything = np.arange(len(corpus))
-    return [everything[start : start + batch_size] for start in range(0, len(corpus), batch_size)]

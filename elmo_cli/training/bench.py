@@ -20,7 +20,7 @@ import torch
 from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings
 from elmo_cli.embedder import Embedder, Extractor, check_precision
 from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.interop.dumps import DEFAULT_BATCH_TOKENS
+from elmo_cli.interop.dump_pieces import DEFAULT_BATCH_TOKENS
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.runs import Run, load_lm

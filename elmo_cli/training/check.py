@@ -18,7 +18,8 @@ from torch import Tensor
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, InputError, RunError
-from elmo_cli.interop.dumps import embed_sentences, in_order, load_embedder, read_dump
+from elmo_cli.interop.dump_pieces import in_order
+from elmo_cli.interop.dumps import embed_sentences, load_embedder, read_dump
 from elmo_cli.metrics.checks import (
     TOLERANCE,
     CheckResult,

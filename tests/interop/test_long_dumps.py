@@ -17,7 +17,7 @@ from tinyworld import make_bilm, make_static
 
 from elmo_cli.embedder import Embedder, Extractor, embed_batches
 from elmo_cli.errors import ElmoError
-from elmo_cli.interop import dumps
+from elmo_cli.interop import dump_pieces, dumps
 from elmo_cli.interop.bilm_tf import import_run
 from elmo_cli.interop.dumps import embed_run, read_dump
 from elmo_cli.text.encoded import encode_tokens
@@ -78,8 +78,8 @@ def test_the_input_is_read_in_pieces(
 ) -> None:
     texts = [" ".join(sentence(1 + number % 7, number)) for number in range(50)]
     embed_run(run, texts, tmp_path / "one.hdf5", **options)
-    monkeypatch.setattr(dumps, "PIECE_BATCHES", 1)
-    monkeypatch.setattr(dumps, "DEFAULT_BATCH_TOKENS", 20 if not options else 10)
+    monkeypatch.setattr(dump_pieces, "PIECE_BATCHES", 1)
+    monkeypatch.setattr(dump_pieces, "DEFAULT_BATCH_TOKENS", 20 if not options else 10)
     asked: list[int] = []
     written: list[tuple[int, int, int | None]] = []
 
