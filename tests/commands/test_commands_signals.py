@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,23 @@ from elmo_cli.commands.signals import Stop, stop_on_signals
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 LONG = ["--device", "cpu", "--epochs", "20", "--set", "pretrain.patience=20", "--set", "pretrain.batch_size=4"]
+# `python -m elmo_cli`, but its first checkpoint waits until standard input ends: no signal comes too early or too late,
+# however slow the machine is.
+WAITING = """
+import runpy, sys
+from elmo_cli.training import pretrain
+
+save = pretrain.save_checkpoint
+
+def save_and_wait(*arguments):
+    save(*arguments)
+    pretrain.save_checkpoint = save
+    print("saved", flush=True)
+    sys.stdin.read()
+
+pretrain.save_checkpoint = save_and_wait
+runpy.run_module("elmo_cli", run_name="__main__")
+"""
 
 
 def test_the_first_signal_asks_and_the_second_ends() -> None:
@@ -46,17 +62,17 @@ def test_sigterm_and_resume_end_in_the_same_bits(road: Path, tmp_path: Path, elm
     assert done.code == 0, done.stderr
 
     environment = dict(os.environ, PYTHONPATH=str(REPOSITORY))
-    command = [sys.executable, "-m", "elmo_cli", "pretrain", *LONG]
-    process = subprocess.Popen(command, cwd=stopped, env=environment, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", WAITING, "pretrain", *LONG]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=stopped, env=environment, text=True, **pipes)
     try:
-        # It runs once its first epoch is on disk.
-        deadline = time.monotonic() + 300
-        while not (stopped / "runs/lm/state").is_dir() and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.01)
+        assert process.stdout is not None
+        told = process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        _, messages = process.communicate(timeout=300)
+        _, messages = process.communicate(timeout=1800)  # which closes its standard input, so that it goes on
     finally:
         process.kill()
+    assert told == "saved\n", messages
     assert process.returncode == 143, messages
     assert "--resume" in messages
 
