@@ -17,7 +17,7 @@ PRESET_SIZES: dict[Preset, int] = {"tiny": 33_280, "small": 2_101_248, "base": 9
 PRESETS: dict[Preset, dict[str, Any]] = {
     "tiny": {
         "tokenizer": {"lowercase": True},
-        "model": {"hidden_size": 32, "softmax": "full"},
+        "model": {"hidden_size": 32, "dropout": 0.1, "softmax": "full"},
         "pretrain": {"epochs": 2, "batch_size": 16, "window": 24, "learning_rate": 5e-3},
         "classify": {"hidden_size": 32, "epochs": 3, "tune_epochs": 2},
         "compare": {"seeds": 2, "bootstrap": 1000},
@@ -27,7 +27,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "small": {"tokenizer": {"lowercase": True}},
     "base": {
         "model": {"hidden_size": 1024, "projection_size": 256, "residual": True},
-        "pretrain": {"epochs": 10, "batch_size": 64, "learning_rate": 1e-3},
+        "pretrain": {"batch_size": 64, "learning_rate": 1e-3},
     },
     "original": {
         "model": {

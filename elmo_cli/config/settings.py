@@ -151,7 +151,7 @@ class ModelSettings(Settings):
     cell_clip: float | None = Field(3.0, gt=0, description="clip cells to ±this")
     projection_clip: float | None = Field(3.0, gt=0, description="clip projections to ±this")
     forget_bias: float = Field(1.0, description="added to the forget gate at run time")
-    dropout: Probability = Field(0.1, description="on token vectors and on every layer's output while training")
+    dropout: Probability = Field(0.25, description="on token vectors and on every layer's output while training")
     weight_dropout: Probability = Field(0.0, description="on the recurrent weights of a window, while training")
     softmax: SoftmaxKind = Field("adaptive", description="training loss; evaluation is always exact")
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
@@ -189,7 +189,7 @@ ADAGRAD = {"learning_rate": 0.2, "warmup": 0.0, "final_rate": 1.0, "weight_decay
 class PretrainSettings(Settings):
     """Training of the biLM."""
 
-    epochs: int = Field(5, ge=1, description="passes over the corpus")
+    epochs: int = Field(12, ge=1, description="passes over the corpus")
     max_minutes: float | None = Field(None, gt=0, description="end after so long, the rate having fallen by then")
     batch_size: int = Field(32, ge=1, description="rows of the stream")
     window: int = Field(48, ge=1, description="steps between cuts of the gradient")
