@@ -17,6 +17,7 @@ from threading import Thread
 
 import pytest
 
+from elmo_cli.config import load_experiment
 from elmo_cli.text import datasets
 from elmo_cli.text.sample import sample_news
 
@@ -35,6 +36,15 @@ def commands() -> list[list[str]]:
     block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)
     assert block
     return [shlex.split(line, comments=True)[1:] for line in block[1].splitlines()]
+
+
+def test_the_settings_with_more_text_differ_in_the_text_and_what_a_table_shows() -> None:
+    plain, more = (load_experiment(EXAMPLE / name) for name in ("elmo.yaml", "unlabelled.yaml"))
+    assert [file.name for file in more.data.corpus] == ["train.csv", "unlabelled.txt"]
+    assert more.data.model_copy(update={"corpus": ()}) == plain.data
+    for section in ("tokenizer", "vocab", "model", "pretrain", "classify", "word2vec", "svd"):
+        assert getattr(more, section) == getattr(plain, section), section
+    assert [file.name for file in more.compare.baselines] == ["svd.txt", "w2v.txt"]
 
 
 def published() -> dict[str, bytes]:
