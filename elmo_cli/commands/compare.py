@@ -30,6 +30,10 @@ Modes = Annotated[
     list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Classifiers for each row.")]
+Against = Annotated[
+    str | None,
+    typer.Option("--against", metavar="ROW", help="Test the others against this row, such as 'lm layer:2'."),
+]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", min=1, help="Train so many classifiers side by side, each with its share of the cores."),
@@ -44,6 +48,7 @@ def compare(
     baseline: Baselines = None,
     lambdas: Modes = None,
     reference: Reference = None,
+    against: Against = None,
     seeds: Seeds = None,
     fractions: Fractions = None,
     jobs: Jobs = None,
@@ -83,6 +88,7 @@ def compare(
         "compare.lms": lm,
         "compare.lambdas": lambdas,
         "compare.reference": reference,
+        "compare.against": against,
         "compare.seeds": seeds,
         "compare.fractions": fractions,
         "compare.jobs": jobs,

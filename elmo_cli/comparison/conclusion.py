@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+NAMED = "named to compare with"
 
-def conclude(summary: Mapping[str, Any], seeds: int, texts: int) -> str:
+
+def conclude(summary: Mapping[str, Any], seeds: int, texts: int, *, named: bool = False) -> str:
     """What may be concluded, in plain sentences.
 
     Args:
         summary: Rows, choices and pairs of a comparison.
         seeds: Classifiers of a row.
         texts: Test texts.
+        named: Whether the row that the others are compared with was named, not chosen on validation.
     """
     rows = {row["name"]: row for row in summary["rows"]}
     given = f"With {seeds} seed{'s' if seeds > 1 else ''} and {texts:,} test texts"
@@ -20,9 +23,9 @@ def conclude(summary: Mapping[str, Any], seeds: int, texts: int) -> str:
     if len(rows) == 1:
         return f"{given}, {base} is right on {_percent(rows[base])}; there is no other row to compare it with."
     if best is not None and rows[base]["kind"] == "static":
-        sentences = [f"{given}, {_of_best(summary, rows)}"]
+        sentences = [f"{given}, {_of_best(summary, rows, named)}"]
     else:
-        sentences = [f"{given}, {_of_strongest(summary, rows)}"]
+        sentences = [f"{given}, {_of_strongest(summary, rows, named)}"]
     subject = best or base
     if best is not None:
         sentences += _of_mixes(summary, rows, seeds)
@@ -39,14 +42,14 @@ def conclude(summary: Mapping[str, Any], seeds: int, texts: int) -> str:
     return " ".join([*sentences, f"{bounds}{one_seed if seeds == 1 else ''}."])
 
 
-def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The best LM row against the strongest static row."""
+def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], named: bool) -> str:
+    """The best LM row against the static row that was named or is the strongest."""
     base, best = summary["reference"], summary["best_row"]
     pair = _pair(summary, best, base)
-    count = summary["comparisons"]
+    count, chosen = summary["comparisons"], NAMED if named else "the strongest baseline on validation"
     sentence = (
-        f"{best} (the LM row best on validation) is right on {_percent(rows[best])} and {base} (the strongest "
-        f"baseline on validation) on {_percent(rows[base])}: the difference of {_points(pair)} is "
+        f"{best} (the LM row best on validation) is right on {_percent(rows[best])} and {base} ({chosen}) on "
+        f"{_percent(rows[base])}: the difference of {_points(pair)} is "
         f"{'' if pair['significant'] else 'not '}significant at 5 % after Holm's correction over "
         f"{count} comparison{'s' if count > 1 else ''}"
     )
@@ -90,20 +93,20 @@ def _of_lambdas(name: str, weights: Sequence[Sequence[float]], seeds: int) -> st
     return f"The λ that {name} learned are{mean} {told}: it listens most to {most}."
 
 
-def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Rows of one kind: which of them differ from the strongest."""
+def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], named: bool) -> str:
+    """Rows of one kind, or a row that was named: which of the others differ from it."""
     base = summary["reference"]
-    named = f"{base} (best on validation) is right on {_percent(rows[base])}"
+    told_of_it = f"{base} ({NAMED if named else 'best on validation'}) is right on {_percent(rows[base])}"
     others = [row for row in rows.values() if row["kind"] != "reference" and row["name"] != base]
     if not others:
-        return f"{named}; there is no other row with embeddings to compare it with."
+        return f"{told_of_it}; there is no other row with embeddings to compare it with."
     clear = [row["name"] for row in others if row["significant"]]
     told = (
         f"{', '.join(clear)} differ{'s' if len(clear) == 1 else ''} from it significantly"
         if clear
         else "no other row with embeddings differs from it significantly"
     )
-    return f"{named}; {told} at 5 % after Holm's correction over all {summary['comparisons']} comparisons."
+    return f"{told_of_it}; {told} at 5 % after Holm's correction over all {summary['comparisons']} comparisons."
 
 
 def _of_reference(

@@ -30,7 +30,7 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> dict[str, A
     train, test = job.texts
     rows = [kept.of(row, job.seeds_of(row), WHOLE) for row in job.rows]
     drawing = {"seed": experiment.seed, "resamples": experiment.compare.bootstrap}
-    summary = summarise(rows, test.labels, train.classes, **drawing)
+    summary = summarise(rows, test.labels, train.classes, against=experiment.compare.against, **drawing)
     for row, shown in zip(rows, summary["rows"], strict=True):
         shown["confusion"] = _confusions(row, train, test)
     curves = []

@@ -132,7 +132,7 @@ def make_rows(
         read: Training and test texts for a tokenizer.
 
     Raises:
-        ConfigError: A file is given twice, or two rows have one name.
+        ConfigError: A file is given twice, two rows have one name, or the row to compare with is not there.
         DataError: A file cannot be read, or has no token in common with the training text.
     """
     first = models[0].embedder
@@ -152,6 +152,12 @@ def make_rows(
     every = [row.name for row in rows]
     if twice := next((name for name in every if every.count(name) > 1), None):
         raise ConfigError(f"two rows would be called '{twice}'", expected="a name for each", remedy="rename the file")
+    if (against := experiment.compare.against) not in (None, *every):
+        raise ConfigError(
+            f"compare.against is '{against}', but no row is called so",
+            expected=", ".join(every),
+            remedy=nearest(against or "", every),
+        )
     return rows
 
 

@@ -1,9 +1,10 @@
 """From correct and wrong answers to figures with intervals and p values.
 
-The row that the others are compared with (the strongest static row) and the LM row that is called best are chosen on
-validation, before a test score is looked at; a reference without embeddings is never chosen, only compared with.
+The row that the others are compared with is named beforehand, or it is the strongest static row; this one and the LM
+row that is called best are chosen on validation, before a test score is looked at. A reference without embeddings is
+never chosen, only compared with.
 
-Comparisons: every row with the chosen static row, and the best LM row with each static row and reference. Each is made
+Comparisons: every row with that row, and the best LM row with each static row and reference. Each is made
 once, and Holm's correction is over all of them. One seed: McNemar's exact test. Several: a paired bootstrap over test
 examples of the correctness averaged over seeds; a row that is fitted once enters with its one fit.
 """
@@ -93,7 +94,13 @@ class RowResult:
 
 
 def summarise(
-    rows: Sequence[RowResult], truth: NDArray[np.int64], classes: Sequence[str], *, seed: int, resamples: int
+    rows: Sequence[RowResult],
+    truth: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    seed: int,
+    resamples: int,
+    against: str | None = None,
 ) -> dict[str, Any]:
     """Table, choices, comparisons and conclusion.
 
@@ -103,15 +110,18 @@ def summarise(
         classes: Their names.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
+        against: Name of the row that the others are compared with; None: the strongest static row on validation, or
+            the strongest of all where there is none.
     """
+    named = [row for row in rows if row.name == against]
     baselines = [row for row in rows if row.kind == "static"]
     models = [row for row in rows if row.kind == "lm"]
-    base = max(baselines or models, key=lambda row: row.validation)
+    base = named[0] if named else max(baselines or models, key=lambda row: row.validation)
     best = max(models, key=lambda row: row.validation) if models else None
     seeds = max(len(row.classifiers) for row in rows)
     pairs = _compare(_family(rows, base, best), truth, seed, resamples)
-    against = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
-    table = [_row(row, truth, classes, against.get(row.name), seed, resamples) for row in rows]
+    with_base = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
+    table = [_row(row, truth, classes, with_base.get(row.name), seed, resamples) for row in rows]
     summary = {
         "reference": base.name,
         "best_mode": best.facts["mode"] if best else None,
@@ -121,7 +131,7 @@ def summarise(
         "pairs": pairs,
         "rows": table,
     }
-    return {**summary, "conclusion": conclude(summary, seeds, len(truth))}
+    return {**summary, "conclusion": conclude(summary, seeds, len(truth), named=bool(named))}
 
 
 def _family(rows: Sequence[RowResult], base: RowResult, best: RowResult | None) -> list[tuple[RowResult, RowResult]]:

@@ -282,6 +282,7 @@ class CompareSettings(Settings):
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
     lambdas: Names = Field(("trainable", "frozen", "function"), description="a row of the LM for each")
     reference: bool = Field(True, description="a row for TF-IDF with a linear SVM, which has no embeddings")
+    against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
     jobs: int = Field(1, ge=1, description="classifiers that train side by side, each with its share of the cores")
     fractions: Shares = Field((), description="shares of the labelled texts for learning curves, e.g. 0.1,0.3,1.0")

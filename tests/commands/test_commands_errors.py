@@ -61,6 +61,7 @@ NEW_VOCAB = "vocab build --out runs/other"
         ("classify --lambdas frozen", ["runs/classify-frozen exists", "--overwrite"]),
         ("baseline word2vec", ["w2v.txt exists", "--overwrite"]),
         ("compare --baseline w3v.txt", ["w3v.txt"]),
+        ("compare --lambdas frozen --against frozn", ["compare.against is 'frozn'", "lm frozen, TF-IDF + SVM"]),
         ("compare --fractions 0.1,2", ["compare.fractions is '2'", "less than or equal to 1"]),
         ("compare --fractions 0.1,half", ["compare.fractions is 'half'", "valid number"]),
         ("compare --fractions 0.001", ["leaves no text of class", "train.csv"]),

@@ -35,8 +35,8 @@ def make_reference(wrong: int, valid: float) -> RowResult:
     return RowResult(facts, [Trained(1, predicted, training)])
 
 
-def report(*rows: RowResult) -> dict:
-    return summarise(rows, TRUTH, ["a", "b"], seed=1, resamples=4000)
+def report(*rows: RowResult, against: str | None = None) -> dict:
+    return summarise(rows, TRUTH, ["a", "b"], seed=1, resamples=4000, against=against)
 
 
 def test_one_seed_by_hand() -> None:
@@ -92,6 +92,33 @@ def test_choices_are_made_on_validation_not_on_test() -> None:
     assert results["comparisons"] == 4
     # the best mode is 10 points worse than the reference: 20 texts lost, none won
     assert "good on validation is better by more than chance" in results["conclusion"]
+
+
+def test_a_row_that_was_named_is_what_the_others_are_compared_with() -> None:
+    rows = (
+        make_row("svd", "static", [60, 60], 0.7),
+        make_row("w2v", "static", [40, 40], 0.8),
+        make_row("lm layer:1", "lm", [40, 40], 0.8),
+        make_row("lm frozen", "lm", [20, 20], 0.9),
+        make_reference(40, 0.8),
+    )
+    layer = report(*rows, against="lm layer:1")
+    assert layer["reference"] == "lm layer:1"
+    pairs = [(pair["first"], pair["second"]) for pair in layer["pairs"]]
+    others = ["svd", "w2v", "lm frozen", "TF-IDF + SVM"]
+    assert pairs == [(name, "lm layer:1") for name in others] + [
+        ("lm frozen", name) for name in ("svd", "w2v", "TF-IDF + SVM")
+    ]
+    assert layer["rows"][3]["difference"] == pytest.approx(0.1)
+    assert "lm layer:1 (named to compare with) is right on 80.0 %" in layer["conclusion"]
+    assert "svd, lm frozen differ from it significantly" in layer["conclusion"]
+    assert "they were not tested against each other" not in layer["conclusion"]
+    static = report(*rows, against="svd")
+    assert static["reference"] == "svd"
+    assert "svd (named to compare with) on 70.0 %: the difference of +20.0 points" in static["conclusion"]
+    reference = report(*rows, against="TF-IDF + SVM")
+    assert [pair["second"] for pair in reference["pairs"]] == ["TF-IDF + SVM"] * 4 + ["svd", "w2v"]
+    assert "TF-IDF + SVM (named to compare with) is right on 80.0 %" in reference["conclusion"]
 
 
 def test_equal_validation_is_decided_by_its_loss() -> None:
