@@ -33,8 +33,8 @@ def get(
 ) -> None:
     """Fetch a data set as it was published, and check that it is.
 
-    What is there already is not fetched again. A proxy is taken from
-    HTTPS_PROXY.
+    What is there already is not fetched again, and what broke off goes on
+    where it was. A proxy is taken from HTTPS_PROXY.
 
     Examples:
       elmo data get ag-news

@@ -1,6 +1,7 @@
 """Data sets that are fetched on request, checked, and left as published; none is part of this project.
 
-Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`). A file is put in place when it is whole.
+Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`). A file is put in place when it is whole; what came of
+one before the connection broke, or Ctrl-C, waits beside it as `NAME.part`, and the next attempt goes on from there.
 """
 
 from __future__ import annotations
@@ -97,8 +98,7 @@ def fetch(
 
     Raises:
         DataError: Another file is in the way.
-        ElmoError: The network, the server or the disk refuses, or what came is not the file. Nothing is left of a file
-            that is not whole.
+        ElmoError: The network, the server or the disk refuses, or what came is not the file.
     """
     source = (mirror or wanted.url).rstrip("/")
     missing = [name for name in wanted.files if not _is_right(folder / name, wanted.files[name])]
@@ -132,15 +132,17 @@ def _download(url: str, path: Path, checksum: str, progress: Progress | None) ->
     from requests import RequestException
 
     pooch.get_logger().setLevel("ERROR")  # what it would log is said here
-    bar = _Bar(progress) if progress is not None else False
+    part = path.with_name(path.name + ".part")
     try:
-        downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK)
+        downloader = _Resuming(part, progress or (lambda done, total: None))
         pooch.retrieve(url, checksum, path.name, path.parent, downloader=downloader)
     except RequestException as error:  # before OSError, of which it is one
+        begun = part.is_file() and part.stat().st_size > 0
+        kept = f"; the same command goes on from {part.name}" if begun else ", or name a --mirror; whole files stay"
         raise ElmoError(
             f"{url} could not be fetched: {_reason(error)}",
             where=url,
-            remedy="check the network and the proxy (HTTPS_PROXY), or name a --mirror; whole files stay",
+            remedy=f"check the network and the proxy (HTTPS_PROXY){kept}",
         ) from error
     except ValueError as error:
         raise ElmoError(
@@ -150,6 +152,7 @@ def _download(url: str, path: Path, checksum: str, progress: Progress | None) ->
             remedy="try again later, or name another --mirror; nothing was kept of it",
         ) from error
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise ElmoError(
             f"{path.name} could not be written: {error.strerror or error}",
             where=path,
@@ -158,6 +161,7 @@ def _download(url: str, path: Path, checksum: str, progress: Progress | None) ->
 
 
 _CHUNK = 1 << 16  # bytes
+_SECONDS = 30  # without an answer
 
 
 def _reason(error: Exception) -> str:
@@ -171,22 +175,38 @@ def _reason(error: Exception) -> str:
     return kinds.get(type(error).__name__, str(error))
 
 
-class _Bar:
-    """What the downloader takes for a progress bar."""
+class _Resuming:
+    """Fetches a file for pooch, and goes on from what an attempt before it left.
 
-    def __init__(self, progress: Progress) -> None:
-        self.total: int | None = None
-        self._progress, self._done = progress, 0
+    What has come lies in a file of its own until it is whole, whose beginning nobody vouches for but the checksum.
 
-    def update(self, count: int) -> None:
-        """Count bytes; it counts whole chunks, so the last may be too many."""
-        self._done += count
-        total = self.total or None
-        self._progress(min(self._done, total or self._done), total)
+    Args:
+        part: That file.
+        progress: See `fetch`.
+    """
 
-    def reset(self) -> None:
-        """Begin anew."""
-        self._done = 0
+    def __init__(self, part: Path, progress: Progress) -> None:
+        self._part, self._progress = part, progress
 
-    def close(self) -> None:
-        """End."""
+    def __call__(self, url: str, output_file: str, registry: object, check_only: bool = False) -> None:
+        """What pooch calls: fetch `url` into `output_file`."""
+        import requests
+
+        done = self._part.stat().st_size if self._part.is_file() else 0
+        asked = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
+        with requests.get(url, headers=asked, stream=True, timeout=_SECONDS) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable:  # the server's file ends before
+                self._part.unlink()
+                self(url, output_file, registry)
+                return
+            response.raise_for_status()
+            if response.status_code != requests.codes.partial_content:
+                done = 0
+            length = response.headers.get("Content-Length")
+            total = done + int(length) if length else None
+            with self._part.open("ab" if done else "wb") as file:
+                for chunk in response.iter_content(_CHUNK):
+                    file.write(chunk)
+                    done += len(chunk)
+                    self._progress(done, total)
+        self._part.replace(output_file)
