@@ -29,6 +29,7 @@ from elmo_cli.comparison.job import Job, Task, prepare_job
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.comparison.train import Epochs, Trainer, finished, keep
 from elmo_cli.config import Experiment
+from elmo_cli.text.parallel import usable_cores
 from elmo_cli.training.events import Event, Notice, Step, Stopped
 
 # The module path travels as arguments: `-m` would put the working directory first, with whatever lies in it.
@@ -84,8 +85,7 @@ def train_side_by_side(job: Job, kept: Classifiers, stop: Callable[[], bool], jo
     """
     todo = deque(task for task in job.work() if job.key_of(task) not in kept)
     messages: SimpleQueue[tuple[_Worker, Message]] = SimpleQueue()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    order = Order(job.experiment, job.folder, str(job.device), max(1, cores // jobs))
+    order = Order(job.experiment, job.folder, str(job.device), max(1, usable_cores() // jobs))
     crew = [_Worker(order, messages) for _ in range(min(jobs, len(todo)))]
     try:
         while True:
@@ -94,7 +94,8 @@ def train_side_by_side(job: Job, kept: Classifiers, stop: Callable[[], bool], jo
                     worker.give(todo.popleft())
             if stop():
                 yield Stopped(finished(job, kept))
-            if stop() or not any(worker.task for worker in crew):
+                return
+            if not any(worker.task for worker in crew):
                 return
             with suppress(Empty):
                 worker, message = messages.get(timeout=_ASK_SECONDS)

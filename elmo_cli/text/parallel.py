@@ -35,14 +35,18 @@ _BROKEN = (OSError, EOFError, pickle.UnpicklingError)
 Say = Callable[[str], object]
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processes_for(size: int) -> int:
     """How many processes to tokenise with.
 
     Args:
         size: Bytes of text.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, size // BYTES_PER_PROCESS))
+    return max(1, min(usable_cores(), size // BYTES_PER_PROCESS))
 
 
 def encode_chunks(
