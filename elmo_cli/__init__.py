@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from elmo_cli.version import __version__
+
 if TYPE_CHECKING:
     from elmo_cli.api import Elmo, TextClassifier, load
     from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Elmo": "elmo_cli.api",

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from elmo_cli.embedder import Embedder, embed_batches, pick_device
 from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.predict import predict_stream
 
 TOKENS_PER_BATCH = 4096
 

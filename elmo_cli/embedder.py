@@ -21,7 +21,7 @@ from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
-from elmo_cli.model.lstm_kernel import Prepared
+from elmo_cli.model.kernel.steps import Prepared
 from elmo_cli.model.static import StaticTable
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.text.characters import character_ids

@@ -17,6 +17,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# The made worlds, files and oracles of one room's tests serve those of others too.
+sys.path += [str(REPOSITORY / "tests" / room) for room in ("model", "interop", "comparison", "report")]
+
 # Before anything imports torch: on arrays this small a second thread only costs, most of all on a busy machine, and
 # runs that must agree to the bit are made in this process and in others.
 os.environ["OMP_NUM_THREADS"] = "1"

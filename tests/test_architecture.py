@@ -22,24 +22,31 @@ PACKAGE = REPOSITORY / "elmo_cli"
 
 # A room may import from its own rank only itself, and anything of a lower rank.
 RANKS = {
+    "version": 0,
     "errors": 0,
+    "events": 0,
+    "disk": 1,
     "config": 1,
-    "model": 3,
+    "cluster": 2,
+    "data": 2,
     "text": 3,
+    "model": 3,
     "metrics": 4,
     "embedder": 5,
     "runs": 6,
     "vectors": 7,
     "interop": 7,
     "training": 8,
-    "comparison": 9,
-    "api": 10,
-    "commands": 11,
-    "__init__": 12,
-    "__main__": 12,
+    "inference": 9,
+    "report": 10,
+    "comparison": 11,
+    "api": 12,
+    "commands": 13,
+    "__init__": 14,
+    "__main__": 14,
 }
 # Rooms that never load torch, so that reading text stays light; `commands` loads it only inside functions.
-WITHOUT_TORCH = ("errors", "config", "text")
+WITHOUT_TORCH = ("errors", "config", "data", "text")
 HEAVY = {"torch", "pandas", "sklearn", "gensim", "h5py", "scipy", "numpy", "safetensors", "matplotlib", "jinja2"}
 RENDERING = {"typer", "rich", "click"}
 

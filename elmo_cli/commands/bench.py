@@ -44,7 +44,7 @@ def bench(
       elmo bench runs/lm --corpus news.txt
     """
     from elmo_cli.embedder import pick_device
-    from elmo_cli.training.bench import bench_run
+    from elmo_cli.inference.bench import bench_run
 
     flags = {"preset": preset, "data.text": column, "data.encoding": encoding}
     experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)

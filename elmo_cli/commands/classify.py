@@ -122,7 +122,7 @@ def evaluate(
       elmo evaluate runs/lm held_out.txt --scores sentences.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
-    from elmo_cli.training.evaluate import evaluate_run
+    from elmo_cli.inference.evaluate import evaluate_run
 
     experiment = resolve(config, assignments, None, {"data.encoding": encoding})
     results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token)

@@ -41,7 +41,7 @@ def get(
       cd ag_news && elmo init
     """
     from elmo_cli.commands.inputs import measured
-    from elmo_cli.text.datasets import fetch, find_data_set
+    from elmo_cli.data.download import fetch, find_data_set
 
     screen, wanted = Screen(json, quiet), find_data_set(name)
     with measured(screen, "fetching") as progress:
@@ -82,7 +82,7 @@ def show(
       elmo data show news.jsonl --column body --set data.label=section
     """
     from elmo_cli.commands.inputs import measured
-    from elmo_cli.text.folders import expand
+    from elmo_cli.data.folders import expand
     from elmo_cli.text.inspection import inspect
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}

@@ -30,9 +30,9 @@ def texts_of(file: str, data: DataSettings) -> Iterator[str]:
     Raises:
         DataError: The file cannot be read, or a line is in another encoding.
     """
-    from elmo_cli.text.corpus import read_texts
-    from elmo_cli.text.files import decode_lines, kind_of, read_lines
-    from elmo_cli.text.folders import expand
+    from elmo_cli.data.files import decode_lines, kind_of, read_lines
+    from elmo_cli.data.folders import expand
+    from elmo_cli.data.records import read_texts
 
     if file == STDIN:
         yield from (line.rstrip("\r\n") for line in decode_lines(sys.stdin.buffer, Path("stdin"), data.encoding))
@@ -46,7 +46,7 @@ def texts_of(file: str, data: DataSettings) -> Iterator[str]:
 
 def usual_batch(file: str) -> int:
     """How many texts to read before the first answer: one of those that are typed, more of all others."""
-    from elmo_cli.training.predict import CHUNK
+    from elmo_cli.inference.predict import CHUNK
 
     return 1 if file == STDIN and sys.stdin.isatty() else CHUNK
 

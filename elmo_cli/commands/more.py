@@ -15,7 +15,7 @@ from elmo_cli.commands.render import Screen
 from elmo_cli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from elmo_cli.interop.dump_writer import Layers as LayerChoice
+    from elmo_cli.inference.dump_writer import Layers as LayerChoice
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Sentences: a line each, a table, a folder, or - for stdin.")]
@@ -102,7 +102,7 @@ def embed(
     """
     from elmo_cli.commands.inputs import counted, texts_of, tokenizer_for
     from elmo_cli.embedder import pick_device
-    from elmo_cli.interop.dumps import embed_run
+    from elmo_cli.inference.embed import embed_run
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
     experiment, screen, place = (
@@ -215,7 +215,7 @@ def check(
     """
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
     from elmo_cli.embedder import pick_device
-    from elmo_cli.training.check import check_run
+    from elmo_cli.inference.check import check_run
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
     experiment = resolve(config, assignments, None, flags)

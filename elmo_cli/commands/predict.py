@@ -48,8 +48,8 @@ def predict(
     from elmo_cli.commands.inputs import texts_of, usual_batch
     from elmo_cli.commands.predictions import write_predictions
     from elmo_cli.embedder import pick_device
+    from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
-    from elmo_cli.training.predict import predict_stream
 
     loaded = load_classifier(run)
     # The classifier's own cleaning is applied to what is read, so it is read as it is.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from elmo_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from elmo_cli.training.predict import Prediction
+    from elmo_cli.inference.predict import Prediction
 
 
 def write_predictions(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from elmo_cli.commands.render import Screen, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
-from elmo_cli.training.events import ClassifierDone, EpochDone, Event, Finished, Notice, Step, Stopped, Validation
+from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Step, Stopped, Validation
 
 LOG_SECONDS = 30.0
 

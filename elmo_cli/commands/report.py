@@ -43,7 +43,7 @@ def report(
       elmo report runs/compare runs/lm --out report.html
       elmo report runs/compare --figures figures
     """
-    from elmo_cli.comparison.report_page import write_report
+    from elmo_cli.report.page import write_report
 
     folder = resolve(config, assignments, None).output
     written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)

@@ -16,9 +16,9 @@ import yaml
 from pydantic import BaseModel
 
 from elmo_cli.config import CONFIG_NAME, PRESET_PURPOSES, PRESETS, Cleaning, DataSettings, Experiment, Preset
+from elmo_cli.data.records import Table, clean_ag_news, read_records, sniff
+from elmo_cli.disk import write_atomically
 from elmo_cli.errors import ConfigError, ElmoError, nearest
-from elmo_cli.runs.files import write_atomically
-from elmo_cli.text.corpus import Table, clean_ag_news, read_records, sniff
 
 TABLES = (
     *(".csv", ".csv.gz", ".tsv", ".tsv.gz"),

@@ -64,7 +64,7 @@ def similar(
     """
     from elmo_cli.commands.inputs import counted, spooled
     from elmo_cli.embedder import pick_device
-    from elmo_cli.training.similar import similar_run
+    from elmo_cli.inference.similar import similar_run
 
     flags = {"data.text": column, "data.encoding": encoding}
     experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)

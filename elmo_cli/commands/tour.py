@@ -14,9 +14,9 @@ import typer
 from elmo_cli.commands.render import Screen
 from elmo_cli.commands.scaffold import look_through, settings_text
 from elmo_cli.config import CONFIG_NAME
+from elmo_cli.data.sample import write_sample
+from elmo_cli.disk import write_atomically
 from elmo_cli.errors import RunError
-from elmo_cli.runs.files import write_atomically
-from elmo_cli.text.sample import write_sample
 
 SYNTHETIC = "The built-in news corpus is synthetic: what is measured on it proves nothing about news."
 VECTORS = "w2v.txt"

@@ -29,8 +29,8 @@ from elmo_cli.comparison.job import Job, Task, prepare_job
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.comparison.train import Epochs, Trainer, finished, keep
 from elmo_cli.config import Experiment
+from elmo_cli.events import Event, Notice, Step, Stopped
 from elmo_cli.text.parallel import usable_cores
-from elmo_cli.training.events import Event, Notice, Step, Stopped
 
 # The module path travels as arguments: `-m` would put the working directory first, with whatever lies in it.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from elmo_cli.comparison.crew import serve; serve()"

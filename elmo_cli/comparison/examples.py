@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from elmo_cli.comparison.statistics import RowResult
 from elmo_cli.training.labelled import LabelledCorpus
 
-EXAMPLES_FILE = "examples.json"
 MOST = 20
 MOST_LETTERS = 1000
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.curves import WHOLE, curve_point
-from elmo_cli.comparison.examples import EXAMPLES_FILE, telling_examples
+from elmo_cli.comparison.examples import telling_examples
 from elmo_cli.comparison.job import Job
 from elmo_cli.comparison.reference import GRID
 from elmo_cli.comparison.rows import REFERENCE
@@ -16,6 +16,7 @@ from elmo_cli.comparison.statistics import RowResult, summarise
 from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
 from elmo_cli.runs import RESULTS_FILE, RunWriter
 from elmo_cli.runs.cards import write_card
+from elmo_cli.runs.directory import EXAMPLES_FILE
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus, cut_note
 

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
+from elmo_cli.data.folders import unique_names
+from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
-from elmo_cli.text.corpus import fingerprint
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
@@ -159,29 +160,6 @@ def make_rows(
             remedy=nearest(against or "", every),
         )
     return rows
-
-
-def unique_names(paths: Sequence[Path], what: str) -> list[str]:
-    """File names, with as many of their folders as tell them apart.
-
-    Raises:
-        ConfigError: A path is given twice.
-    """
-    resolved = [path.resolve() for path in paths]
-    for path, place in zip(paths, resolved, strict=True):
-        if resolved.count(place) > 1:
-            raise ConfigError(
-                f"the {what} {path} is given twice",
-                expected="each one once",
-                where=path,
-                remedy="leave one of the two out",
-            )
-    depths = [1] * len(paths)
-    while True:
-        names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]
-        if len(set(names)) == len(names):
-            return names
-        depths = [depth + (names.count(name) > 1) for depth, name in zip(depths, names, strict=True)]
 
 
 def _sources(files: Sequence[Path], paths: Sequence[Path], what: str) -> list[str]:

@@ -11,8 +11,8 @@ from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
+from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
 from elmo_cli.training.cache import ActivationCache, pooled_suffices
-from elmo_cli.training.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
 from elmo_cli.training.finetune import finetune, predict
 
 Epochs = list[dict[str, Any]]

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
-from elmo_cli.model.dropout import drop_words, dropout
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
-from elmo_cli.model.lstm import LstmState, LstmWeights, lstm
-from elmo_cli.model.lstm_kernel import Prepared
+from elmo_cli.model.kernel.dropout import drop_words, dropout
+from elmo_cli.model.kernel.lstm import LstmState, LstmWeights, lstm
+from elmo_cli.model.kernel.steps import Prepared
 from elmo_cli.model.softmax import AdaptiveSoftmax, Softmax, make_softmax
 
 BiLmState = tuple[LstmState, ...]
@@ -36,7 +36,7 @@ class StreamLoss(NamedTuple):
 
 
 class BiLstmLayer(nn.Module):
-    """One LSTM layer of both directions, with the arithmetic of `elmo_cli.model.lstm`.
+    """One LSTM layer of both directions, with the arithmetic of `elmo_cli.model.kernel.lstm`.
 
     Recurrent weights start orthogonal gate by gate, the others at the scale that keeps variance; biases at zero (the
     forget gate's bias is added at run time).
@@ -74,7 +74,7 @@ class BiLstmLayer(nn.Module):
         precision: Precision,
         prepared: Prepared | None = None,
     ) -> tuple[Tensor, LstmState]:
-        """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.lstm.lstm`."""
+        """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.kernel.lstm.lstm`."""
         recurrent: Tensor = self.recurrent
         if self.weight_dropout and self.training:
             recurrent = dropout(recurrent, self.weight_dropout)  # one draw for all steps (Merity et al. 2018)

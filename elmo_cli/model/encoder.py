@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from elmo_cli.config import ModelSettings
 from elmo_cli.errors import ConfigError
-from elmo_cli.model.lstm_products import packing_pays
+from elmo_cli.model.kernel.products import packing_pays
 
 CHARACTERS = 262  # ids of formats.md section 1 after the shift by one: 0 is masked
 PADDING_CHARACTER = 261

@@ -1,7 +1,7 @@
 """Hidden vectors to losses: full, adaptive and sampled softmax over the vocabulary.
 
 Training may use an estimate (sampled); `nll` and `log_probabilities` are always exact. Nothing but
-`log_probabilities` ever holds a (tokens, V) matrix; see `elmo_cli.model.cross_entropy`.
+`log_probabilities` ever holds a (tokens, V) matrix; see `elmo_cli.model.kernel.cross_entropy`.
 
 Legend: N rows (tokens of both directions), P projection, V vocabulary, C columns of one table. A target is a
 vocabulary id 1..V; the row of id k in a weight table is k - 1.
@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import ConfigError
-from elmo_cli.model.cross_entropy import Loss, cross_entropy
 from elmo_cli.model.encoder import WordEncoder
+from elmo_cli.model.kernel.cross_entropy import Loss, cross_entropy
 
 # Chosen on Brown's and AG News' validation text: see tests/benchmarks/LOG.md.
 ADAPTIVE_CUTOFFS = (1_000, 5_000, 50_000)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elmo_cli.model.dropout import drop_words, dropout
 from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.kernel.dropout import drop_words, dropout
 
 
 class StaticTable(nn.Module):

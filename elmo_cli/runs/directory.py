@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import yaml
 
 from elmo_cli.errors import ElmoError, RunError, nearest
-from elmo_cli.runs.files import is_locked
+from elmo_cli.runs.lock import is_locked
 from elmo_cli.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetensors", "metrics.jsonl", "results.json"
+EXAMPLES_FILE = "examples.json"  # of a comparison
 
 Kind = Literal["vocab", "lm", "classifier", "comparison"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -21,10 +21,11 @@ import yaml
 from pydantic import BaseModel
 
 from elmo_cli import __version__
+from elmo_cli.data.records import fingerprint
+from elmo_cli.disk import cannot_write, flush, write_atomically
 from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run
-from elmo_cli.runs.files import cannot_write, flush, locked, write_atomically
-from elmo_cli.text.corpus import fingerprint
+from elmo_cli.runs.lock import locked
 from elmo_cli.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

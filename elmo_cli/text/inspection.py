@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.config import Experiment
+from elmo_cli.data.files import has_mark
+from elmo_cli.data.records import Table, read_records, sniff
 from elmo_cli.errors import DataError
-from elmo_cli.text.corpus import Table, read_records, sniff
-from elmo_cli.text.files import has_mark
 from elmo_cli.text.tokenizer import Tokenizer
 
 Progress = Callable[[int, int | None], object]  # told bytes read, and bytes to read

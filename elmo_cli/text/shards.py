@@ -32,9 +32,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.data.files import fingerprint
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import RESERVED_TYPES, EncodedCorpus
-from elmo_cli.text.files import fingerprint
 
 FORMAT = 1
 HEADER, TOKENS, OFFSETS, COUNTS = "header.json", "tokens.int32", "offsets.int64", "counts.int64"

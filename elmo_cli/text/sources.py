@@ -16,11 +16,11 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from elmo_cli.config import Experiment, TokenizerSettings
+from elmo_cli.data.files import Seen, kind_of
+from elmo_cli.data.folders import expand
+from elmo_cli.data.records import Record, read_records
 from elmo_cli.errors import ConfigError
-from elmo_cli.text.corpus import Record, read_records
 from elmo_cli.text.encoded import EncodedCorpus, encode
-from elmo_cli.text.files import Seen, kind_of
-from elmo_cli.text.folders import expand
 from elmo_cli.text.parallel import encode_chunks, processes_for
 from elmo_cli.text.shards import FORMAT, Fingerprints, load_or_write
 from elmo_cli.text.tokenizer import Tokenizer
@@ -156,15 +156,19 @@ def _reading(experiment: Experiment, file: Path) -> list[object]:
     return [kind, file.name.lower().endswith(".gz"), experiment.data.model_dump(mode="json", include=keys)]
 
 
-_READERS = ("cleaning", "corpus", "delimited", "files", "objects", "tables", "values")
+_READERS = {
+    "elmo_cli.data": ("cleaning", "columns", "delimited", "files", "objects", "records", "values"),
+    "elmo_cli.text": ("encoded", "tokenizer"),
+}
 
 
 @cache
 def _code() -> str:
     """A digest of the modules between a file and its tokens: what an older version of them made is not used."""
     digest = hashlib.sha256()
-    for name in (*_READERS, "encoded", "tokenizer"):
-        digest.update(resources.files("elmo_cli.text").joinpath(f"{name}.py").read_bytes())
+    for room, modules in _READERS.items():
+        for module in modules:
+            digest.update(resources.files(room).joinpath(f"{module}.py").read_bytes())
     return digest.hexdigest()
 
 

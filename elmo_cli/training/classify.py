@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from elmo_cli.config import Experiment
+from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder, pick_device
+from elmo_cli.events import EpochDone, Event, Finished, Notice, Stopped, as_record
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
 from elmo_cli.runs.cards import write_card
-from elmo_cli.text.corpus import fingerprint
 from elmo_cli.training.cache import ActivationCache
-from elmo_cli.training.events import EpochDone, Event, Finished, Notice, Stopped, as_record
 from elmo_cli.training.finetune import finetune, make_cache, predict
 from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, refuse_seen_test
 from elmo_cli.training.scoring import confusion_csv, predictions_csv, score

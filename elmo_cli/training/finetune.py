@@ -17,6 +17,7 @@ from torch.nn import functional
 from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
+from elmo_cli.events import EpochDone, Event, Finished, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import LearnedFunction
@@ -24,7 +25,6 @@ from elmo_cli.model.static import StaticTable
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, pooled_suffices
-from elmo_cli.training.events import EpochDone, Event, Finished, Stopped
 from elmo_cli.training.labelled import LabelledCorpus, split
 from elmo_cli.training.optimiser import Average, Schedule, adamw, averaged, clip_gradients, set_rate
 from elmo_cli.training.speed import pick_precision, step_multiplications

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Step
 from elmo_cli.training.checkpoint import Progress
-from elmo_cli.training.events import Step
 
 
 class Meter:

@@ -13,11 +13,12 @@ import torch
 from elmo_cli.config import Experiment, PretrainSettings
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds, initialise_table
-from elmo_cli.model.lstm_fused import obstacle
+from elmo_cli.model.kernel.compiled import obstacle
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
@@ -26,7 +27,6 @@ from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from elmo_cli.training.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Average, Schedule, averaged, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainSettings
-from elmo_cli.model.lstm_products import bfloat16_is_native, packing_pays
+from elmo_cli.model.kernel.products import bfloat16_is_native, packing_pays
 
 # Compiling takes about 20 seconds the first time on a machine and saves a tenth of the training after it, so it pays
 # from some minutes on; this many operations take three minutes at 140 billion a second.

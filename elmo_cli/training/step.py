@@ -14,7 +14,7 @@ from torch import Tensor
 from elmo_cli.config import PretrainSettings
 from elmo_cli.model.bilm import BiLm, BiLmState, StreamLoss
 from elmo_cli.model.encoder import TokenIds
-from elmo_cli.model.lstm_fused import fused
+from elmo_cli.model.kernel.compiled import fused
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.streams import Window

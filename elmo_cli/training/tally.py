@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Step
 from elmo_cli.model.classifier import Classifier
-from elmo_cli.training.events import Step
 
 EVENTS_PER_EPOCH = 10
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from elmo_cli.config import Experiment
+from elmo_cli.disk import refuse_target
 from elmo_cli.runs import find_vocabulary
-from elmo_cli.runs.files import refuse_target
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary

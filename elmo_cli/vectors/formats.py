@@ -18,8 +18,8 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.disk import write_atomically
 from elmo_cli.errors import DataError, nearest_file
-from elmo_cli.runs.files import write_atomically
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim

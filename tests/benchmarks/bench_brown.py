@@ -46,9 +46,9 @@ from bench_lstm import machine
 from word_lm import NAME, say, train_word_lm
 
 from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.events import Finished, Step, Validation
+from elmo_cli.inference.evaluate import evaluate_run
 from elmo_cli.runs import RunWriter
-from elmo_cli.training.evaluate import evaluate_run
-from elmo_cli.training.events import Finished, Step, Validation
 from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain
 

@@ -27,8 +27,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.model import lstm_fused
-from elmo_cli.model.lstm import LstmWeights, lstm
+from elmo_cli.model.kernel import compiled as lstm_fused
+from elmo_cli.model.kernel.lstm import LstmWeights, lstm
 
 RESULTS = Path(__file__).parent / "results" / "lstm.json"
 RESET_RATE = 0.04  # sentences of 25 tokens

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.events import Step, Validation
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.model.softmax import TAIL_SHRINKAGE, adaptive_cutoffs
 from elmo_cli.runs import RunWriter
@@ -45,7 +46,6 @@ from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import frame
 from elmo_cli.training import speed
-from elmo_cli.training.events import Step, Validation
 from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
 from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain

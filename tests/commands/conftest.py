@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.text.sample import sample_news
+from elmo_cli.data.sample import sample_news
 
 
 def write_news(folder: Path, train: int = 96, test: int = 24) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.training import bench
+from elmo_cli.inference import bench
 
 
 @pytest.fixture(autouse=True)

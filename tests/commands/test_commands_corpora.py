@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from elmo_cli.text.sample import sample_news
+from elmo_cli.data.sample import sample_news
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = dict(os.environ, PYTHONPATH=str(REPOSITORY), NO_COLOR="1")

@@ -16,7 +16,7 @@ from elmo_cli.commands import views
 from elmo_cli.commands.progress import describe, describe_step, duration, follow
 from elmo_cli.commands.render import Screen, facts, interval, lambda_bars, number, plain, table
 from elmo_cli.commands.signals import Stop
-from elmo_cli.training.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
+from elmo_cli.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
 
 STEP = Step(
     epoch=2,

@@ -107,9 +107,9 @@ def test_every_commented_default_is_a_setting_with_its_value(tmp_path: Path) -> 
 
 @pytest.fixture
 def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    from elmo_cli.text.sample import sample_news
+    from elmo_cli.data.sample import sample_news
 
-    monkeypatch.setattr("elmo_cli.text.sample.sample_news", lambda seed=1: sample_news(seed, 60))
+    monkeypatch.setattr("elmo_cli.data.sample.sample_news", lambda seed=1: sample_news(seed, 60))
 
 
 @pytest.mark.usefixtures("small_sample")

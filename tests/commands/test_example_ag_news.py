@@ -18,8 +18,8 @@ from threading import Thread
 import pytest
 
 from elmo_cli.config import load_experiment
-from elmo_cli.text import datasets
-from elmo_cli.text.sample import sample_news
+from elmo_cli.data import download as datasets
+from elmo_cli.data.sample import sample_news
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "ag_news"
 TINY = ["--set", "preset=tiny", "--set", "data.limit=80", "--set", "svd.dim=16"]

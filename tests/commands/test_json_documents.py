@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from elmo_cli.commands.app import app
-from elmo_cli.text.datasets import Fetched
-from elmo_cli.training import bench
+from elmo_cli.data.download import Fetched
+from elmo_cli.inference import bench
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "json.md"
 TYPES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null", list: "array"}

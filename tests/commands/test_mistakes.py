@@ -281,7 +281,7 @@ def test_a_full_disk_keeps_what_was_there(command: str, folder: Path, elmo_in, m
     def full(path: Path) -> None:
         raise NO_ROOM
 
-    monkeypatch.setattr("elmo_cli.runs.files.flush", full)
+    monkeypatch.setattr("elmo_cli.disk.flush", full)
     before = contents(folder)
     done = elmo_in(folder, *command.split())
     assert done.code == 1, done.stderr

@@ -10,9 +10,9 @@ from tinyworld import FILLERS, TOKENIZER, TOPICS, make_bilm, make_experiment, ma
 
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
+from elmo_cli.events import Event, Finished
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import RunWriter, describe_files, save_lm
-from elmo_cli.training.events import Event, Finished
 from elmo_cli.vectors.formats import write_word2vec
 
 WORDS = [*TOPICS["sports"], *TOPICS["money"], *FILLERS]

@@ -18,9 +18,9 @@ from elmo_cli.comparison.compare import compare_run
 from elmo_cli.comparison.job import prepare_job
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run
-from elmo_cli.training.events import ClassifierDone, Event, Finished, Notice, Stopped
 
 
 def without_times(results: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from elmo_cli.comparison import crew
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ElmoError
-from elmo_cli.training.events import ClassifierDone, Event, Finished, Notice, Stopped
+from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
 
 
 @pytest.fixture

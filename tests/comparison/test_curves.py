@@ -12,7 +12,7 @@ from tinyworld import make_corpus, make_texts
 from elmo_cli.comparison.curves import make_sizes
 from elmo_cli.config import Experiment
 from elmo_cli.errors import DataError
-from elmo_cli.training.events import ClassifierDone
+from elmo_cli.events import ClassifierDone
 from elmo_cli.training.labelled import split
 
 # 60 texts of one class, 20 of the other

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from elmo_cli.config import TokenizerSettings
+from elmo_cli.inference.dump_pieces import in_order
+from elmo_cli.inference.embed import embed_run, embed_sentences, read_dump
 from elmo_cli.interop.bilm_tf import import_run
-from elmo_cli.interop.dump_pieces import in_order
-from elmo_cli.interop.dumps import embed_run, embed_sentences, read_dump
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.runs import load_lm
 from elmo_cli.text.encoded import encode_tokens

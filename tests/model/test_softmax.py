@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from elmo_cli.config import ModelSettings
 from elmo_cli.errors import ConfigError
-from elmo_cli.model import cross_entropy as module
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.cross_entropy import cross_entropy
+from elmo_cli.model.kernel import cross_entropy as module
+from elmo_cli.model.kernel.cross_entropy import cross_entropy
 from elmo_cli.model.softmax import (
     AdaptiveSoftmax,
     FullSoftmax,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from elmo_cli.config import Experiment, TokenizerSettings
+from elmo_cli.data.folders import expand
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text import sources
-from elmo_cli.text.folders import expand
 from elmo_cli.text.sources import corpus_files, encode_corpus
 
 WHITESPACE = TokenizerSettings(kind="whitespace")

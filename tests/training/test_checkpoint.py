@@ -15,8 +15,8 @@ import pytest
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.events import TIMES, Finished, Saved, Stopped
 from elmo_cli.runs import Run
-from elmo_cli.training.events import TIMES, Finished, Saved, Stopped
 from elmo_cli.training.prepare import build_vocabulary_run
 from elmo_cli.training.pretrain import pretrain_run
 

@@ -14,13 +14,13 @@ from tinyworld import TOKENIZER, make_bilm, make_corpus, make_experiment, make_t
 
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import EpochDone, Event, Finished, Notice, Stopped
+from elmo_cli.inference.evaluate import evaluate_run
+from elmo_cli.inference.predict import predict_stream
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, RunWriter, load_classifier, save_lm
 from elmo_cli.training.classify import classify_run
-from elmo_cli.training.evaluate import evaluate_run
-from elmo_cli.training.events import EpochDone, Event, Finished, Notice, Stopped
 from elmo_cli.training.labelled import read_corpus
-from elmo_cli.training.predict import predict_stream
 
 TRAIN, TEST = make_texts(60), make_texts(30, seed=8)
 

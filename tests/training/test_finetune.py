@@ -14,9 +14,9 @@ from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.events import EpochDone, Event, Finished, Step, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.training.cache import ActivationCache, LiveTexts
-from elmo_cli.training.events import EpochDone, Event, Finished, Step, Stopped
 from elmo_cli.training.finetune import finetune, make_cache, predict
 from elmo_cli.training.labelled import cut_sentences, split
 from elmo_cli.training.tally import BestEpoch

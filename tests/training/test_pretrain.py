@@ -14,11 +14,11 @@ import torch
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.errors import ConfigError, DataError, ElmoError, RunError
+from elmo_cli.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run, load_lm
-from elmo_cli.training.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
 from elmo_cli.training.optimiser import Schedule, adamw, set_rate
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from elmo_cli.config import Experiment, ModelSettings, PretrainSettings
-from elmo_cli.model import lstm_fused
+from elmo_cli.events import Event, Finished, Notice, Saved
+from elmo_cli.model.kernel import compiled as lstm_fused
 from elmo_cli.training import speed, step
-from elmo_cli.training.events import Event, Finished, Notice, Saved
 from elmo_cli.training.pretrain import COMPILING, UNCOMPILED, pretrain_run
 from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
 

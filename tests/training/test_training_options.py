@@ -15,11 +15,11 @@ from test_checkpoint import SENTENCES, StopAt, experiment, lasting
 
 from elmo_cli.config import PRESETS, Experiment, ModelSettings, PretrainSettings, load_experiment
 from elmo_cli.errors import ConfigError
+from elmo_cli.events import Finished, Step, Stopped, Validation
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
-from elmo_cli.model.lstm import LstmState
+from elmo_cli.model.kernel.lstm import LstmState
 from elmo_cli.runs import Run
-from elmo_cli.training.events import Finished, Step, Stopped, Validation
 from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Average, Schedule, make_optimiser
 from elmo_cli.training.pretrain import pretrain_run

@@ -1,0 +1,99 @@
+"""From what a user names, files, folders and patterns, to the files that are read, always in the same order."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from elmo_cli.data.files import READ, is_readable, unreadable
+from elmo_cli.errors import ConfigError, DataError
+
+_RUN_FILE = "run.yaml"  # folders that hold it are what commands wrote, not text
+
+
+def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The files of paths.
+
+    Args:
+        paths: Files; folders, for all readable files below them, without hidden ones and runs; patterns such as
+            `data/*.txt` or `data/**/*.csv`, for the files that match. Both give files in the order of their names. What
+            exists is never taken for a pattern.
+
+    Raises:
+        DataError: A folder holds nothing that can be read, a pattern matches nothing.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += _below(path)
+        elif glob.has_magic(str(path)) and not path.exists():
+            found += _matching(path)
+        else:
+            found.append(path)
+    return tuple(found)
+
+
+def _below(folder: Path) -> list[Path]:
+    files = list(_walk(folder))
+    kept = [path for path in files if is_readable(path)]
+    if not kept:
+        raise DataError(
+            f"the folder {folder} holds no file that can be read" + (f" among its {len(files)}" if files else ""),
+            where=folder,
+            expected=READ,
+            remedy="name the files, if they have other endings, or another folder",
+        )
+    return kept
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if any(entry.name == _RUN_FILE for entry in entries):
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):  # a link may lead back up
+            yield from _walk(Path(entry.path))
+        elif entry.is_file():
+            yield Path(entry.path)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    kept = [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
+    if not kept:
+        raise DataError(
+            f"no file matches {pattern}",
+            where=pattern.parent,
+            expected="a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below",
+            remedy="check the folder and the ending",
+        )
+    return kept
+
+
+def unique_names(paths: Sequence[Path], what: str) -> list[str]:
+    """File names, with as many of their folders as tell them apart.
+
+    Raises:
+        ConfigError: A path is given twice.
+    """
+    resolved = [path.resolve() for path in paths]
+    for path, place in zip(paths, resolved, strict=True):
+        if resolved.count(place) > 1:
+            raise ConfigError(
+                f"the {what} {path} is given twice",
+                expected="each one once",
+                where=path,
+                remedy="leave one of the two out",
+            )
+    depths = [1] * len(paths)
+    while True:
+        names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]
+        if len(set(names)) == len(names):
+            return names
+        depths = [depth + (names.count(name) > 1) for depth, name in zip(depths, names, strict=True)]

@@ -1,0 +1,1 @@
+"""What uses a finished run: embeddings, predictions, scores, neighbours, checks, speed."""

@@ -1,0 +1,159 @@
+"""Scores of runs on a file: perplexity of an LM run, all scores of a classifier run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from elmo_cli.config import DataSettings, Experiment
+from elmo_cli.data.records import read_texts
+from elmo_cli.embedder import Embedder, pick_device
+from elmo_cli.errors import ConfigError, ElmoError, RunError, WeightsError
+from elmo_cli.inference.scores import check_name, write_scores
+from elmo_cli.metrics.perplexity import perplexity
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.runs import Run, load_classifier, load_lm
+from elmo_cli.text.encoded import encode
+from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.training.finetune import predict
+from elmo_cli.training.labelled import cut_note, read_corpus
+from elmo_cli.training.scoring import score
+
+
+def evaluate_run(
+    run: Path | None,
+    data: Path | None,
+    experiment: Experiment,
+    *,
+    device: str = "auto",
+    scores: Path | None = None,
+    per_token: bool = False,
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
+
+    Text is cleaned and tokenised as it was for training; columns may be named anew in `experiment.data`.
+
+    Args:
+        run: An LM or classifier run; None: each one in the folder of the runs.
+        data: Text for an LM run (CSV or a text a line), labelled texts for a classifier run; None: the test file.
+        experiment: Names the test file, the columns and the folder of the runs.
+        device: Where to compute, or `auto`.
+        scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
+        per_token: Write those of each token there instead.
+
+    Returns:
+        Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
+        that cannot be evaluated has the reason as `skipped`.
+
+    Raises:
+        InputError: There is nothing to evaluate, or nothing to evaluate it on.
+    """
+    file, where = data or experiment.data.test, pick_device(device)
+    if file is None:
+        raise ConfigError(
+            "there is no file to evaluate on",
+            expected="a file as second argument, or data.test in the settings",
+            remedy="elmo evaluate RUN FILE",
+        )
+    if scores is not None:
+        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token)
+    if per_token:
+        raise ConfigError(
+            "--per-token is given without --scores",
+            expected="--scores FILE, to write them to",
+            remedy="add --scores FILE, or leave --per-token out",
+        )
+    if run is not None:
+        return _evaluate(run, file, experiment.data, where)
+    results, failures = [], []
+    for path in _runs_below(experiment.output):
+        try:
+            results.append(_evaluate(path, file, experiment.data, where))
+        except ElmoError as error:
+            failures.append(error)
+            results.append({"run": path.name, "skipped": error.message})
+    if len(failures) == len(results):
+        raise failures[0]
+    return results
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    """LM and classifier runs of a folder."""
+    found = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
+    kept = [path for path in found if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
+    if not kept:
+        raise RunError(
+            f"there is no model in {folder}",
+            where=folder,
+            expected="LM or classifier runs",
+            remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
+        )
+    return kept
+
+
+def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+    run = Run.open(path)
+    if run.kind not in ("lm", "classifier"):
+        raise RunError(
+            f"{path} is a run of kind {run.kind}",
+            where=path,
+            expected="an LM run or a classifier run",
+            remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
+        )
+    scores = (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
+    return {"run": path.resolve().name, "kind": run.kind, "data": file.name, **scores}
+
+
+def _evaluate_sentences(
+    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool
+) -> dict[str, Any]:
+    """The perplexity of an LM run, with the scores of each sentence or token in a file."""
+    if path is None:
+        raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
+    run = Run.open(path, "lm")
+    check_name(scores)
+    embedder, network, vocabulary = _load_scoring(run, device)
+    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
+    found = write_scores(scores, network, embedder, vocabulary, texts, per_token=per_token, device=device)
+    head = {"run": path.resolve().name, "kind": run.kind, "data": file.name}
+    return {**head, **found.as_dict(), "scores": str(scores)}
+
+
+def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+    embedder, network, vocabulary = _load_scoring(run, device)
+    reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
+    corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
+    return perplexity(network, corpus, embedder.indexer, vocabulary, device=device).as_dict()
+
+
+def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocabulary]:
+    """A biLM that can score text, on a device, with its vocabulary."""
+    embedder = load_lm(run.path)
+    if not isinstance(embedder.network, BiLm) or embedder.vocabulary is None:
+        raise WeightsError(
+            f"{run.path} has no vocabulary, so it cannot score text",
+            where=run.path,
+            expected="a biLM that was trained here; published character models come without",
+            remedy="train a model with `elmo pretrain` to score text",
+        )
+    return embedder, embedder.network.to(device), embedder.vocabulary
+
+
+def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+    loaded = load_classifier(run.path)
+    limit = loaded.settings.max_tokens
+    texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
+    scores = score(predict(loaded.classifier, loaded.embedder, texts.corpus, device), texts).as_dict()
+    note = cut_note(texts, limit)
+    return {**scores, "cut": texts.cut, "notes": [*scores["notes"], *([note] if note else [])]}
+
+
+def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
+    """How to read the file: as in training, but for columns and the like that the settings of today name."""
+    default = DataSettings()
+    keys = ("text", "label", "header", "encoding", "delimiter")
+    named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
+    return before.model_copy(update=named)

@@ -1,0 +1,331 @@
+"""Nearest tokens in context, as table 4 of Peters et al. 2018: whose vectors are like that of a token in a sentence.
+
+    similarity(x, y) = x · y / (|x| |y|)
+
+of one layer, of the mean of all, or of a classifier's own mix. The corpus is read in pieces and no activation is kept,
+so memory follows neither its size nor its longest text. Legend: K layers, B batch, T tokens, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from elmo_cli.config import Experiment
+from elmo_cli.data.records import clean_ag_news
+from elmo_cli.embedder import Embedder, Extractor
+from elmo_cli.errors import ConfigError, DataError, nearest
+from elmo_cli.runs import Run, load_classifier, load_lm
+from elmo_cli.text.batches import length_batches
+from elmo_cli.text.encoded import encode_tokens
+from elmo_cli.text.sources import corpus_files, records_of
+from elmo_cli.text.tokenizer import Tokenizer
+
+BATCH_TOKENS = 4096
+LONGEST = BATCH_TOKENS - 2  # tokens of a text between <S> and </S>
+PIECE = 8 * BATCH_TOKENS  # tokens that are held at once, so that there are sentences of similar length among them
+
+_NONE = -2.0  # less than any cosine
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A token in its sentence.
+
+    Attributes:
+        similarity: Cosine with the token that was asked for.
+        token: The token.
+        position: Of the token in the sentence, from 0.
+        tokens: The sentence.
+        file: Where the sentence is from.
+        line: On which it begins.
+    """
+
+    similarity: float
+    token: str
+    position: int
+    tokens: tuple[str, ...]
+    file: Path
+    line: int
+
+
+@dataclass(frozen=True)
+class Similar:
+    """The tokens nearest to one.
+
+    Attributes:
+        token: The token that was asked for.
+        position: Of it in its sentence, from 0.
+        tokens: Its sentence.
+        layer: What was compared, in words.
+        sentences: How many were searched.
+        searched: Tokens in them.
+        hits: One a sentence, the most similar first.
+        notices: What the user should know of how it went.
+    """
+
+    token: str
+    position: int
+    tokens: tuple[str, ...]
+    layer: str
+    sentences: int
+    searched: int
+    hits: tuple[Hit, ...]
+    notices: tuple[str, ...]
+
+
+def similar_run(
+    experiment: Experiment,
+    run: Path,
+    sentence: str,
+    paths: Sequence[Path] = (),
+    *,
+    token: str | None = None,
+    occurrence: int = 1,
+    layer: str = "top",
+    top: int = 10,
+    same_word: bool = False,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> Similar:
+    """Search a corpus for the tokens that are most like a token in a sentence.
+
+    The sentence itself is left out wherever the corpus holds it, and a sentence that it holds twice counts once.
+
+    Args:
+        experiment: Its `data` says how files are read, and which where `paths` is empty.
+        run: An LM run, or a classifier run.
+        sentence: With the token; cleaned and tokenised as the corpus is.
+        paths: Text or CSV files.
+        token: The token; None: the sentence has only one.
+        occurrence: Which of several equal ones, from 1.
+        layer: `top`, the number of a layer from 0, or `mix`: the mean of all layers, for a classifier its own mix.
+        top: Hits at most.
+        same_word: Only tokens of the same form, in whatever case.
+        device: Where to compute.
+        progress: Called with the sentences that were searched.
+
+    Raises:
+        ConfigError: There is no such token or layer, no text was given, or a number is out of its bounds.
+        RunError: The run cannot be used.
+        DataError: A file cannot be read or holds no tokens.
+    """
+    if top < 1:
+        raise ConfigError(f"--top is {top}", expected="at least 1", remedy="leave --top out for 10")
+    files = tuple(paths) or corpus_files(experiment)
+    embedder, represent, name = _load(run, layer, device)
+    tokenize = Tokenizer(embedder.tokenizer)
+    tokens = tuple(tokenize(clean_ag_news(sentence) if experiment.data.clean == "ag-news" else sentence))
+    position = find_token(tokens, token, tokenize, occurrence)
+    search = _Search(tokens, position, top, same_word, Extractor(embedder, device), represent)
+    for piece in _pieces(experiment, files, tokenize):
+        search.look_through(piece)
+        if progress is not None:
+            progress(search.sentences, None)
+    if not search.searched:
+        raise DataError(
+            "there is nothing to search",
+            where=", ".join(map(str, files)),
+            expected="text with tokens",
+            remedy="give another --corpus, or name its text column with --column",
+        )
+    notices = _notices(embedder, search)
+    return Similar(
+        tokens[position], position, tokens, name, search.sentences, search.searched, tuple(search.hits), notices
+    )
+
+
+def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Callable[[str], list[str]], occurrence: int) -> int:
+    """The place of a token in a sentence.
+
+    Args:
+        tokens: The sentence.
+        wanted: The token, as it is or as the tokenizer would have it; None: the only one.
+        tokenize: The tokenizer.
+        occurrence: Which of several, from 1.
+
+    Raises:
+        ConfigError: It is not there, or not as often, or none was named and there are several.
+    """
+    if not tokens:
+        raise ConfigError(
+            "the sentence has no tokens",
+            expected="a sentence with the token in it",
+            remedy="put the sentence in quotes for the shell",
+        )
+    if wanted is None and len(tokens) > 1:
+        raise ConfigError(
+            f"the sentence has {len(tokens)} tokens, and --token names none of them",
+            expected="--token with one of: " + ", ".join(dict.fromkeys(tokens)),
+            remedy="add --token",
+        )
+    wanted = tokens[0] if wanted is None else wanted
+    alike = [wanted] if wanted in tokens else tokenize(wanted)
+    places = [place for place, token in enumerate(tokens) if [token] == alike]
+    if not places:
+        raise ConfigError(
+            f"'{wanted}' is no token of the sentence",
+            expected="a token of it, as the run's tokenizer cuts it",
+            remedy=nearest(wanted, dict.fromkeys(tokens)),
+        )
+    if not 1 <= occurrence <= len(places):
+        times = "once" if len(places) == 1 else f"{len(places)} times"
+        raise ConfigError(
+            f"--occurrence is {occurrence}, but '{wanted}' stands in the sentence {times}",
+            expected=f"1 to {len(places)}",
+            remedy="leave --occurrence out for the first",
+        )
+    return places[occurrence - 1]
+
+
+# (K, B, T, W) layers and (B, T) mask to (B, T, W)
+_Represent = Callable[[Tensor, Tensor], Tensor]
+
+
+def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, _Represent, str]:
+    """The embedder of a run, what of its layers is compared, and that in words."""
+    combiner = None
+    if Run.open(run).kind == "classifier":
+        loaded = load_classifier(run)
+        embedder, combiner = loaded.embedder, loaded.classifier.combiner.to(device)
+    else:
+        embedder = load_lm(run)
+    count = embedder.layer_count
+    if layer == "mix":
+        if combiner is None:
+            return embedder, lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"
+        mix = combiner
+        return embedder, lambda layers, mask: mix(layers, mask), "the classifier's mix"
+    number = count - 1 if layer == "top" else int(layer) if layer.isdecimal() else count
+    if number >= count:
+        raise ConfigError(
+            f"there is no layer {layer}",
+            expected=f"top, mix, or 0 to {count - 1}",
+            remedy="layer 0 are the token vectors, top is the last LSTM layer",
+        )
+    return embedder, lambda layers, mask: layers[number], f"layer {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence of the corpus, or a stretch of one that is too long."""
+
+    tokens: tuple[str, ...]
+    start: int  # its first token in the text
+    file: Path
+    line: int
+
+
+def _pieces(
+    experiment: Experiment, files: Sequence[Path], tokenize: Callable[[str], list[str]]
+) -> Iterator[list[_Sentence]]:
+    piece: list[_Sentence] = []
+    cells = 0
+    for file, record in records_of(experiment, files):
+        tokens = tuple(tokenize(record.text))
+        piece += [
+            _Sentence(tokens[start : start + LONGEST], start, file, record.line)
+            for start in range(0, max(1, len(tokens)), LONGEST)
+        ]
+        cells += len(tokens) + 2
+        if cells >= PIECE:
+            yield piece
+            piece, cells = [], 0
+    yield piece
+
+
+class _Search:
+    """The best hits so far.
+
+    Args:
+        tokens: The sentence that was asked for.
+        position: Of the token in it.
+        top: Hits at most.
+        same_word: Only tokens of the same form.
+        extractor: Of the run's embedder.
+        represent: What of the layers is compared.
+
+    Attributes:
+        hits: The most similar first; of equal ones, the earlier in the corpus.
+        sentences: How many were searched.
+        searched: Tokens in them.
+        stretched: Texts that were too long to be run whole.
+    """
+
+    def __init__(
+        self,
+        tokens: tuple[str, ...],
+        position: int,
+        top: int,
+        same_word: bool,
+        extractor: Extractor,
+        represent: _Represent,
+    ) -> None:
+        self.hits: list[Hit] = []
+        self.sentences = self.searched = self.stretched = 0
+        self.tokens, self.token = tokens, tokens[position]
+        self._top, self._same_word = top, same_word
+        self._extractor, self._represent = extractor, represent
+        ((_, vectors, _),) = self._vectors([tokens])
+        self._vector = vectors[0, position]  # (W,)
+
+    def look_through(self, sentences: Sequence[_Sentence]) -> None:
+        """Search a piece of the corpus."""
+        self.sentences += sum(sentence.start == 0 for sentence in sentences)
+        self.searched += sum(len(sentence.tokens) for sentence in sentences)
+        self.stretched += sum(sentence.start == LONGEST for sentence in sentences)
+        chosen = [sentence for sentence in sentences if sentence.tokens and sentence.tokens != self.tokens]
+        found: dict[int, Hit] = {}
+        for indices, vectors, mask in self._vectors([sentence.tokens for sentence in chosen]):
+            similarities = functional.cosine_similarity(vectors, self._vector, dim=-1)  # (B, T)
+            if self._same_word:
+                mask = mask & self._alike([chosen[index].tokens for index in indices], mask)
+            best, places = similarities.masked_fill(~mask, _NONE).max(dim=1)
+            for index, value, place in zip(indices, best.tolist(), places.tolist(), strict=True):
+                if value > _NONE:
+                    one = chosen[index]
+                    found[index] = Hit(value, one.tokens[place], place, one.tokens, one.file, one.line)
+        in_order = [*self.hits, *(found[index] for index in sorted(found))]
+        best_of: dict[tuple[str, ...], Hit] = {}
+        for hit in sorted(in_order, key=lambda hit: -hit.similarity):
+            best_of.setdefault(hit.tokens, hit)
+        self.hits = list(best_of.values())[: self._top]
+
+    def _vectors(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Of each batch the indices of its sentences, (B, T, W) vectors, and (B, T) which of them are of tokens."""
+        corpus = encode_tokens(sentences)
+        batches = length_batches(corpus.lengths + 2, BATCH_TOKENS)
+        for indices, layers, lengths in self._extractor.batches(corpus, batches):
+            mask = torch.arange(layers.shape[2], device=layers.device) < lengths[:, None]
+            with torch.inference_mode():
+                vectors = self._represent(layers, mask)
+            yield indices.tolist(), vectors, mask
+
+    def _alike(self, sentences: Iterable[Sequence[str]], mask: Tensor) -> Tensor:
+        """(B, T) which tokens are of the form that was asked for."""
+        alike = np.zeros(mask.shape, dtype=np.bool_)
+        for row, tokens in enumerate(sentences):
+            alike[row, : len(tokens)] = [token.casefold() == self.token.casefold() for token in tokens]
+        return torch.as_tensor(alike, device=mask.device)
+
+
+def _notices(embedder: Embedder, search: _Search) -> tuple[str, ...]:
+    notices = []
+    vocabulary = embedder.indexer.vocabulary
+    if embedder.indexer.encoder == "word" and vocabulary is not None and search.token not in vocabulary:
+        notices.append(f"'{search.token}' is not in the vocabulary: to the model it is any unknown token")
+    if search.stretched:
+        notices.append(
+            f"texts of more than {LONGEST} tokens, which were searched in stretches of that length: {search.stretched}"
+        )
+    if not search.hits:
+        notices.append("no other sentence of the corpus has such a token")
+    return tuple(notices)

@@ -1,0 +1,1 @@
+"""The LSTM itself: its arithmetic, its products, its memory."""

@@ -1,0 +1,1 @@
+"""Runs as one page and as figures."""

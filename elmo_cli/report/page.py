@@ -1,0 +1,177 @@
+"""`elmo report`: runs as one page that needs nothing but itself, and their figures as files.
+
+No script, no request, no date: the page can be sent, printed and kept, and the same runs give the same bytes. Text of
+the user is escaped wherever it stands. A comparison writes the page of itself when it is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from elmo_cli import __version__
+from elmo_cli.disk import refuse_target, write_atomically
+from elmo_cli.errors import ElmoError, RunError
+from elmo_cli.events import Notice
+from elmo_cli.report.blocks import Part
+from elmo_cli.report.drawings import all_drawings
+from elmo_cli.report.figure_files import FORMATS, inline_svg, write_files
+from elmo_cli.report.figures import Drawing
+from elmo_cli.report.parts import part_of
+from elmo_cli.report.shades import cell_style
+from elmo_cli.report.sources import (
+    Source,
+    as_written,
+    read_source,
+    read_sources,
+    reported_runs,
+    warnings_between,
+)
+from elmo_cli.runs import Run, RunWriter
+
+PAGE_FILE = "report.html"
+MOST_LETTERS = 8  # of those that no font has, in a note
+# Control characters are no text in HTML; tabs and line ends are.
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        page: The page; None where only figures were asked for.
+        figures: Their files.
+        runs: Names of the runs.
+        warnings: What does not fit together in them, a sentence each.
+        notices: What the figures lack, a sentence each.
+    """
+
+    page: Path | None
+    figures: tuple[Path, ...]
+    runs: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path | None = None,
+    figures: Path | None = None,
+    *,
+    folder: Path = Path("runs"),
+    overwrite: bool = False,
+) -> Report:
+    """Write the page of some runs, their figures, or both.
+
+    Args:
+        runs: LM runs, classifier runs and comparisons, in the order of the page; none stands for all in `folder`.
+        out: The page; None: `report.html` here, or no page where `figures` is given.
+        figures: Folder for the figures, each as SVG and as PNG.
+        folder: Of the runs.
+        overwrite: Replace files that are there.
+
+    Raises:
+        RunError: A run cannot be used, there is nothing to report, or a file is there.
+    """
+    page = out if out is not None or figures is not None else Path(PAGE_FILE)
+    if page:
+        refuse_target(page, overwrite)
+    sources = read_sources(runs or reported_runs(folder))
+    parts = [part_of(source) for source in sources]
+    if not any(part.blocks for part in parts):
+        raise RunError(
+            f"there is nothing to report of {', '.join(part.name for part in parts)}",
+            expected="a run with results.json or metrics.jsonl",
+            remedy="let the command that wrote it come to its end, or name another run",
+        )
+    drawn = {figures / stem: drawing for stem, drawing in _by_stem(sources).items()} if figures else {}
+    for stem in drawn:
+        for kind in FORMATS:
+            refuse_target(stem.with_name(f"{stem.name}.{kind}"), overwrite, "--figures")
+    if page:
+        text = page_of(parts, warnings_between(sources))
+        write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
+    written = [write_files(drawing, stem) for stem, drawing in drawn.items()]
+    return Report(
+        page=page,
+        figures=tuple(path for one in written for path in one.paths),
+        runs=tuple(one.name for one in sources),
+        warnings=tuple(warnings_between(sources)),
+        notices=_of_letters(frozenset[str]().union(*(one.absent for one in written))),
+    )
+
+
+def _of_letters(absent: frozenset[str]) -> tuple[str, ...]:
+    """What to say of letters that no font has."""
+    some = " ".join(sorted(absent)[:MOST_LETTERS]) + " …" * (len(absent) > MOST_LETTERS)
+    told = f"no font of this machine has {some}: boxes in the PNG figures; install one that has, such as Noto"
+    return (told,) if absent else ()
+
+
+def _by_stem(sources: Sequence[Source]) -> dict[str, Drawing]:
+    """All figures by their file names without ending: run and figure, in letters, digits and few signs."""
+    found: dict[str, Drawing] = {}
+    for source in sources:
+        with as_written(source):
+            drawings = all_drawings(source)
+        for drawing in drawings:
+            plain = re.sub(r"[^\w.-]+", "-", f"{source.name}-{drawing.name}").strip("-.").lower()
+            stems = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
+            found[next(stem for stem in stems if stem not in found)] = drawing
+    return found
+
+
+def page_of(parts: Sequence[Part], warnings: Sequence[str] = ()) -> str:
+    """The page of some runs, with warnings that concern more than one of them."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value.translate(_CONTROLS) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    numbers = count(1)
+    values: dict[str, Any] = {
+        "title": ", ".join(part.name for part in parts),
+        "parts": parts,
+        "warnings": warnings,
+        "version": __version__,
+        "style": Markup(_template("report.css")),
+        "cell_style": cell_style,
+        "svg": lambda drawing: Markup(inline_svg(drawing, f"figure{next(numbers)}")),
+    }
+    text = environment.get_template("report.html.j2").render(values)
+    return re.sub(r"\n\s*\n+", "\n", text) + "\n"
+
+
+def _template(name: str) -> str:
+    return files("elmo_cli.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def add_page(writer: RunWriter, models: Sequence[Path] = ()) -> Iterator[Notice]:
+    """Add the page of a finished comparison to its run; what goes wrong with it does no harm to the comparison.
+
+    Args:
+        writer: Of the comparison, all other files of it written.
+        models: LM runs to show after it.
+
+    Yields:
+        A notice where there is no page.
+    """
+    try:
+        run = Run(writer.path, {**writer.description, "status": "finished"})  # as it is once the writer is left
+        sources = [read_source(run, writer.name), *read_sources(models)]
+        writer.write_text(PAGE_FILE, page_of([part_of(source) for source in sources], warnings_between(sources)))
+    except Exception as error:  # whatever it is: hours of training are worth more than a page
+        told = error.message if isinstance(error, ElmoError) else f"{type(error).__name__}: {error}"
+        yield Notice(f"{PAGE_FILE} could not be written ({told}); the results are complete")

@@ -1,0 +1,201 @@
+"""What a report reads of its runs, and what does not fit together in them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elmo_cli.data.folders import unique_names
+from elmo_cli.errors import RunError
+from elmo_cli.runs import RESULTS_FILE, Run
+from elmo_cli.runs.directory import EXAMPLES_FILE, KIND_NAMES, METRICS_FILE, RUN_FILE, Kind
+
+REPORTED: tuple[Kind, ...] = ("lm", "classifier", "comparison")
+PREDICTIONS_FILE = "predictions.csv"
+MOST_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run, as a report needs it.
+
+    Attributes:
+        name: Unlike those of the other runs of the report.
+        kind: Of the run.
+        description: `run.yaml`.
+        results: `results.json`; empty where it is missing.
+        events: `metrics.jsonl`, without the classifiers of a comparison: what is told of them is in the results.
+        examples: `examples.json`; empty where it is missing.
+        mistakes: Of a classifier run the wrong predictions, the surest first: text, label, predicted, probability.
+    """
+
+    name: str
+    kind: Kind
+    description: Mapping[str, Any]
+    results: Mapping[str, Any] = field(repr=False)
+    events: Sequence[Mapping[str, Any]] = field(repr=False)
+    examples: Mapping[str, Any] = field(repr=False)
+    mistakes: Sequence[tuple[str, str, str, float]] = field(repr=False, default=())
+
+    @property
+    def finished(self) -> bool:
+        """Whether its command came to the end."""
+        return bool(self.description["status"] == "finished")
+
+    def files(self, role: str) -> tuple[tuple[str, str], ...]:
+        """Name and fingerprint of the files that it read as `train`, `test`, `corpus` and so on."""
+        found = (self.description.get("data") or {}).get(role) or []
+        return tuple((str(file["name"]), str(file["fingerprint"])) for file in found)
+
+
+def reported_runs(folder: Path) -> list[Path]:
+    """All runs of a folder that a report can show, by name.
+
+    Raises:
+        RunError: There is none.
+    """
+    found = [path.parent for path in sorted(folder.glob(f"*/{RUN_FILE}")) if not path.parent.name.startswith(".")]
+    kept = [path for path in found if Run.open(path, unfinished=True).kind in REPORTED]
+    if not kept:
+        raise RunError(
+            f"there is nothing to report in {folder}",
+            where=folder,
+            expected="LM runs, classifier runs or comparisons",
+            remedy="write one, for example with `elmo compare`, or name one: elmo report RUN",
+        )
+    return kept
+
+
+def read_sources(paths: Sequence[Path]) -> list[Source]:
+    """Open and read runs.
+
+    Raises:
+        RunError: One is absent, of a kind that has no report, being written, or damaged.
+        ConfigError: One is given twice.
+    """
+    names = unique_names(paths, "run")
+    runs = [Run.open(path, unfinished=True) for path in paths]
+    for run in runs:
+        if run.kind not in REPORTED:
+            raise RunError(
+                f"{run.path} is {KIND_NAMES[run.kind][0]}, which a report does not show",
+                where=run.path,
+                expected="an LM run, a classifier run or a comparison",
+                remedy="leave it out, or name a run of one of these kinds",
+            )
+    return [read_source(run, name) for run, name in zip(runs, names, strict=True)]
+
+
+def read_source(run: Run, name: str) -> Source:
+    """Read what a report needs of a run; files that it lacks are empty.
+
+    Raises:
+        RunError: A file is damaged.
+    """
+    results = run.results() if (run.path / RESULTS_FILE).exists() else {}
+    events = run.metrics() if (run.path / METRICS_FILE).exists() else []
+    if not isinstance(results, dict) or not all(isinstance(event, dict) for event in events):
+        raise RunError(
+            f"{RESULTS_FILE} or {METRICS_FILE} is not as elmo wrote it", where=run.path, remedy="copy the run again"
+        )
+    mistakes = _mistakes(run.path / PREDICTIONS_FILE) if run.kind == "classifier" else ()
+    events = [event for event in events if event.get("event") != "classifier"]
+    return Source(name, run.kind, run.description, results, events, _examples(run.path / EXAMPLES_FILE), mistakes)
+
+
+@contextmanager
+def as_written(source: Source) -> Iterator[None]:
+    """Reads the results of a run that may have been changed by hand.
+
+    Raises:
+        RunError: Something in them is missing or of the wrong type.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"the results of {source.name} are not as elmo wrote them: {type(error).__name__}: {error}",
+            remedy="copy the run again, or write it again",
+        ) from error
+
+
+def _examples(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
+    return examples
+
+
+def _mistakes(path: Path) -> list[tuple[str, str, str, float]]:
+    """The wrong predictions of a classifier run whose wrong class had the highest probability."""
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            wrong = [
+                (row["text"], row["label"], row["predicted"], float(row[f"p({row['predicted']})"]))
+                for row in csv.DictReader(file)
+                if row["predicted"] != row["label"]
+            ]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
+    return sorted(wrong, key=lambda one: -one[3])[:MOST_EXAMPLES]
+
+
+def warnings_between(sources: Sequence[Source]) -> list[str]:
+    """What forbids to compare figures of one run with those of another, a sentence each."""
+    found = [f"{one.name} is not finished: this is what it has so far." for one in sources if not one.finished]
+    scored = [one for one in sources if one.kind != "lm" and one.files("test")]
+    trained = [one for one in sources if one.kind != "lm" and one.files("train")]
+    models = [one for one in sources if one.kind == "lm" and one.results.get("validation")]
+    found += _apart(
+        "The test files differ, so accuracies of one run say nothing beside those of another",
+        [(one.name, one.files("test")) for one in scored],
+    )
+    found += _apart(
+        "The training files differ, so a difference between runs may come from them",
+        [(one.name, one.files("train")) for one in trained],
+    )
+    found += _apart(
+        "The texts or vocabularies behind the perplexities differ, so perplexities of one run say nothing beside those "
+        "of another",
+        [(one.name, _validated_on(one)) for one in models],
+    )
+    return found
+
+
+def _validated_on(source: Source) -> tuple[tuple[str, str], ...]:
+    """What a perplexity depends on besides the model: the validation text and the vocabulary."""
+    files = source.files("valid") or source.files("corpus")
+    besides = [
+        (name, str(source.description[key]))
+        for name, key in (("validation", "validation"), ("vocabulary", "vocabulary"))
+        if source.description.get(key)
+    ]
+    return (*files, *besides)
+
+
+def _apart(message: str, runs: Iterable[tuple[str, tuple[tuple[str, str], ...]]]) -> list[str]:
+    """The message with what each run has read, where that is not the same for all."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    labels: dict[tuple[str, ...], str] = {}
+    for name, files in runs:
+        key = tuple(print_ for _, print_ in files)
+        groups.setdefault(key, []).append(name)
+        labels[key] = " and ".join(f"{file} ({_short(print_)})" for file, print_ in files)
+    if len(groups) < 2:
+        return []
+    return [f"{message}: " + "; ".join(f"{', '.join(names)}: {labels[key]}" for key, names in groups.items()) + "."]
+
+
+def _short(fingerprint: str) -> str:
+    """Enough of a fingerprint to tell files of one name apart; anything else as it is."""
+    return fingerprint.removeprefix("sha256:")[:8] if fingerprint.startswith("sha256:") else fingerprint
