@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
 from elmo_cli.commands.render import Screen
+from elmo_cli.commands.settings import resolve
 
 Runs = Annotated[
     list[Path] | None,
@@ -45,7 +45,7 @@ def report(
     """
     from elmo_cli.report.page import write_report
 
-    folder = resolve(config, assignments, None).output
+    folder = resolve(config, assignments).output
     written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)
     screen = Screen(json, quiet)
     screen.say(*(f"warning: {warning}" for warning in written.warnings), *written.notices)

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
 from elmo_cli.commands.render import Screen
+from elmo_cli.commands.settings import resolve
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
 Token = Annotated[
     str | None, typer.Option("--token", metavar="TOKEN", help="Which token; needed if the sentence has several.")
@@ -37,7 +36,7 @@ SameWord = Annotated[bool, typer.Option("--same-word", help="Only the same word,
 
 
 def similar(
-    run: Run,
+    run: options.ModelRun,
     sentence: Sentence,
     token: Token = None,
     occurrence: Occurrence = 1,
@@ -66,8 +65,8 @@ def similar(
     from elmo_cli.embedder import pick_device
     from elmo_cli.inference.similar import similar_run
 
-    flags = {"data.text": column, "data.encoding": encoding}
-    experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)
+    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
+    screen = Screen(json, quiet)
     with spooled(corpus) as files, counted(screen, "sentences") as progress:
         found = similar_run(
             experiment,

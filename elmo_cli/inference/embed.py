@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.config import Precision, TokenizerSettings
+from elmo_cli.config.choices import Dtype, DumpFormat, DumpPooling
 from elmo_cli.disk import refuse_target, write_atomically
 from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
 from elmo_cli.errors import DataError
-from elmo_cli.inference.dump_formats import INDEX, Format, Place, format_of, open_sink
+from elmo_cli.inference.dump_formats import INDEX, Place, format_of, open_sink
 from elmo_cli.inference.dump_pieces import Piece, Plan, make_plan, read_pieces
-from elmo_cli.inference.dump_writer import Dtype, Form, Layers, Pool, Writer
+from elmo_cli.inference.dump_writer import Form, Layers, Writer
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
@@ -58,7 +59,7 @@ class EmbedReport:
     """
 
     path: Path
-    format: Format
+    format: DumpFormat
     sentences: int
     tokens: int
     layers: int
@@ -74,9 +75,9 @@ def embed_run(
     texts: Iterable[str],
     out: Place,
     *,
-    format: Format | None = None,
+    format: DumpFormat | None = None,
     layers: Layers = "all",
-    pool: Pool = "none",
+    pool: DumpPooling = "none",
     dtype: Dtype = "float32",
     precision: Precision = "float32",
     tokenizer: TokenizerSettings | None = None,

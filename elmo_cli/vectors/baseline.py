@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from elmo_cli.config import Experiment
+from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.disk import refuse_target
 from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
@@ -15,7 +15,6 @@ from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import StaticVectors, write_word2vec
 
-Method = Literal["svd", "word2vec"]
 Progress = Callable[[int, int], None]
 
 
@@ -48,7 +47,7 @@ class BaselineReport:
         notices: What the user should know of how it went.
     """
 
-    method: Method
+    method: BaselineMethod
     files: tuple[VectorFile, ...]
     tokens: int
     unknown: int
@@ -61,7 +60,7 @@ class BaselineReport:
 
 def baseline_run(
     experiment: Experiment,
-    method: Method,
+    method: BaselineMethod,
     paths: Sequence[Path],
     out: Path,
     *,
@@ -146,7 +145,7 @@ def _read(
 
 def _train(
     experiment: Experiment,
-    method: Method,
+    method: BaselineMethod,
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from elmo_cli.config import DataSettings, Experiment, SvdSettings, TokenizerSettings, Word2VecSettings
+from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.prepare import build_vocabulary_run
-from elmo_cli.vectors.baseline import Method, baseline_run, path_for
+from elmo_cli.vectors.baseline import baseline_run, path_for
 from elmo_cli.vectors.formats import read_vectors
 
-METHODS = get_args(Method)
+METHODS = get_args(BaselineMethod)
 
 
 def experiment(folder: Path, **data: object) -> Experiment:
@@ -45,7 +46,7 @@ def text(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("binary", [False, True])
-def test_a_file_is_written_and_kept(method: Method, binary: bool, text: Path, tmp_path: Path) -> None:
+def test_a_file_is_written_and_kept(method: BaselineMethod, binary: bool, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "vectors" / "v.txt"
     report = baseline_run(experiment(tmp_path), method, [text], out, binary=binary)
     vectors = read_vectors(out)
@@ -66,7 +67,7 @@ def test_a_file_is_written_and_kept(method: Method, binary: bool, text: Path, tm
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
 def test_gensim_reads_the_same_vectors_back(
-    method: Method, binary: bool, ending: str, text: Path, tmp_path: Path
+    method: BaselineMethod, binary: bool, ending: str, text: Path, tmp_path: Path
 ) -> None:
     from gensim.models import KeyedVectors
 
@@ -100,7 +101,7 @@ def test_a_name_for_each_window(out: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_file_for_each_window_is_that_of_the_window_alone(method: Method, text: Path, tmp_path: Path) -> None:
+def test_a_file_for_each_window_is_that_of_the_window_alone(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     out = tmp_path / "v.txt"
     report = baseline_run(
@@ -125,7 +126,7 @@ def test_nothing_is_trained_where_one_of_the_files_exists(text: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_vocabulary_of_the_language_model_is_used(method: Method, text: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_of_the_language_model_is_used(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     settings = experiment(tmp_path).model_copy(update={"svd": SvdSettings(dim=2)})
     pets = tmp_path / "pets.txt"
     pets.write_text("cat dog cat dog fur fur\n")
@@ -170,7 +171,7 @@ def test_more_workers_are_said_to_race(text: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_test_text_is_refused(method: Method, text: Path, tmp_path: Path) -> None:
+def test_test_text_is_refused(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "v.txt"
     (tmp_path / "link.txt").symlink_to(text)
     with pytest.raises(ConfigError, match="is the test file"):
@@ -179,7 +180,7 @@ def test_test_text_is_refused(method: Method, text: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_too_little_text(method: Method, tmp_path: Path) -> None:
+def test_too_little_text(method: BaselineMethod, tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("once\n")
     with pytest.raises(DataError, match="no token occurs 2 times"):
         baseline_run(experiment(tmp_path), method, [tmp_path / "corpus.txt"], tmp_path / "v.txt")
@@ -187,7 +188,7 @@ def test_too_little_text(method: Method, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_vectors_do_not_depend_on_hash_order(method: Method, text: Path, tmp_path: Path) -> None:
+def test_vectors_do_not_depend_on_hash_order(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from elmo_cli.config import *\n"
         "from elmo_cli.vectors.baseline import baseline_run\n"

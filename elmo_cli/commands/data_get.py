@@ -1,28 +1,25 @@
-"""`elmo data`: data to begin with, and what is in a file."""
+"""`elmo data get`: data to begin with."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
+from elmo_cli.commands.invocation import program
 from elmo_cli.commands.render import Screen
-
-app = typer.Typer(no_args_is_help=True, help="Fetch a data set ('data get'), look into a file ('data show').")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
 Folder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to; by default ./ag_news.")]
 Mirror = Annotated[
     str | None, typer.Option("--mirror", metavar="URL", help="Another folder on the web with the same files.")
 ]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of two files, the training file first.")]
 
 
-@app.command()
-def get(
+def data_get(
     name: Name,
     out: Folder = None,
     mirror: Mirror = None,
@@ -53,40 +50,9 @@ def get(
 
 def _next_steps(folder: Path) -> list[str]:
     """What to do with the files; nothing to say where they were fetched into an experiment that has its settings."""
+    here = folder.resolve() == Path.cwd()
     steps = [
-        *([] if folder.resolve() == Path.cwd() else [f"cd {folder}"]),
-        *([] if (folder / "elmo.yaml").exists() else ["elmo init"]),
+        *([] if here else [shlex.join(["cd", str(folder)])]),
+        *([] if (folder / "elmo.yaml").exists() else [f"{program(elsewhere=not here)} init"]),
     ]
     return [f"next: {', then '.join(steps)}"] if steps else []
-
-
-@app.command()
-def show(
-    files: Files,
-    column: options.TextColumns = None,
-    encoding: options.Encoding = None,
-    tokenizer: options.TokenizerKind = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
-) -> None:
-    """Show what is in files: columns, classes, lengths, problems.
-
-    Of two files it also says how many texts of the second stand in the
-    first: a test file should share none with the training file.
-
-    Examples:
-      elmo data show train.csv test.csv
-      elmo data show news.jsonl --column body --set data.label=section
-    """
-    from elmo_cli.commands.inputs import measured
-    from elmo_cli.data.folders import expand
-    from elmo_cli.text.inspection import inspect
-
-    flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
-    experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)
-    with measured(screen, "reading") as progress:
-        document = inspect(expand(files), experiment, progress).as_dict()
-    screen.show(document, *views.inspection(document))

@@ -1,0 +1,47 @@
+"""`elmo data show`: what is in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.render import Screen
+from elmo_cli.commands.settings import resolve
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of two files, the training file first.")]
+
+
+def data_show(
+    files: Files,
+    column: options.TextColumns = None,
+    encoding: options.Encoding = None,
+    tokenizer: options.TokenizerKind = None,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show what is in files: columns, classes, lengths, problems.
+
+    Of two files it also says how many texts of the second stand in the
+    first: a test file should share none with the training file.
+
+    Examples:
+      elmo data show train.csv test.csv
+      elmo data show news.jsonl --column body --set data.label=section
+    """
+    from elmo_cli.commands.inputs import measured
+    from elmo_cli.data.folders import expand
+    from elmo_cli.text.inspection import inspect
+
+    experiment = resolve(
+        config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
+    )
+    screen = Screen(json, quiet)
+    with measured(screen, "reading") as progress:
+        document = inspect(expand(files), experiment, progress).as_dict()
+    screen.show(document, *views.inspection(document))
