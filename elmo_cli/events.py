@@ -1,10 +1,12 @@
-"""What a training loop tells whoever consumes it: frozen events, in the order in which they happen.
+"""What work tells whoever waits for it: frozen events, in the order in which they happen.
 
-The loops neither print nor draw. A consumer shows the events, and may stop consuming between any two of them.
+Training loops are generators of events; a consumer may stop between any two of them. Plain functions are handed a
+`tell` and call it with `Notice` and `Progress`. Neither prints or draws: that is for who is told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -124,6 +126,23 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of work is, now and then; with all of it done, it is over.
+
+    Attributes:
+        what: What is done, such as "reading", or what is counted, such as "sentences".
+        done: Of it.
+        total: All of it; None while that is unknown.
+        in_bytes: Whether bytes are counted.
+    """
+
+    what: str
+    done: int
+    total: int | None
+    in_bytes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a training that ran to its end.
 
@@ -147,7 +166,13 @@ class Stopped:
     step: int
 
 
-Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
+Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Progress | Finished | Stopped
+Tell = Callable[[Notice | Progress], object]
+
+
+def silent(event: Notice | Progress) -> None:
+    """For work that nobody waits for."""
+
 
 # Fields that differ from run to run, however exactly a training is repeated.
 TIMES = frozenset({"tokens_per_second", "seconds_left"})

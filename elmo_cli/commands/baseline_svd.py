@@ -54,7 +54,8 @@ def baseline_svd(
       elmo baseline svd news.txt --window 1 --window 3 --window 5
       elmo baseline svd --weighting log --dim 100 --out svd.bin --binary
     """
-    from elmo_cli.commands.inputs import counted, spooled
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display
     from elmo_cli.vectors.baseline import baseline_run
 
     experiment = resolve(
@@ -66,10 +67,7 @@ def baseline_svd(
         svd={"dim": dim, "weighting": weighting, "smoothing": smoothing, "exponent": exponent},
     )
     screen, run = Screen(json, quiet), partial(baseline_run, experiment, "svd")
-    with spooled(corpus) as files, counted(screen, "windows") as progress:
-        report = run(
-            files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, progress=progress
-        )
-    screen.say(*(f"note: {note}" for note in report.notices))
+    with spooled(corpus) as files, Display(screen) as tell:
+        report = run(files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, tell=tell)
     document = asdict(report)
     screen.show(document, views.baseline(document))

@@ -54,7 +54,8 @@ def baseline_word2vec(
       elmo baseline word2vec news.txt --dim 300 --out w2v.bin --binary
       elmo baseline word2vec --algorithm cbow --window 2 --window 10
     """
-    from elmo_cli.commands.inputs import counted, spooled
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display
     from elmo_cli.vectors.baseline import baseline_run
 
     experiment = resolve(
@@ -66,10 +67,7 @@ def baseline_word2vec(
         word2vec={"dim": dim, "algorithm": algorithm, "negative": negative, "epochs": epochs, "workers": workers},
     )
     screen, run = Screen(json, quiet), partial(baseline_run, experiment, "word2vec")
-    with spooled(corpus) as files, counted(screen, "epochs") as progress:
-        report = run(
-            files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, progress=progress
-        )
-    screen.say(*(f"note: {note}" for note in report.notices))
+    with spooled(corpus) as files, Display(screen) as tell:
+        report = run(files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, tell=tell)
     document = asdict(report)
     screen.show(document, views.baseline(document))

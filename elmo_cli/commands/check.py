@@ -47,23 +47,26 @@ def check(
       elmo check runs/published sentences.txt --expected theirs.hdf5
     """
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
+    from elmo_cli.commands.progress import Display
     from elmo_cli.embedder import pick_device
     from elmo_cli.inference.check import check_run
 
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
-    found = check_run(
-        run,
-        texts_of(file, experiment.data) if file else None,
-        expected=expected,
-        tolerance=tolerance,
-        tokenizer=tokenizer_for(run, experiment.tokenizer) if tokenizer else None,
-        stateful=stateful,
-        batch_size=batch_size,
-        device=pick_device(device),
-    )
-    results = [asdict(one) for one in found]
-    Screen(json, quiet).show(results, *views.checks(results))
+    screen = Screen(json, quiet)
+    with Display(screen) as tell:
+        found = check_run(
+            run,
+            texts_of(file, experiment.data) if file else None,
+            expected=expected,
+            tolerance=tolerance,
+            tokenizer=tokenizer_for(run, experiment.tokenizer) if tokenizer else None,
+            stateful=stateful,
+            batch_size=batch_size,
+            device=pick_device(device),
+            tell=tell,
+        )
+    screen.show([asdict(one) for one in found], *views.checks([asdict(one) for one in found]))
     if not all(one.passed for one in found):
         raise typer.Exit(1)

@@ -37,13 +37,13 @@ def data_get(
       elmo data get ag-news
       cd ag_news && elmo init
     """
-    from elmo_cli.commands.inputs import measured
+    from elmo_cli.commands.progress import Display
     from elmo_cli.data.download import fetch, find_data_set
 
     screen, wanted = Screen(json, quiet), find_data_set(name)
-    with measured(screen, "fetching") as progress:
+    with Display(screen) as tell:
         folder = out or Path(name.replace("-", "_"))
-        fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, progress=progress)
+        fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, tell=tell)
     screen.show(vars(fetched), views.fetched(vars(fetched)))
     screen.say(*_next_steps(folder))
 

@@ -34,7 +34,7 @@ def data_show(
       elmo data show train.csv test.csv
       elmo data show news.jsonl --column body --set data.label=section
     """
-    from elmo_cli.commands.inputs import measured
+    from elmo_cli.commands.progress import Display
     from elmo_cli.data.folders import expand
     from elmo_cli.text.inspection import inspect
 
@@ -42,6 +42,6 @@ def data_show(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
     screen = Screen(json, quiet)
-    with measured(screen, "reading") as progress:
-        document = inspect(expand(files), experiment, progress).as_dict()
+    with Display(screen) as tell:
+        document = inspect(expand(files), experiment, tell).as_dict()
     screen.show(document, *views.inspection(document))

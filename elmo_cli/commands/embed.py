@@ -96,7 +96,8 @@ def embed(
       cat sentences.txt | elmo embed runs/lm --layers top --out - | head -1
       elmo embed runs/lm - --layers top --pool mean < sentences.txt
     """
-    from elmo_cli.commands.inputs import counted, texts_of, tokenizer_for
+    from elmo_cli.commands.inputs import texts_of, tokenizer_for
+    from elmo_cli.commands.progress import Display
     from elmo_cli.embedder import pick_device
     from elmo_cli.inference.embed import embed_run
 
@@ -104,7 +105,7 @@ def embed(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
     screen, place = Screen(json, quiet), _place(out, format, json)
-    with counted(screen, "sentences") as progress:
+    with Display(screen) as tell:
         report = embed_run(
             run,
             texts_of(file, experiment.data),
@@ -120,7 +121,7 @@ def embed(
             batch_tokens=batch_tokens,
             device=pick_device(device),
             overwrite=overwrite,
-            progress=progress,
+            tell=tell,
         )
     document = {**asdict(report), "path": str(report.path)}
     if isinstance(place, Path):

@@ -40,8 +40,11 @@ def evaluate(
       elmo evaluate runs/lm held_out.txt --scores sentences.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
+    from elmo_cli.commands.progress import Display
     from elmo_cli.inference.evaluate import evaluate_run
 
     experiment = resolve(config, assignments, data={"encoding": encoding})
-    results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token)
-    Screen(json, quiet).show(results, *views.evaluation(results))
+    screen = Screen(json, quiet)
+    with Display(screen) as tell:
+        results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token, tell=tell)
+    screen.show(results, *views.evaluation(results))

@@ -71,8 +71,8 @@ def pretrain(
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
-    from elmo_cli.commands.inputs import measured, spooled
-    from elmo_cli.commands.progress import follow
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display, follow
     from elmo_cli.training.pretrain import pretrain_run
 
     experiment = resolve(
@@ -85,8 +85,8 @@ def pretrain(
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
     screen = Screen(json, quiet)
-    with spooled(corpus) as files, measured(screen, "reading") as reading, stop_on_signals() as stop:
+    with spooled(corpus) as files, Display(screen) as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
-        events = run(experiment, files, vocab, out, stop=stop, reading=reading)
+        events = run(experiment, files, vocab, out, stop=stop, tell=tell)
         results = follow(screen, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
     screen.show(results, views.language_model(results))

@@ -43,12 +43,13 @@ def report(
       elmo report runs/compare runs/lm --out report.html
       elmo report runs/compare --figures figures
     """
+    from elmo_cli.commands.progress import Display
     from elmo_cli.report.page import write_report
 
     folder = resolve(config, assignments).output
-    written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)
     screen = Screen(json, quiet)
-    screen.say(*(f"warning: {warning}" for warning in written.warnings), *written.notices)
+    with Display(screen) as tell:
+        written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
     document = {
         "page": written.page and str(written.page),
         "figures": [str(path) for path in written.figures],

@@ -61,13 +61,14 @@ def similar(
       elmo similar runs/lm "a play on Broadway" --token play
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
-    from elmo_cli.commands.inputs import counted, spooled
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display
     from elmo_cli.embedder import pick_device
     from elmo_cli.inference.similar import similar_run
 
     experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
     screen = Screen(json, quiet)
-    with spooled(corpus) as files, counted(screen, "sentences") as progress:
+    with spooled(corpus) as files, Display(screen) as tell:
         found = similar_run(
             experiment,
             run,
@@ -79,8 +80,7 @@ def similar(
             top=top,
             same_word=same_word,
             device=pick_device(device),
-            progress=progress,
+            tell=tell,
         )
-    screen.say(*(f"note: {note}" for note in found.notices))
     document = asdict(found)
     screen.show(document, *views.similar(document))

@@ -40,7 +40,8 @@ def vocab_build(
       elmo vocab build news.txt.gz 'more/*.txt' --min-count 3 --lowercase
       zcat news.gz | elmo vocab build -
     """
-    from elmo_cli.commands.inputs import measured, spooled
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display
     from elmo_cli.training.prepare import build_vocabulary_run
 
     experiment = resolve(
@@ -52,8 +53,7 @@ def vocab_build(
         vocab={"min_count": min_count, "max_size": max_size},
     )
     screen = Screen(json, quiet)
-    with spooled(corpus) as files, measured(screen, "reading") as progress:
-        report = build_vocabulary_run(experiment, files, out, overwrite, progress)
-    screen.say(*(f"note: {note}" for note in report.notices))
+    with spooled(corpus) as files, Display(screen) as tell:
+        report = build_vocabulary_run(experiment, files, out, overwrite, tell)
     document = report.as_dict()
     screen.show(document, views.vocabulary(document))

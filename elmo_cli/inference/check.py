@@ -18,6 +18,7 @@ from torch import Tensor
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, InputError, RunError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.dump_pieces import in_order
 from elmo_cli.inference.embed import embed_sentences, load_embedder, read_dump
 from elmo_cli.metrics.checks import (
@@ -52,6 +53,7 @@ def check_run(
     stateful: bool = False,
     batch_size: int = 1,
     device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> list[CheckResult]:
     """Check an LM run or the biLM of a classifier run.
 
@@ -65,6 +67,7 @@ def check_run(
         stateful: Whether `expected` was computed with the state carried from batch to batch.
         batch_size: Sentences of a batch, where it was.
         device: Where to compute.
+        tell: Told the checks that are done, and the sentences that are embedded to be compared.
 
     Returns:
         The checks in their order. A run that cannot be loaded fails the first, and no others are made.
@@ -95,12 +98,18 @@ def check_run(
     results = [CheckResult("files", True, detail="settings, vocabulary and weights belong together")]
     embedder.network.to(device)
     results.append(finite_weights(embedder.network))
+    tell(Progress("checks", len(results), None))
     if results[-1].passed and isinstance(embedder.network, BiLm):
-        results += _check_bilm(embedder, embedder.network, tolerance, device)
+        for result in _check_bilm(embedder, embedder.network, tolerance, device):
+            results.append(result)
+            tell(Progress("checks", len(results), None))
     if results[-1].passed and expected is not None and texts is not None:
         corpus = encode(texts, Tokenizer(tokenizer or embedder.tokenizer))
         batches = in_order(corpus, batch_size)
-        found = dict(embed_sentences(embedder, corpus, batches, device, stateful=stateful))
+        found = {}
+        for number, layers in embed_sentences(embedder, corpus, batches, device, stateful=stateful):
+            found[number] = layers
+            tell(Progress("sentences", len(found), len(corpus)))
         results.append(compare_embeddings(found, read_dump(expected), tolerance))
     return results
 
@@ -150,16 +159,17 @@ def _not_embedded(detail: str) -> CheckResult:
     return CheckResult("embeddings", False, detail=detail)
 
 
-def _check_bilm(embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str) -> list[CheckResult]:
+def _check_bilm(
+    embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str
+) -> Iterator[CheckResult]:
     """Leak test and invariances on made-up sentences."""
     corpus = _made_up(embedder)
     numbers, _ = frame(corpus, [0], True)
     tokens = TokenIds.from_numpy(*embedder.indexer.table(corpus.types).index(numbers), device)
-    leaks = (
-        leak_test(network, tokens, tolerance) if network.softmax else activation_leak_test(network, tokens, tolerance)
-    )
+    yield from (leak_test if network.softmax else activation_leak_test)(network, tokens, tolerance)
     given = (network, corpus, embedder.indexer, embedder.vocabulary, tolerance)
-    return [*leaks, *invariances(*given), *stream_agreement(*given)]
+    yield from invariances(*given)
+    yield from stream_agreement(*given)
 
 
 def _made_up(embedder: Embedder) -> EncodedCorpus:

@@ -7,7 +7,7 @@ document.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,6 +25,7 @@ from elmo_cli.config.choices import Dtype, DumpFormat, DumpPooling
 from elmo_cli.disk import refuse_target, write_atomically
 from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
 from elmo_cli.errors import DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.dump_formats import INDEX, Place, format_of, open_sink
 from elmo_cli.inference.dump_pieces import Piece, Plan, make_plan, read_pieces
 from elmo_cli.inference.dump_writer import Form, Layers, Writer
@@ -36,8 +37,6 @@ INDEX_CHARACTERS = 1 << 26  # of all sentences; their index is written only whol
 STREAM = Path("-")  # stands for a stream in a report
 # For the difference that a precision makes: sentences, and tokens of each.
 COMPARED, COMPARED_TOKENS = 16, 128
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def embed_run(
     batch_tokens: int | None = None,
     device: torch.device | str = "cpu",
     overwrite: bool = False,
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> EmbedReport:
     """Embed sentences with a run and write them.
 
@@ -106,7 +105,7 @@ def embed_run(
             Longer sentences are run in windows, with the same activations.
         device: Where to compute.
         overwrite: Replace the file where it exists.
-        progress: Called with the sentences written, and with their number as soon as it is known.
+        tell: Told the sentences that are written, and their number as soon as it is known.
 
     Raises:
         ConfigError: There is no such layer, the format cannot be told, the ways of batching contradict each other, the
@@ -141,9 +140,9 @@ def embed_run(
                 tally.add(piece, plan)
                 for parts in extractor.parts(piece.corpus, plan.batches(piece.corpus), plan.max_cells):
                     previous, waiting = waiting, thread.submit(writer.write, parts)
-                    tally.advance(previous, progress)
+                    tally.advance(previous, tell)
             tally.total = tally.sentences
-            tally.advance(waiting, progress)
+            tally.advance(waiting, tell)
             sink.close(tally.names)
 
     if isinstance(out, Path):
@@ -190,12 +189,11 @@ class _Tally:
         self.windowed += int((piece.corpus.lengths + 2 > plan.max_cells // rows).sum())
         self.total = self.sentences if piece.last else None
 
-    def advance(self, batch: Future[int] | None, progress: Progress | None) -> None:
+    def advance(self, batch: Future[int] | None, tell: Tell) -> None:
         """Wait until a batch is written, and pass on what went wrong with it."""
         if batch is not None:
             self.written += batch.result()
-            if progress is not None:
-                progress(self.written, self.total)
+            tell(Progress("sentences", self.written, self.total))
 
 
 def precision_difference(

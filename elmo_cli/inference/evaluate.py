@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from elmo_cli.config import DataSettings, Experiment
 from elmo_cli.data.records import read_texts
 from elmo_cli.embedder import Embedder, pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError, WeightsError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.scores import check_name, write_scores
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
@@ -31,6 +33,7 @@ def evaluate_run(
     device: str = "auto",
     scores: Path | None = None,
     per_token: bool = False,
+    tell: Tell = silent,
 ) -> dict[str, Any] | list[dict[str, Any]]:
     """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
 
@@ -43,6 +46,7 @@ def evaluate_run(
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
         per_token: Write those of each token there instead.
+        tell: Told the sentences, texts and runs that are scored.
 
     Returns:
         Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
@@ -59,7 +63,7 @@ def evaluate_run(
             remedy="elmo evaluate RUN FILE",
         )
     if scores is not None:
-        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token)
+        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token, tell)
     if per_token:
         raise ConfigError(
             "--per-token is given without --scores",
@@ -67,11 +71,11 @@ def evaluate_run(
             remedy="add --scores FILE, or leave --per-token out",
         )
     if run is not None:
-        return _evaluate(run, file, experiment.data, where)
+        return _evaluate(run, file, experiment.data, where, tell)
     results, failures = [], []
     for path in _runs_below(experiment.output):
         try:
-            results.append(_evaluate(path, file, experiment.data, where))
+            results.append(_evaluate(path, file, experiment.data, where, tell))
         except ElmoError as error:
             failures.append(error)
             results.append({"run": path.name, "skipped": error.message})
@@ -94,7 +98,7 @@ def _runs_below(folder: Path) -> list[Path]:
     return kept
 
 
-def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> dict[str, Any]:
     run = Run.open(path)
     if run.kind not in ("lm", "classifier"):
         raise RunError(
@@ -103,12 +107,12 @@ def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) 
             expected="an LM run or a classifier run",
             remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
         )
-    scores = (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
+    scores = (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device, tell)
     return {"run": path.resolve().name, "kind": run.kind, "data": file.name, **scores}
 
 
 def _evaluate_sentences(
-    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool
+    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool, tell: Tell
 ) -> dict[str, Any]:
     """The perplexity of an LM run, with the scores of each sentence or token in a file."""
     if path is None:
@@ -117,16 +121,25 @@ def _evaluate_sentences(
     check_name(scores)
     embedder, network, vocabulary = _load_scoring(run, device)
     texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    found = write_scores(scores, network, embedder, vocabulary, texts, per_token=per_token, device=device)
+    found = write_scores(
+        scores, network, embedder, vocabulary, _counted(texts, tell), per_token=per_token, device=device
+    )
     head = {"run": path.resolve().name, "kind": run.kind, "data": file.name}
     return {**head, **found.as_dict(), "scores": str(scores)}
 
 
-def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _counted(texts: Iterable[str], tell: Tell) -> Iterator[str]:
+    """Texts, and how many of them were taken."""
+    for done, text in enumerate(texts, start=1):
+        tell(Progress("sentences", done, None))
+        yield text
+
+
+def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> dict[str, Any]:
     embedder, network, vocabulary = _load_scoring(run, device)
     reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
     corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return perplexity(network, corpus, embedder.indexer, vocabulary, device=device).as_dict()
+    return perplexity(network, corpus, embedder.indexer, vocabulary, device=device, tell=tell).as_dict()
 
 
 def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocabulary]:
@@ -142,7 +155,7 @@ def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocab
     return embedder, embedder.network.to(device), embedder.vocabulary
 
 
-def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> dict[str, Any]:
     loaded = load_classifier(run.path)
     limit = loaded.settings.max_tokens
     texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.errors import WeightsError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
 from elmo_cli.text.batches import length_batches
@@ -124,16 +125,20 @@ def sentence_scores(
     *,
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> NDArray[np.float64]:
-    """Negative log-likelihood of each sentence; the arguments are those of `token_scores`.
+    """Negative log-likelihood of each sentence; the arguments are those of `token_scores`, and who is told how many.
 
     Returns:
         (S, 2) nats, forward and backward; a sentence of n tokens sums n + 1 steps in each.
     """
     scores = np.zeros((len(corpus), 2))
+    done = 0
     for sentences, nats in token_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device):
         # Summed in double on the host: a device may have no doubles.
         scores[sentences] = nats.double().sum(dim=2).T.numpy()
+        done += len(sentences)
+        tell(Progress("sentences", done, len(corpus)))
     return scores
 
 
@@ -145,9 +150,11 @@ def perplexity(
     *,
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> Perplexity:
-    """Exact perplexity of a text; the arguments are those of `token_scores`."""
-    nats = sentence_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device).sum(axis=0)
+    """Exact perplexity of a text; the arguments are those of `sentence_scores`."""
+    scores = sentence_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device, tell=tell)
+    nats = scores.sum(axis=0)
     oov = vocabulary.oov(corpus)
     steps = corpus.token_count + len(corpus)
     return Perplexity.of(*nats.tolist(), steps=steps, tokens=oov.tokens, unknown=oov.unknown)

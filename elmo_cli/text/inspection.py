@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -20,9 +20,8 @@ from elmo_cli.config import Experiment
 from elmo_cli.data.files import has_mark
 from elmo_cli.data.records import Table, read_records, sniff
 from elmo_cli.errors import DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.tokenizer import Tokenizer
-
-Progress = Callable[[int, int | None], object]  # told bytes read, and bytes to read
 
 SAMPLES = 3
 UNBALANCED = 10  # times as many texts in the largest class as in the smallest
@@ -116,20 +115,20 @@ class Inspection:
         return {"files": [one.as_dict() for one in self.files], "shared": self.shared}
 
 
-def inspect(paths: Sequence[Path], experiment: Experiment, progress: Progress | None = None) -> Inspection:
+def inspect(paths: Sequence[Path], experiment: Experiment, tell: Tell = silent) -> Inspection:
     """Look through files of texts, with labels where there are any.
 
     Args:
         paths: The files; texts of the first are looked for in the others, as of a training file in a test file.
         experiment: Its `data` says how to read, its `tokenizer` what a token is.
-        progress: Told bytes read of the file under way, and its size.
+        tell: Told how much is read of the file under way.
 
     Raises:
         DataError: A file is missing, empty, in another encoding or broken.
     """
     reports, prints = [], []
     for path in paths:
-        report, texts = _look_through(path, experiment, progress)
+        report, texts = _look_through(path, experiment, tell)
         reports.append(report)
         prints.append(texts)
     shared = {}
@@ -146,9 +145,7 @@ def inspect(paths: Sequence[Path], experiment: Experiment, progress: Progress | 
     return Inspection(tuple(reports), shared)
 
 
-def _look_through(
-    path: Path, experiment: Experiment, progress: Progress | None
-) -> tuple[FileReport, NDArray[np.int64]]:
+def _look_through(path: Path, experiment: Experiment, tell: Tell) -> tuple[FileReport, NDArray[np.int64]]:
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
     data, tokenize = experiment.data, Tokenizer(experiment.tokenizer)
     table = sniff(path, data, labelled=False)
@@ -158,7 +155,9 @@ def _look_through(
     classes: Counter[str] = Counter()
     texts, labels = array("q"), array("q")
     size = path.stat().st_size
-    seen = (lambda done: progress(min(done, size - 1), size)) if progress is not None else None
+
+    def seen(done: int) -> None:
+        tell(Progress("reading", min(done, size - 1), size, in_bytes=True))
 
     def refuse(error: DataError) -> None:
         refused[1:] = []  # the first one is shown, the others are counted
@@ -176,8 +175,7 @@ def _look_through(
             labels.append(_number(record.label or ""))
         if len(report.samples) < SAMPLES:
             report.samples.append((record.label, record.text))
-    if progress is not None:
-        progress(size, size)
+    tell(Progress("reading", size, size, in_bytes=True))
     _count(report, lengths, classes, experiment.classify.max_tokens)
     numbers = np.frombuffer(texts, dtype=np.int64) if texts else np.zeros(0, np.int64)
     _compare(report, numbers, np.frombuffer(labels, dtype=np.int64) if labels else numbers)

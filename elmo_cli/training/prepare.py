@@ -6,7 +6,7 @@ Validation is `data.valid`, else the last sentences of the corpus, at least one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.events import Tell, silent
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.sources import Progress, cache_of, corpus_files, encode_corpus
+from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.room import vocabulary_parameters
 from elmo_cli.vectors.formats import read_vectors, table_for
@@ -33,13 +34,11 @@ class VocabularyReport:
         path: Its run.
         vocabulary: The vocabulary; its `totals` say what it was counted on.
         parameters: Weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`.
-        notices: What the user should know of how it went.
     """
 
     path: Path
     vocabulary: Vocabulary
     parameters: dict[str, int]
-    notices: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The figures: of the corpus, of the vocabulary, and what it costs a model, in parameters and MB of float32."""
@@ -55,7 +54,7 @@ def build_vocabulary_run(
     paths: Sequence[Path] = (),
     out: Path | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> VocabularyReport:
     """Count the corpus and write the vocabulary as a run.
 
@@ -64,15 +63,12 @@ def build_vocabulary_run(
         paths: The corpus; empty: that of the settings.
         out: The run; None: `vocab` in the folder of the runs.
         overwrite: Replace a vocabulary that is there.
-        progress: Told bytes read and to read.
+        tell: Told what the user should know of how it goes, and how much is read.
     """
     out = out or experiment.output / "vocab"
-    notices: list[str] = []
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
-        files, known = corpus_files(experiment, paths, notices.append), cache_of(experiment)
-        corpus = encode_corpus(
-            experiment, files, experiment.tokenizer, fingerprint=known, say=notices.append, progress=progress
-        )
+        files, known = corpus_files(experiment, paths, tell), cache_of(experiment)
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, fingerprint=known, tell=tell)
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
         writer.describe(
             experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files, known)}
@@ -80,7 +76,7 @@ def build_vocabulary_run(
         writer.write_vocabulary(vocabulary)
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
-    return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)), tuple(notices))
+    return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)))
 
 
 @dataclass(frozen=True)
@@ -111,8 +107,7 @@ def prepare_pretraining(
     experiment: Experiment,
     paths: Sequence[Path],
     vocabulary: Vocabulary | None,
-    say: Callable[[str], object] = lambda message: None,
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
@@ -120,16 +115,15 @@ def prepare_pretraining(
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
         vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
-        say: Told what the user should know of how it goes.
-        progress: Told bytes of the corpus read and to read.
+        tell: Told what the user should know of how it goes, and how much of the corpus is read.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
-    names, known = corpus_files(experiment, paths, say), cache_of(experiment)
+    names, known = corpus_files(experiment, paths, tell), cache_of(experiment)
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
-    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, say=say, progress=progress)
+    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, tell=tell)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:
@@ -147,7 +141,7 @@ def prepare_pretraining(
     settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
     held_out = experiment.data.valid
     if held_out is not None:
-        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, say=say)
+        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, tell=tell)
         validation = f"the file {held_out.name}"
         files["valid"] = describe_files([held_out], known)
     else:

@@ -13,7 +13,7 @@ import torch
 from elmo_cli.config import Experiment, PretrainSettings
 from elmo_cli.embedder import pick_device
 from elmo_cli.errors import ElmoError
-from elmo_cli.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
+from elmo_cli.events import Event, Finished, Notice, Saved, Stopped, Tell, Validation, as_record, silent
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
@@ -259,7 +259,7 @@ def pretrain_run(
     resume: bool = False,
     device: str = "auto",
     stop: Callable[[], bool] = lambda: False,
-    reading: Callable[[int, int | None], object] | None = None,
+    tell: Tell = silent,
 ) -> Iterator[Event]:
     """Pretrain a biLM into a run: read, check, train, write.
 
@@ -273,7 +273,7 @@ def pretrain_run(
         resume: Go on with a run that was stopped; a finished one is only reported.
         device: Where to compute, or `auto`.
         stop: Asked after every step; see `pretrain`.
-        reading: Told bytes of the corpus read and to read, before training begins.
+        tell: Told of the corpus while it is read, before training begins.
 
     Yields:
         The events of `pretrain`.
@@ -288,9 +288,7 @@ def pretrain_run(
         vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
-        notices: list[str] = []
-        job = prepare_pretraining(experiment, paths, vocabulary, notices.append, reading)
-        yield from map(Notice, notices)
+        job = prepare_pretraining(experiment, paths, vocabulary, tell)
         unknown = job.vocabulary.oov(job.corpus).rate
         if unknown > NOTABLE_OOV:
             yield Notice(

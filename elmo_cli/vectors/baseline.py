@@ -9,13 +9,12 @@ from pathlib import Path
 from elmo_cli.config import Experiment
 from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.disk import refuse_target
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import StaticVectors, write_word2vec
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class BaselineReport:
         width: Numbers in a vector.
         vocabulary: Where the vocabulary is from; None: it was built from the corpus.
         reproducible: Whether the same call gives the same files.
-        notices: What the user should know of how it went.
     """
 
     method: BaselineMethod
@@ -55,7 +53,6 @@ class BaselineReport:
     width: int
     vocabulary: Path | None
     reproducible: bool
-    notices: tuple[str, ...] = ()
 
 
 def baseline_run(
@@ -68,7 +65,7 @@ def baseline_run(
     vocab: Path | None = None,
     binary: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> BaselineReport:
     """Train static vectors on text files and write them.
 
@@ -82,7 +79,7 @@ def baseline_run(
             the runs, and if there is none, it is built from the corpus.
         binary: word2vec's binary format in place of text.
         overwrite: Replace files that exist.
-        progress: Called with the steps done and the steps to do, over all windows.
+        tell: Told what the user should know of how it goes, and the steps done over all windows.
 
     Raises:
         RunError: A file exists, or the vocabulary cannot be used.
@@ -94,25 +91,21 @@ def baseline_run(
     files = tuple(VectorFile(path_for(out, window) if len(chosen) > 1 else out, window) for window in chosen)
     for file in files:
         refuse_target(file.path, overwrite)
-    notices: list[str] = []
-    vocabulary, place, corpus = _read(experiment, paths, vocab, notices.append)
+    vocabulary, place, corpus = _read(experiment, paths, vocab, tell)
     vectors = 0, 0
     for turn, file in enumerate(files):
 
         def advance(done: int, total: int, turn: int = turn) -> None:
-            if progress is not None:
-                progress(turn * total + done, len(files) * total)
+            tell(Progress("windows" if method == "svd" else "epochs", turn * total + done, len(files) * total))
 
         trained = _train(experiment, method, file.window, corpus, vocabulary, advance)
         write_word2vec(file.path, trained.tokens, trained.matrix, binary)
         vectors = len(trained.tokens), trained.width
     reproducible = method == "svd" or experiment.word2vec.workers == 1
     if not reproducible:
-        notices.append(f"{experiment.word2vec.workers} workers race: only one gives the same vectors each time")
+        tell(Notice(f"{experiment.word2vec.workers} workers race: only one gives the same vectors each time"))
     unknown = vocabulary.oov(corpus).unknown
-    return BaselineReport(
-        method, files, corpus.token_count, unknown, *vectors, place, reproducible, notices=tuple(notices)
-    )
+    return BaselineReport(method, files, corpus.token_count, unknown, *vectors, place, reproducible)
 
 
 def path_for(out: Path, window: int) -> Path:
@@ -123,24 +116,25 @@ def path_for(out: Path, window: int) -> Path:
 
 
 def _read(
-    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, say: Callable[[str], object]
+    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, tell: Tell
 ) -> tuple[Vocabulary, Path | None, EncodedCorpus]:
     """The vocabulary, where it is from, and the corpus in its tokens."""
-    files = corpus_files(experiment, paths, say)
+    files = corpus_files(experiment, paths, tell)
     default = experiment.output / "vocab"
     found = find_vocabulary(vocab, default)
     if found is None:
-        say(f"there is no {default}: the vocabulary is built from the corpus")
-        corpus = encode_corpus(experiment, files, experiment.tokenizer, say=say)
+        tell(Notice(f"there is no {default}: the vocabulary is built from the corpus"))
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, tell=tell)
         return Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer), None, corpus
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        say(
+        told = (
             f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
             "not as the settings say; --vocab takes another vocabulary"
         )
-    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, say=say)
+        tell(Notice(told))
+    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, tell=tell)
 
 
 def _train(
@@ -149,14 +143,14 @@ def _train(
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,
-    progress: Progress,
+    advance: Callable[[int, int], None],
 ) -> StaticVectors:
     if method == "svd":
         from elmo_cli.vectors.svd import train_svd
 
         changed = experiment.svd.model_copy(update={"window": window})
-        return train_svd(corpus, vocabulary, changed, experiment.seed, progress)
+        return train_svd(corpus, vocabulary, changed, experiment.seed, advance)
     from elmo_cli.vectors.word2vec import train_word2vec
 
     settings = experiment.word2vec.model_copy(update={"window": window})
-    return train_word2vec(corpus, vocabulary, settings, experiment.seed, progress)
+    return train_word2vec(corpus, vocabulary, settings, experiment.seed, advance)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from elmo_cli.config import Experiment, TokenizerSettings, VocabularySettings
 from elmo_cli.errors import DataError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.text import parallel, shards, sources
 from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
 from elmo_cli.text.parallel import encode_chunks
@@ -260,10 +261,10 @@ def test_a_file_that_changes_while_it_is_read_is_refused(corpus_file: Path, monk
 
 def test_without_a_place_for_the_cache_the_corpus_is_held_in_memory(corpus_file: Path) -> None:
     (corpus_file.parent / "runs").write_text("a file where the folder should be", encoding="utf-8")
-    said: list[str] = []
-    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, say=said.append)
+    told: list[Notice | Progress] = []
+    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, tell=told.append)
     assert same(found, encode(["the cat sat", "the dog"], str.split))
-    assert "cannot be kept" in said[0]
+    assert any(isinstance(event, Notice) and "cannot be kept" in event.message for event in told)
 
 
 def test_fingerprints_of_large_settled_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
