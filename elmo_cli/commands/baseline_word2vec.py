@@ -69,5 +69,5 @@ def baseline_word2vec(
     screen, run = Screen(json, quiet), partial(baseline_run, experiment, "word2vec")
     with spooled(corpus) as files, Display(screen) as tell:
         report = run(files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, tell=tell)
-    document = asdict(report)
+    document = {**asdict(report), "notices": tell.notices}
     screen.show(document, views.baseline(document))

@@ -79,6 +79,9 @@ class Display:
         screen: Where to show.
         unit: What a training's steps count: tokens or texts.
         epochs: Whether the epochs of classifiers are shown.
+
+    Attributes:
+        notices: The notices so far.
     """
 
     def __init__(self, screen: Screen, unit: str = "", epochs: bool = True) -> None:
@@ -91,6 +94,7 @@ class Display:
         self._task = self._bar.add_task("", total=None, words="")
         self._logged = time.monotonic()
         self._began, self._what = self._logged, ""
+        self.notices: list[str] = []
 
     def __enter__(self) -> Self:
         """The bar comes with the first event that says how far the work is."""
@@ -115,6 +119,7 @@ class Display:
                     self._bar.stop()
                     self._what = ""
             case _:
+                self.notices += [event.message] if isinstance(event, Notice) else []
                 line = describe(event) if self._epochs or not isinstance(event, EpochDone) else None
                 if line is not None:
                     self._messages.print(line, soft_wrap=True)
