@@ -288,7 +288,7 @@ class CompareSettings(Settings):
 
     baselines: Paths = Field((), description="static embedding files, a row each")
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
-    lambdas: Names = Field(("trainable", "frozen", "function"), description="a row of the LM for each")
+    lambdas: Names = Field(get_args(LambdaMode), description="a row of the LM for each")
     reference: bool = Field(True, description="a row for TF-IDF with a linear SVM, which has no embeddings")
     against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
