@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 from elmo_cli.config import choices
 
@@ -66,8 +66,8 @@ def baseline_svd(
         tokenizer={"lowercase": lowercase},
         svd={"dim": dim, "weighting": weighting, "smoothing": smoothing, "exponent": exponent},
     )
-    screen, run = Screen(json, quiet), partial(baseline_run, experiment, "svd")
-    with spooled(corpus) as files, Display(screen) as tell:
+    output, run = Output(json, quiet), partial(baseline_run, experiment, "svd")
+    with spooled(corpus) as files, Display(output) as tell:
         report = run(files, out, windows=window or (), vocab=vocab, binary=binary, overwrite=overwrite, tell=tell)
     document = {**asdict(report), "notices": tell.notices}
-    screen.show(document, views.baseline(document))
+    output.show(document, views.baseline(document))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Run = Annotated[
@@ -47,7 +47,7 @@ def bench(
     from elmo_cli.inference.bench import bench_run
 
     experiment = resolve(config, assignments, preset=preset, seed=seed, data={"text": column, "encoding": encoding})
-    screen = Screen(json, quiet)
-    screen.say("measuring, for about a minute at most")
+    output = Output(json, quiet)
+    output.say("measuring, for about a minute at most")
     report = asdict(bench_run(experiment, run, corpus, device=pick_device(device)))
-    screen.show(report, *views.bench(report))
+    output.show(report, *views.bench(report))

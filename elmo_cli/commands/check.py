@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 File = Annotated[
@@ -54,8 +54,8 @@ def check(
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
-    screen = Screen(json, quiet)
-    with Display(screen) as tell:
+    output = Output(json, quiet)
+    with Display(output) as tell:
         found = check_run(
             run,
             texts_of(file, experiment.data) if file else None,
@@ -67,6 +67,6 @@ def check(
             device=pick_device(device),
             tell=tell,
         )
-    screen.show([asdict(one) for one in found], *views.checks([asdict(one) for one in found]))
+    output.show([asdict(one) for one in found], *views.checks([asdict(one) for one in found]))
     if not all(one.passed for one in found):
         raise typer.Exit(1)

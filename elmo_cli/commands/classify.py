@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve, without_effect
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
@@ -90,9 +90,9 @@ def classify(
             "tune": tune,
         },
     )
-    screen = Screen(json, quiet)
-    screen.say(*without_effect(assignments, experiment))
+    output = Output(json, quiet)
+    output.say(*without_effect(assignments, experiment))
     with stop_on_signals() as stop:
         events = classify_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
-        results = follow(screen, events, stop, unit="texts")
-    screen.show(results, *views.classifier(results))
+        results = follow(output, events, stop, unit="texts")
+    output.show(results, *views.classifier(results))

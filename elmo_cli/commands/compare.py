@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve, without_effect
 from elmo_cli.commands.signals import stop_on_signals
 
@@ -97,11 +97,11 @@ def compare(
             "jobs": jobs,
         },
     )
-    screen = Screen(json, quiet)
-    screen.say(*without_effect(assignments, experiment))
+    output = Output(json, quiet)
+    output.say(*without_effect(assignments, experiment))
     with stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
-        results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)
-    screen.show(results, *views.comparison(results))
+        results = follow(output, events, stop, unit="texts", stopped=STOPPED, epochs=False)
+    output.show(results, *views.comparison(results))
     page = (out or experiment.output / "compare") / "report.html"
-    screen.say(*([f"page with figures: {page}"] if page.exists() else []))
+    output.say(*([f"page with figures: {page}"] if page.exists() else []))

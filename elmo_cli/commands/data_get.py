@@ -10,7 +10,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.invocation import program
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
 Folder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to; by default ./ag_news.")]
@@ -40,12 +40,12 @@ def data_get(
     from elmo_cli.commands.progress import Display
     from elmo_cli.data.download import fetch, find_data_set
 
-    screen, wanted = Screen(json, quiet), find_data_set(name)
-    with Display(screen) as tell:
+    output, wanted = Output(json, quiet), find_data_set(name)
+    with Display(output) as tell:
         folder = out or Path(name.replace("-", "_"))
         fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, tell=tell)
-    screen.show(vars(fetched), views.fetched(vars(fetched)))
-    screen.say(*_next_steps(folder))
+    output.show(vars(fetched), views.fetched(vars(fetched)))
+    output.say(*_next_steps(folder))
 
 
 def _next_steps(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of two files, the training file first.")]
@@ -41,7 +41,7 @@ def data_show(
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
-    screen = Screen(json, quiet)
-    with Display(screen) as tell:
+    output = Output(json, quiet)
+    with Display(output) as tell:
         document = inspect(expand(files), experiment, tell).as_dict()
-    screen.show(document, *views.inspection(document))
+    output.show(document, *views.inspection(document))

@@ -11,7 +11,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.inputs import STDIN
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
@@ -104,8 +104,8 @@ def embed(
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
-    screen, place = Screen(json, quiet), _place(out, format, json)
-    with Display(screen) as tell:
+    output, place = Output(json, quiet), _place(out, format, json)
+    with Display(output) as tell:
         report = embed_run(
             run,
             texts_of(file, experiment.data),
@@ -125,9 +125,9 @@ def embed(
         )
     document = {**asdict(report), "path": str(report.path)}
     if isinstance(place, Path):
-        screen.show(document, views.pairs(document))
+        output.show(document, views.pairs(document))
     else:  # stdout is taken
-        screen.say(views.pairs(document))
+        output.say(views.pairs(document))
 
 
 def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
@@ -44,7 +44,7 @@ def evaluate(
     from elmo_cli.inference.evaluate import evaluate_run
 
     experiment = resolve(config, assignments, data={"encoding": encoding})
-    screen = Screen(json, quiet)
-    with Display(screen) as tell:
+    output = Output(json, quiet)
+    with Display(output) as tell:
         results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token, tell=tell)
-    screen.show(results, *views.evaluation(results))
+    output.show(results, *views.evaluation(results))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with options.json and weights.hdf5.")]
@@ -38,4 +38,4 @@ def import_(
     target = out or resolve(config, assignments).output / "imported"
     files = import_run(folder, target, overwrite)
     document = {"path": str(target), **{name: value and str(value) for name, value in asdict(files).items()}}
-    Screen(json, quiet).show(document, views.pairs(document))
+    Output(json, quiet).show(document, views.pairs(document))

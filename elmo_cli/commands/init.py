@@ -10,7 +10,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.invocation import program
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of your files; by default this one.")]
 
@@ -37,10 +37,10 @@ def init(
     found = discover(folder)
     data = found.settings()
     path = write_settings(folder, preset, {"data": data}, overwrite)
-    screen = Screen(json, quiet)
-    screen.say(*(f"note: {note}" for note in found.notes))
-    screen.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
-    screen.say(_next_steps(folder))
+    output = Output(json, quiet)
+    output.say(*(f"note: {note}" for note in found.notes))
+    output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
+    output.say(_next_steps(folder))
 
 
 def _next_steps(folder: Path) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from elmo_cli.commands import options
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 from elmo_cli.config import choices
 from elmo_cli.errors import DataError
@@ -67,7 +67,7 @@ def predict(
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
     cut = _write(stream, loaded.classes, "json" if json else format)
     if cut:
-        Screen(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
+        Output(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
 
 
 def _write(

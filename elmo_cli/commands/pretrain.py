@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
@@ -84,9 +84,9 @@ def pretrain(
         model={"encoder": encoder, "init_embeddings": init_embeddings},
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
-    screen = Screen(json, quiet)
-    with spooled(corpus) as files, Display(screen) as tell, stop_on_signals() as stop:
+    output = Output(json, quiet)
+    with spooled(corpus) as files, Display(output) as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
         events = run(experiment, files, vocab, out, stop=stop, tell=tell)
-        results = follow(screen, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
-    screen.show(results, views.language_model(results))
+        results = follow(output, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
+    output.show(results, views.language_model(results))

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, ProgressColumn, Task
 from rich.text import Text
 
-from elmo_cli.commands.render import Screen, duration, lambda_bars, number, plain
+from elmo_cli.commands.render import Output, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
 from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Progress, Step, Stopped, Validation
 
@@ -76,7 +76,7 @@ class Display:
     """Shows events on stderr as they come: lines that stay, and one bar for how far the work is; in a log, lines.
 
     Args:
-        screen: Where to show.
+        output: Where to show.
         unit: What a training's steps count: tokens or texts.
         epochs: Whether the epochs of classifiers are shown.
 
@@ -84,9 +84,9 @@ class Display:
         notices: The notices so far.
     """
 
-    def __init__(self, screen: Screen, unit: str = "", epochs: bool = True) -> None:
-        self._messages, self._unit, self._epochs = screen.messages, unit, epochs
-        self._live = self._messages.is_terminal and not screen.quiet
+    def __init__(self, output: Output, unit: str = "", epochs: bool = True) -> None:
+        self._messages, self._unit, self._epochs = output.messages, unit, epochs
+        self._live = self._messages.is_terminal and not output.quiet
         columns = (BarColumn(bar_width=18), _Words())
         self._bar = rich.progress.Progress(
             *columns, console=self._messages, disable=not self._live, transient=True, redirect_stdout=False
@@ -133,7 +133,7 @@ class Display:
 
 
 def follow(
-    screen: Screen,
+    output: Output,
     events: Iterable[Event],
     stop: Stop,
     *,
@@ -144,7 +144,7 @@ def follow(
     """Consume a loop, show it, and return its results.
 
     Args:
-        screen: Where to show.
+        output: Where to show.
         events: The loop.
         stop: The flag that the loop looks at; gives the exit code if it stopped by it.
         unit: What its steps count: tokens or texts.
@@ -156,13 +156,13 @@ def follow(
     """
     results: dict[str, Any] = {}
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(_each(events)) as each, Display(screen, unit, epochs) as show:
+    with closing(_each(events)) as each, Display(output, unit, epochs) as show:
         for event in each:
             show(event)
             if isinstance(event, Finished):
                 results = event.results
             elif isinstance(event, Stopped):
-                screen.say(*([stopped] if stopped else []))
+                output.say(*([stopped] if stopped else []))
                 raise typer.Exit(stop.code or 1)
     return results
 

@@ -14,7 +14,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.invocation import program
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.config import choices
 from elmo_cli.errors import RunError
 
@@ -65,15 +65,15 @@ def quickstart(
     """
     from elmo_cli.embedder import pick_device
 
-    screen = Screen(json, quiet)
+    output = Output(json, quiet)
     pick_device(device)  # before anything is written
     _prepare(folder, preset, overwrite)
-    screen.say(SYNTHETIC, f"$ {shlex.join(['cd', str(folder)])}")
+    output.say(SYNTHETIC, f"$ {shlex.join(['cd', str(folder)])}")
     flags = _Flags(overwrite, seed, device, quiet)
-    steps = _run_all(context, screen, folder, flags)
-    screen.show({"folder": str(folder), "synthetic": True, "steps": steps}, *views.comparison(steps[-1]["results"]))
+    steps = _run_all(context, output, folder, flags)
+    output.show({"folder": str(folder), "synthetic": True, "steps": steps}, *views.comparison(steps[-1]["results"]))
     example = shlex.join(["predict", str(folder / "runs/classify-frozen"), str(folder / "test.csv")])
-    screen.say(SYNTHETIC, f"page with figures: {folder}/runs/compare/report.html", f"next: {program()} {example}")
+    output.say(SYNTHETIC, f"page with figures: {folder}/runs/compare/report.html", f"next: {program()} {example}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _prepare(folder: Path, preset: choices.Preset | None, overwrite: bool) -> No
     write_settings(folder, preset or PRESET, {**written, "data": discover(folder).settings()}, overwrite=True)
 
 
-def _run_all(context: typer.Context, screen: Screen, folder: Path, flags: _Flags) -> list[dict[str, Any]]:
+def _run_all(context: typer.Context, output: Output, folder: Path, flags: _Flags) -> list[dict[str, Any]]:
     """Run the road in a folder, saying each command before it runs.
 
     Returns:
@@ -135,7 +135,7 @@ def _run_all(context: typer.Context, screen: Screen, folder: Path, flags: _Flags
         for command in ROAD:
             arguments = [*command, *flags.of(command[0])]
             line = shlex.join(["elmo", *arguments])
-            screen.say(f"$ {line}")
+            output.say(f"$ {line}")
             steps.append({"command": line, "results": _results(context, arguments, flags.quiet)})
     return steps
 

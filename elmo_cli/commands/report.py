@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Runs = Annotated[
@@ -47,8 +47,8 @@ def report(
     from elmo_cli.report.page import write_report
 
     folder = resolve(config, assignments).output
-    screen = Screen(json, quiet)
-    with Display(screen) as tell:
+    output = Output(json, quiet)
+    with Display(output) as tell:
         written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
     document = {
         "page": written.page and str(written.page),
@@ -57,4 +57,4 @@ def report(
         "warnings": list(written.warnings),
         "notices": list(written.notices),
     }
-    screen.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))
+    output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))

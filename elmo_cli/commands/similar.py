@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
@@ -67,8 +67,8 @@ def similar(
     from elmo_cli.inference.similar import similar_run
 
     experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
-    screen = Screen(json, quiet)
-    with spooled(corpus) as files, Display(screen) as tell:
+    output = Output(json, quiet)
+    with spooled(corpus) as files, Display(output) as tell:
         found = similar_run(
             experiment,
             run,
@@ -83,4 +83,4 @@ def similar(
             tell=tell,
         )
     document = asdict(found)
-    screen.show(document, *views.similar(document))
+    output.show(document, *views.similar(document))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 MinCount = Annotated[int | None, typer.Option("--min-count", min=1, help="Drop tokens seen less often.")]
@@ -52,8 +52,8 @@ def vocab_build(
         tokenizer={"kind": tokenizer, "lowercase": lowercase},
         vocab={"min_count": min_count, "max_size": max_size},
     )
-    screen = Screen(json, quiet)
-    with spooled(corpus) as files, Display(screen) as tell:
+    output = Output(json, quiet)
+    with spooled(corpus) as files, Display(output) as tell:
         report = build_vocabulary_run(experiment, files, out, overwrite, tell)
     document = report.as_dict()
-    screen.show(document, views.vocabulary(document))
+    output.show(document, views.vocabulary(document))

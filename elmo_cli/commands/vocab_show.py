@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.commands.settings import resolve
 
 VocabPath = Annotated[Path, typer.Argument(metavar="VOCAB", help="Vocabulary: a run, or a vocab.txt.")]
@@ -49,4 +49,4 @@ def vocab_show(
         experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
         report = vocabulary.oov(encode_corpus(experiment, corpus, vocabulary.tokenizer))
         document["corpus"] = {**asdict(report), "oov_rate": report.rate}
-    Screen(json).show(document, views.pairs(document))
+    Output(json).show(document, views.pairs(document))

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from elmo_cli.commands import progress
 from elmo_cli.commands.progress import Display, describe_progress
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 from elmo_cli.events import Notice, Progress
 
 
@@ -23,7 +23,7 @@ def test_progress_in_words() -> None:
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with Display(Screen()) as tell:
+    with Display(Output()) as tell:
         tell(Progress("sentences", 1, 9))
         tell(Notice("one was empty"))
         monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
@@ -34,8 +34,8 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monk
 def test_a_terminal_gets_one_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=80)
-    monkeypatch.setattr(Screen, "messages", console)
-    with Display(Screen()) as tell:
+    monkeypatch.setattr(Output, "messages", console)
+    with Display(Output()) as tell:
         tell(Progress("reading", 5, 5, in_bytes=True))
         tell(Progress("sentences", 3, 9))
         tell(Notice("one was empty"))
