@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.invocation import program
+from elmo_cli.commands.invocation import next_steps
 from elmo_cli.commands.render import Output
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
@@ -45,14 +44,5 @@ def data_get(
         folder = out or Path(name.replace("-", "_"))
         fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, tell=tell)
     output.show(vars(fetched), views.fetched(vars(fetched)))
-    output.say(*_next_steps(folder))
-
-
-def _next_steps(folder: Path) -> list[str]:
-    """What to do with the files; nothing to say where they were fetched into an experiment that has its settings."""
-    here = folder.resolve() == Path.cwd()
-    steps = [
-        *([] if here else [shlex.join(["cd", str(folder)])]),
-        *([] if (folder / "elmo.yaml").exists() else [f"{program(elsewhere=not here)} init"]),
-    ]
-    return [f"next: {', then '.join(steps)}"] if steps else []
+    # Nothing where they were fetched into an experiment that has its settings.
+    output.say(*next_steps(folder, *([] if (folder / "elmo.yaml").exists() else ["init"])))

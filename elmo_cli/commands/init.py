@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.invocation import program
+from elmo_cli.commands.invocation import next_steps
 from elmo_cli.commands.render import Output
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of your files; by default this one.")]
@@ -40,11 +39,4 @@ def init(
     output = Output(json, quiet)
     output.say(*(f"note: {note}" for note in found.notes))
     output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
-    output.say(_next_steps(folder))
-
-
-def _next_steps(folder: Path) -> str:
-    """What to do with the settings, as the user's shell takes it."""
-    if folder.resolve() == Path.cwd():
-        return f"next: {program()} vocab build, then {program()} pretrain"
-    return f"next: {shlex.join(['cd', str(folder)])}, then {program(elsewhere=True)} vocab build"
+    output.say(*next_steps(folder, "vocab build", "pretrain"))

@@ -31,3 +31,11 @@ def _is_found(script: Path) -> bool:
     """Whether the shell finds the script by its name alone."""
     found = shutil.which(script.name)
     return found is not None and script.samefile(found)
+
+
+def next_steps(folder: Path, *commands: str) -> list[str]:
+    """What to type next to go on in a folder, if anything, as the user's shell takes it."""
+    here = folder.resolve() == Path.cwd()
+    way = [] if here else [shlex.join(["cd", str(folder)])]
+    steps = [*way, *(f"{program(elsewhere=not here)} {command}" for command in commands)]
+    return [f"next: {', then '.join(steps)}"] if steps else []

@@ -4,6 +4,8 @@ A command hands its flags over section by section, so that mypy sees a flag that
 another type; a test holds that `Experiment` has them all.
 """
 
+# ruff: noqa: D101  (the docstrings are those of the settings that these mirror)
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 
 class DataFlags(TypedDict, total=False):
-    """Of section `data`."""
-
     train: Path | None
     test: Path | None
     valid: Path | None
@@ -37,29 +37,21 @@ class DataFlags(TypedDict, total=False):
 
 
 class TokenizerFlags(TypedDict, total=False):
-    """Of section `tokenizer`."""
-
     kind: TokenizerKind | None
     lowercase: bool | None
 
 
 class VocabularyFlags(TypedDict, total=False):
-    """Of section `vocab`."""
-
     min_count: int | None
     max_size: int | None
 
 
 class ModelFlags(TypedDict, total=False):
-    """Of section `model`."""
-
     encoder: EncoderKind | None
     init_embeddings: Path | None
 
 
 class PretrainFlags(TypedDict, total=False):
-    """Of section `pretrain`."""
-
     epochs: int | None
     max_minutes: float | None
     optimiser: OptimiserKind | None
@@ -67,8 +59,6 @@ class PretrainFlags(TypedDict, total=False):
 
 
 class ClassifyFlags(TypedDict, total=False):
-    """Of section `classify`."""
-
     lambdas: str | None
     frozen_lambdas: str | None
     lambda_norm: LambdaNorm | None
@@ -80,8 +70,6 @@ class ClassifyFlags(TypedDict, total=False):
 
 
 class CompareFlags(TypedDict, total=False):
-    """Of section `compare`."""
-
     baselines: list[Path] | None
     lms: list[Path] | None
     lambdas: list[str] | None
@@ -93,8 +81,6 @@ class CompareFlags(TypedDict, total=False):
 
 
 class Word2VecFlags(TypedDict, total=False):
-    """Of section `word2vec`."""
-
     dim: int | None
     algorithm: Word2VecAlgorithm | None
     negative: int | None
@@ -103,8 +89,6 @@ class Word2VecFlags(TypedDict, total=False):
 
 
 class SvdFlags(TypedDict, total=False):
-    """Of section `svd`."""
-
     dim: int | None
     weighting: SvdWeighting | None
     smoothing: float | None
