@@ -59,11 +59,11 @@ def test_a_terminal_gets_one_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_every_command_that_takes_time_says_how_far_it_is(
-    command: str, expected: str, road: Path, tmp_path: Path, elmo_in, monkeypatch: pytest.MonkeyPatch
+    command: str, expected: str, folder: Path, tmp_path: Path, elmo_in, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
     monkeypatch.setattr("elmo_cli.text.sources.CACHED_FROM", 1)
-    done = elmo_in(road, *command.format(new=tmp_path / "new").split())
+    done = elmo_in(folder, *command.format(new=tmp_path / "new").split())
     assert done.code == 0, done.stderr
     assert expected in done.stderr
-    assert expected not in elmo_in(road, *command.format(new=tmp_path / "other").split(), "--quiet").stderr
+    assert expected not in elmo_in(folder, *command.format(new=tmp_path / "other").split(), "--quiet").stderr
