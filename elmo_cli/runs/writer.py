@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel
@@ -51,7 +51,7 @@ def describe_files(paths: Iterable[Path], fingerprint: Callable[[Path], str] = f
 class RunWriter:
     """Context in which a run directory is written, locked against other writers.
 
-    Leaving it without an exception marks the run as finished, unless `leave_unfinished` was called.
+    Leaving it without an exception marks the run as finished, unless `leave_unfinished` or `abandon` was called.
 
     Args:
         path: The run directory.
@@ -71,7 +71,7 @@ class RunWriter:
         self._staging = self._final.with_name(f".{self._final.name}.new")
         self._aside = self._final.with_name(f".{self._final.name}.old")
         self._shown = path
-        self._finished = True
+        self._ending: Literal["finished", "unfinished", "abandoned"] = "finished"
         self._made_parents: list[Path] = []
         self._stack = ExitStack()
         self.path = self._staging
@@ -110,8 +110,8 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                self.describe(extra={"status": "finished" if self._finished else "unfinished"})
+            if error is None and self._ending != "abandoned":
+                self.describe(extra={"status": self._ending})
                 self.commit()
             elif not self.committed:
                 shutil.rmtree(self._staging, ignore_errors=True)
@@ -197,7 +197,11 @@ class RunWriter:
 
     def leave_unfinished(self) -> None:
         """The run is to be continued: readers refuse it, `--resume` takes it up."""
-        self._finished = False
+        self._ending = "unfinished"
+
+    def abandon(self) -> None:
+        """Leaving then writes nothing more: a run in its place stays as it is, one that is not is never put there."""
+        self._ending = "abandoned"
 
     def describe(
         self,
