@@ -149,10 +149,6 @@ class Stopped:
 
 Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
 
-# Fields that differ from run to run, however exactly a training is repeated.
-TIMES = frozenset({"tokens_per_second", "seconds_left"})
-
-
 Stop = Callable[[], bool]  # asked between two steps whether to end
 
 

@@ -21,6 +21,8 @@ from elmo_cli.training.cache import ActivationCache, make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuneResults, finetune
 from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, refuse_seen_test
 
+STOPPED = "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
+
 
 @dataclass
 class ClassifierResults:
@@ -93,13 +95,11 @@ def classify_run(
             {role: describe_files([texts.path]) for role, texts in files.items()},
             {"lm": {"name": embedder.name, "fingerprint": fingerprint(lm / WEIGHTS_FILE)}},
         )
-        for texts in files.values():
-            if note := cut_note(texts, settings.max_tokens):
-                yield Notice(note)
+        notes = [cut_note(texts, settings.max_tokens) for texts in files.values()]
+        yield from (Notice(note) for note in notes if note)
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
-        trained = yield from finetune(
-            embedder, train, settings, seed=experiment.seed, device=where, stop=stop, cache=cache
-        )
+        seed = experiment.seed
+        trained = yield from finetune(embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache)
         if isinstance(trained, Stopped):
             writer.abandon()
             last = trained

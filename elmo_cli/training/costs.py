@@ -71,11 +71,6 @@ def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: 
     )
 
 
-def parameter_count(model: ModelSettings, vocabulary_size: int) -> int:
-    """Parameters of a biLM with its softmax."""
-    return _count(_outline(model, vocabulary_size).parameters())
-
-
 def vocabulary_parameters(model: ModelSettings, vocabulary_size: int) -> dict[str, int]:
     """Parameters that grow with a vocabulary: those of the embedding table, and those of the softmax beside it."""
     network = _outline(model, vocabulary_size)

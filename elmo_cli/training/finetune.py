@@ -63,7 +63,7 @@ class FinetuneResults:
         precision: Of the matrix products, the lowest of all.
         activations: In which the classifier reads its texts.
         valid: Of the best epoch.
-        seconds: With the embedder's pass over the texts, if it was made here.
+        seconds: With the embedder's pass over the texts, where it was made here.
     """
 
     seed: int
@@ -136,9 +136,7 @@ class _Training:
         optimiser: Of `weights`.
         weights: Those that are trained.
         average: Of them; of nothing where it is not asked for.
-        schedule: Of the learning rate.
         epochs: How many at most.
-        precision: Of the matrix products.
     """
 
     classifier: Classifier

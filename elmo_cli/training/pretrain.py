@@ -30,7 +30,7 @@ from elmo_cli.training.state import StepCounter
 from elmo_cli.training.step import Feed, accumulate_gradients, parameter_groups, regularise
 
 STEPS_PER_EVENT = 10
-NOTABLE_OOV = 0.2
+NOTABLE_OOV, NOT_IN_VOCABULARY = 0.2, "not in the vocabulary: do they belong together?"
 COMPILING_MINUTES = 3.0  # a shorter training is not worth it
 COMPILING = "compiling the LSTM's steps for this processor first, which takes up to half a minute"
 UNCOMPILED = "the LSTM's steps run uncompiled, about a tenth slower"
@@ -217,11 +217,8 @@ def pretrain_run(
         notices: list[str] = []
         job = prepare_pretraining(experiment, paths, vocabulary, notices.append, reading)
         yield from map(Notice, notices)
-        unknown = job.vocabulary.oov(job.corpus).rate
-        if unknown > NOTABLE_OOV:
-            yield Notice(
-                f"{100 * unknown:.0f} % of the training tokens are not in the vocabulary: do they belong together?"
-            )
+        if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
+            yield Notice(f"{100 * unknown:.0f} % of the training tokens are {NOT_IN_VOCABULARY}")
         if resume:
             check_same_training(writer.description, job)
         refuse_too_large(job.settings.model, job.settings.pretrain, len(job.vocabulary), out, where)

@@ -30,7 +30,6 @@ from elmo_cli.training.costs import (
     estimate,
     memory_of,
     operations,
-    parameter_count,
     pick_precision,
     refuse_too_large,
     step_multiplications,
@@ -53,6 +52,10 @@ MODELS: list[dict[str, Any]] = [
 
 def settings(**model: Any) -> ModelSettings:
     return ModelSettings.model_validate({"hidden_size": 8, **model})
+
+
+def parameter_count(model: ModelSettings, words: int) -> int:
+    return estimate(model, PretrainSettings(), words).parameters
 
 
 @pytest.mark.parametrize("model", MODELS)
