@@ -106,7 +106,7 @@ def load_classifier(path: Path) -> LoadedClassifier:
         data = DataSettings.model_validate(run.description["reading"])
     except (KeyError, ValidationError) as error:
         raise _unreadable(run) from error
-    classifier = Classifier(embedder.network, settings, len(classes), seed=0)
+    classifier = Classifier(embedder.network, settings, len(classes), seed=0)  # every weight of it is overwritten
     copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
     classifier.eval()
     return LoadedClassifier(embedder, classifier, classes, settings, data)
@@ -158,7 +158,7 @@ def _build_embedder(run: Run) -> Embedder:
             network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])
             indexer = Indexer(settings.encoder, True, vocabulary, settings.characters.max_characters)
         else:
-            if vocabulary is None:
+            if vocabulary is None:  # without which no row has a meaning
                 raise KeyError("vocabulary")
             network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
             indexer = Indexer("word", False, vocabulary)

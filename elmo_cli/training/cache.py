@@ -143,6 +143,7 @@ class ActivationCache:
 
     def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
         """(B, classes) of the texts at `indices`."""
+        # Mix and mean commute, and the mean was taken once for all epochs.
         if classifier.pooling.kind == "mean" and classifier.combiner.linear:
             logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
             return logits
@@ -175,6 +176,7 @@ class ActivationCache:
         if 2 * size <= memory_bytes:
             return torch.empty(shape, dtype=torch.float16)
         place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+        # With the last reader goes the file, also when a training fails.
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
         return flat.view(shape)

@@ -139,6 +139,7 @@ def prepare_pretraining(
                 expected="encoder: word or word+char, which have an embedding table",
                 remedy="leave the vectors out, or set model.encoder=word",
             )
+        # Vectors first, then the settings that they decide: a run describes the model that was built.
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)

@@ -59,6 +59,7 @@ def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: boo
     named = list(network.named_parameters())
     if not initialised:
         return decay_groups(named, rate, decay)
+    # Such a table knows something already, which a full rate would undo before the rest has learned anything.
     table = [item for item in named if item[1] is network.encoder.word_table]
     rest = [item for item in named if item[1] is not network.encoder.word_table]
     return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
