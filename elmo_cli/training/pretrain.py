@@ -8,22 +8,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from elmo_cli.config import Experiment, PretrainSettings
-from elmo_cli.embedder import pick_device
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import Event, Finished, Notice, Saved, Stopped, Validation, as_record
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds, initialise_table
+from elmo_cli.model.encoder import initialise_table
 from elmo_cli.model.kernel.compiled import obstacle
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors, describe_network
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -32,7 +33,7 @@ from elmo_cli.training.optimiser import Average, Schedule, averaged, make_optimi
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
 from elmo_cli.training.room import check_room
 from elmo_cli.training.speed import compiling_pays, pick_precision, step_multiplications
-from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
+from elmo_cli.training.step import parameter_groups, train_step, training_mode
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV = 0.2
@@ -88,20 +89,19 @@ def pretrain(
         progress.precision = pick_precision(settings.precision, multiplications, device)
         hurried = settings.max_minutes is not None and settings.max_minutes < COMPILING_MINUTES
         progress.compiled = not hurried and compiling_pays(job.settings.model, settings, stream.steps, device)
-    network.precision = progress.precision
     if progress.compiled:
         problem = obstacle()
         yield Notice(f"{UNCOMPILED}: {problem}" if problem else COMPILING)
-    feed = Feed(network, job.vocabulary, job.corpus.types, device)
+    embedder = Embedder.of(network, job.vocabulary, job.vocabulary.tokenizer, writer.name)
+    feed, mode = Feed(embedder, job.corpus, device), training_mode(settings, progress.precision, progress.compiled)
     meter = Meter(progress, steps, settings.max_minutes)
-    regularise(network, settings)
     network.train()
     while not _ended_by(progress, settings, meter):
         windows, time_is_up = stream.windows_per_epoch(progress.epoch), False
         for cuts in _in_groups(stream.epoch(progress.epoch, progress.window), settings.accumulate):
             set_rate(optimiser, schedule.factor(max(progress.step + 1, meter.time_share * steps)))
             loss, _, predicted, state, _ = train_step(
-                network, optimiser, [feed(cut) for cut in cuts], state, settings.clip_norm, progress.compiled
+                network, optimiser, [feed.window(cut) for cut in cuts], state, settings.clip_norm, mode
             )
             meter.count(loss, predicted, len(cuts))
             if average is not None:
@@ -124,7 +124,7 @@ def pretrain(
         progress.last_share = progress.window / windows
         progress.epoch, progress.window, state = progress.epoch + 1, 0, None
         with averaged(average):
-            scores = perplexity(network, job.valid, feed.indexer, job.vocabulary, device=device)
+            scores = perplexity(embedder, job.valid, device=device)
             best = progress.best is None or scores.mean < progress.best
             if best:
                 progress.best, progress.best_epoch = scores.mean, progress.epoch
@@ -135,7 +135,7 @@ def pretrain(
         meter.settle()
         save_checkpoint(writer, progress, network, optimiser, state, average)
         yield Saved(progress.step)
-    yield Finished(_finish(job, writer, network, progress, _ended_by(progress, settings, meter) or "", device))
+    yield Finished(_finish(job, writer, embedder, progress, _ended_by(progress, settings, meter) or "", device))
 
 
 def _ended_by(progress: Progress, settings: PretrainSettings, meter: Meter) -> str | None:
@@ -166,13 +166,18 @@ def _build(job: PretrainJob) -> BiLm:
 
 
 def _finish(
-    job: PretrainJob, writer: RunWriter, network: BiLm, progress: Progress, ended_by: str, device: torch.device | str
+    job: PretrainJob,
+    writer: RunWriter,
+    embedder: Embedder,
+    progress: Progress,
+    ended_by: str,
+    device: torch.device | str,
 ) -> dict[str, Any]:
     """Score the best weights as they are on disk, write results and model card."""
+    network = embedder.network
     copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
     network.eval()
-    indexer = make_indexer(network, job.vocabulary)
-    scores = perplexity(network, job.valid, indexer, job.vocabulary, device=device)
+    scores = perplexity(embedder, job.valid, device=device)
     results: dict[str, Any] = {
         "validation": scores.as_dict(),
         "epochs": progress.epoch,
@@ -187,7 +192,7 @@ def _finish(
         "compiled": progress.compiled,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "vocabulary_size": len(job.vocabulary),
-        "leak_test": _test_for_leaks(network, job.valid, indexer, device),
+        "leak_test": _test_for_leaks(embedder, job.valid, device),
     }
     writer.write_json(RESULTS_FILE, results)
     model = job.settings.model
@@ -219,22 +224,20 @@ def _finish(
     return results
 
 
-def _test_for_leaks(
-    network: BiLm, corpus: EncodedCorpus, indexer: Indexer, device: torch.device | str
-) -> dict[str, Any] | None:
+def _test_for_leaks(embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> dict[str, Any] | None:
     """See on some sentences that no token helps to predict itself; None if none has two different tokens.
 
     Raises:
         ElmoError: One does: then every perplexity is wrong.
     """
-    table, worst = indexer.table(corpus.types), {"leak": 0.0, "context": math.inf}
+    feed, worst = Feed(embedder, corpus, device), {"leak": 0.0, "context": math.inf}
     tested = 0
     for sentence in range(len(corpus)):
-        numbers, _ = frame(corpus, [sentence], True)
-        tokens = TokenIds.from_numpy(*table.index(numbers[:, : LEAK_TEST_TOKENS + 2]), device)
+        tokens, _ = feed.sentences(np.array([sentence]))
+        tokens = tokens._replace(ids=tokens.ids[:, : LEAK_TEST_TOKENS + 2])
         # Of a longer sentence the beginning: its last token then stands in the place of </S>, which is just as good.
         if len(set(tokens.ids[0, 1:-1].tolist())) > 1:
-            leak, context = leak_test(network, tokens)
+            leak, context = leak_test(embedder.bilm(), tokens)
             worst["leak"] = max(worst["leak"], leak.value or 0.0)
             worst["context"] = min(worst["context"], context.value or 0.0)
             if not leak.passed:
