@@ -111,7 +111,7 @@ def test_a_tuned_embedder_drops_and_trains():
     classifier, settings = make(embedder=embedder, tune=True, tune_dropout=0.4, **rates)
     classifier.train()
     assert classifier.embedder.training
-    assert classifier.embedder.dropout == 0.4
+    assert classifier.tuning.dropout == 0.4
     classifier(TokenIds(IDS), LENGTHS).square().sum().backward()
     groups = classifier.parameter_groups(settings)
     grouped = [parameter for group in groups for parameter in group["params"]]

@@ -42,9 +42,9 @@ class CountingForwards:
         self.texts = 0
         layers = embedder.network.layers
 
-        def counted(tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+        def counted(tokens: Any, lengths: torch.Tensor, *further: Any, **named: Any) -> Any:
             self.texts += len(lengths)
-            return layers(tokens, lengths, state)
+            return layers(tokens, lengths, *further, **named)
 
         monkeypatch.setattr(embedder.network, "layers", counted)
 
