@@ -10,16 +10,14 @@ import torch
 
 from elmo_cli.config import DataSettings, Experiment
 from elmo_cli.data.records import read_texts
-from elmo_cli.embedder import Embedder, pick_device
-from elmo_cli.errors import ConfigError, ElmoError, RunError, WeightsError
+from elmo_cli.devices import pick_device
+from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
-from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
 
@@ -159,9 +157,9 @@ def _evaluate_sentences(
         raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
     run = Run.open(path, "lm")
     check_name(scores)
-    embedder, network, vocabulary = _load_scoring(run, device)
+    embedder = load_lm(run.path)
     texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    found = write_scores(scores, network, embedder, vocabulary, texts, per_token=per_token, device=device)
+    found = write_scores(scores, embedder, texts, per_token=per_token, device=device)
     return {**_lm_evaluation(run, file, found), "scores": str(scores)}
 
 
@@ -181,23 +179,10 @@ def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
 
 
 def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> LmEvaluation:
-    embedder, network, vocabulary = _load_scoring(run, device)
+    embedder = load_lm(run.path)
     reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
     corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return _lm_evaluation(run, file, perplexity(network, corpus, embedder.indexer, vocabulary, device=device))
-
-
-def _load_scoring(run: Run, device: torch.device) -> tuple[Embedder, BiLm, Vocabulary]:
-    """A biLM that can score text, on a device, with its vocabulary."""
-    embedder = load_lm(run.path)
-    if not isinstance(embedder.network, BiLm) or embedder.vocabulary is None:
-        raise WeightsError(
-            f"{run.path} has no vocabulary, so it cannot score text",
-            where=run.path,
-            expected="a biLM that was trained here; published character models come without",
-            remedy="train a model with `elmo pretrain` to score text",
-        )
-    return embedder, embedder.network.to(device), embedder.vocabulary
+    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device))
 
 
 def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> ClassifierEvaluation:

@@ -146,7 +146,6 @@ def _build_embedder(run: Run) -> Embedder:
     from elmo_cli.embedder import Embedder
     from elmo_cli.model.bilm import BiLm
     from elmo_cli.model.static import StaticTable
-    from elmo_cli.text.indexer import Indexer
 
     vocabulary = run.vocabulary()
     network: BiLm | StaticTable
@@ -156,16 +155,14 @@ def _build_embedder(run: Run) -> Embedder:
         if description["kind"] == "bilm":
             settings = ModelSettings.model_validate(description["model"])
             network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])
-            indexer = Indexer(settings.encoder, True, vocabulary, settings.characters.max_characters)
         else:
             if vocabulary is None:  # without which no row has a meaning
                 raise KeyError("vocabulary")
             network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
-            indexer = Indexer("word", False, vocabulary)
     except (KeyError, TypeError, ValidationError) as error:
         raise _unreadable(run) from error
     network.eval()
-    return Embedder(indexer, network, vocabulary, tokenizer, description.get("name", run.path.resolve().name))
+    return Embedder.of(network, vocabulary, tokenizer, description.get("name", run.path.resolve().name))
 
 
 def _unreadable(run: Run) -> RunError:

@@ -18,7 +18,7 @@ from elmo_cli.config import Precision
 from elmo_cli.errors import RunError
 from elmo_cli.events import Saved
 from elmo_cli.model.bilm import BiLmState
-from elmo_cli.model.kernel.lstm import LstmState
+from elmo_cli.model.kernel.layer import LstmState
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.models import copy_tensors
 from elmo_cli.training.optimiser import Average

@@ -11,7 +11,8 @@ import torch
 
 from elmo_cli.config import Experiment
 from elmo_cli.data.records import fingerprint
-from elmo_cli.embedder import Embedder, pick_device
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, as_record, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier

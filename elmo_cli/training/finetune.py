@@ -21,7 +21,7 @@ from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.events import EpochDone, Event, Stop, Stopped, never
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
-from elmo_cli.model.combiner import LearnedFunction
+from elmo_cli.model.static import StaticTable
 from elmo_cli.text.batches import length_batches
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, log_probabilities, make_cache
 from elmo_cli.training.costs import pick_precision, step_multiplications
@@ -223,8 +223,10 @@ def _set_up(
     """Everything before the first step; see `finetune`."""
     fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
     network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
-    classifier = Classifier(network, settings, len(train.classes), seed).to(device)
-    precision = _set_precision(classifier, settings, device)
+    tuned, learned = _precisions(network, settings, device)
+    classifier = Classifier(
+        network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
+    ).to(device)
     cache = cache or make_cache(embedder, train.corpus, settings, device)
     groups = classifier.parameter_groups(settings)
     weights = [parameter for group in groups for parameter in group["params"]]
@@ -247,7 +249,7 @@ def _set_up(
         average=Average(averaged, settings.average),
         schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
         epochs=epochs,
-        precision=precision,
+        precision="bfloat16" if "bfloat16" in (tuned, learned) else "float32",
     )
 
 
@@ -277,19 +279,20 @@ def _class_weights(
     return torch.as_tensor(found, dtype=torch.float32, device=device)
 
 
-def _set_precision(classifier: Classifier, settings: ClassifySettings, device: torch.device | str) -> Precision:
-    """Choose the precision of what multiplies matrices here, biLM and learned function, and return the lowest."""
-    chosen: set[Precision] = {"float32"}
-    network, combiner = classifier.embedder, classifier.combiner
+def _precisions(
+    network: BiLm | StaticTable, settings: ClassifySettings, device: torch.device | str
+) -> tuple[Precision, Precision]:
+    """Of what multiplies matrices here: the LSTM where it is tuned, and the learned function where there is one."""
+    tuned: Precision = "float32"
+    learned: Precision = "float32"
     if settings.tune and isinstance(network, BiLm):
         multiplications = step_multiplications(network.settings, settings.batch_size)
-        network.precision = pick_precision(settings.precision, multiplications, device)
-        chosen.add(network.precision)
-    if isinstance(combiner, LearnedFunction):
-        multiplications = settings.batch_size * combiner.function.weight.numel()  # for a token of each text
-        combiner.precision = pick_precision(settings.precision, multiplications, device)
-        chosen.add(combiner.precision)
-    return "bfloat16" if "bfloat16" in chosen else "float32"
+        tuned = pick_precision(settings.precision, multiplications, device)
+    if settings.lambdas == "function":
+        # for a token of each text
+        multiplications = settings.batch_size * network.layer_count * network.width**2
+        learned = pick_precision(settings.precision, multiplications, device)
+    return tuned, learned
 
 
 def _batches(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from elmo_cli.config import (
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.kernel import compiled as lstm_fused
-from elmo_cli.training import costs, step
+from elmo_cli.training import costs
 from elmo_cli.training.costs import (
     compiling_pays,
     estimate,
@@ -230,12 +229,13 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each step asked for compiled passes."""
     asked = []
 
-    @contextmanager
-    def recording(compiled: bool) -> Iterator[None]:
-        asked.append(compiled)
-        yield
+    def recording(self: BiLm, *arguments: Any) -> Any:
+        *given, mode = arguments
+        asked.append(mode.compiled)
+        return stream_loss(self, *given, replace(mode, compiled=False))
 
-    monkeypatch.setattr(step, "fused", recording)
+    stream_loss = BiLm.stream_loss
+    monkeypatch.setattr(BiLm, "stream_loss", recording)
     return asked
 
 

@@ -12,6 +12,7 @@ from test_finetune import train
 from tinyworld import SETTINGS, make_corpus, make_static, make_texts
 
 from elmo_cli.config import ClassifySettings
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.events import Finished
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
@@ -21,7 +22,6 @@ from elmo_cli.training.cache import ActivationCache
 from elmo_cli.training.finetune import FINAL_RATE
 from elmo_cli.training.prepare import prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run
-from elmo_cli.training.step import Feed
 
 
 def clipped(gradients: dict[str, np.ndarray], limit: float | None) -> dict[str, np.ndarray]:
@@ -68,7 +68,8 @@ def test_a_step_of_a_pretraining_by_hand(tmp_path: Path, clip: float | None) -> 
     network = BiLm(settings.model, len(job.vocabulary))
     stream = Stream(job.corpus, settings.pretrain.batch_size, settings.pretrain.window, settings.seed)
     (window,) = stream.epoch(0)
-    batch = Feed(network, job.vocabulary, job.corpus.types, "cpu")(window)
+    embedder = Embedder.of(network, job.vocabulary, job.vocabulary.tokenizer, "lm")
+    batch = Feed(embedder, job.corpus).window(window)
     network.stream_loss(*batch, None).loss.backward()
     weights = dict(network.named_parameters())
     gradients = clipped({name: weight.grad.double().numpy() for name, weight in weights.items()}, clip)

@@ -1,7 +1,7 @@
-"""Adds the steps of `lstm_pointwise` as one compiled pass each, where a compiler can be had.
+"""Adds the steps of `pointwise` as one compiled pass each, where a compiler can be had.
 
 Nothing depends on it. It needs a C++ compiler, takes some seconds for each new shape, and rounds differently in the
-last bit; so it is used only where a long training run asks for it (`fused`), for float32 states on the CPU.
+last bit; so it is used only where a long training run asks for it, for float32 states on the CPU.
 With bfloat16 products, the gates are kept for the backward pass in bfloat16; they are computed in float32.
 """
 
@@ -11,8 +11,7 @@ import functools
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +24,6 @@ MOST_SHAPES = 16
 
 Pass = Callable[[list[Tensor]], object]
 _compiled: dict[object, Pass | None] = {}
-_wanted = False
 
 
 def obstacle() -> str | None:
@@ -38,28 +36,12 @@ def obstacle() -> str | None:
     return None
 
 
-@contextmanager
-def fused(wanted: bool = True) -> Iterator[str | None]:
-    """Let training passes of the LSTM kernel within compile their pointwise work; yields the obstacle, if any.
-
-    The first window of each shape takes some seconds more. What cannot be compiled is warned of once and then runs
-    without.
-    """
-    global _wanted
-    problem = obstacle() if wanted else None
-    before, _wanted = _wanted, wanted and problem is None
-    try:
-        yield problem
-    finally:
-        _wanted = before
+def can_compile(state: Tensor) -> bool:
+    """Whether to try with such a state; what then fails all the same is warned of once, and runs uncompiled."""
+    return state.device.type == "cpu" and state.dtype == torch.float32 and obstacle() is None
 
 
-def is_wanted(state: Tensor) -> bool:
-    """Whether a training pass with this state shall use compiled steps."""
-    return _wanted and state.device.type == "cpu" and state.dtype == torch.float32
-
-
-class FusedForward(Forward):
+class CompiledForward(Forward):
     """The pointwise work of a step forward, compiled; `ready` tells whether that worked."""
 
     def __init__(self, window: Window, clips: Clips, products: torch.dtype) -> None:
@@ -97,7 +79,7 @@ class FusedForward(Forward):
         return tensors
 
 
-class FusedBackward(Backward):
+class CompiledBackward(Backward):
     """The pointwise work of a step backward, compiled; `ready` tells whether that worked."""
 
     def __init__(
