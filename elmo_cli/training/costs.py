@@ -160,7 +160,7 @@ def _size(count: int) -> str:
 
 
 def operations(settings: ModelSettings) -> int:
-    """Operations of the LSTM's products for a token, both directions forward; a training step has three times as many."""
+    """Operations of the LSTM's products for a token, both directions forward; a training step has three times that."""
     size, cells = settings.token_size, settings.hidden_size
     products = 2 * size * 4 * cells + (cells * size if settings.projection_size else 0)
     return 2 * 2 * settings.layers * products
