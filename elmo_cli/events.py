@@ -44,8 +44,8 @@ class Validation:
 
     Attributes:
         epoch: Counted from 1.
-        forward: Of the forward direction.
-        backward: Of the backward direction.
+        forward: Perplexity of the forward direction.
+        backward: Perplexity of the backward direction.
         mean: Geometric mean of the two; the best epoch is chosen by it.
         best: No epoch before was better.
     """
@@ -86,8 +86,8 @@ class ClassifierDone:
 
     Attributes:
         row: Name of its row.
-        seed: Of the classifier.
-        valid_accuracy: Of its best epoch.
+        seed: What it was drawn by.
+        valid_accuracy: Accuracy of its best epoch on the validation texts.
         test_accuracy: On the test texts.
         done: Classifiers that are done, those of a run that is resumed included.
         total: Classifiers of the whole comparison.

@@ -53,9 +53,9 @@ class BenchRow:
 
     Attributes:
         task: The training step, optimiser and data included; or embedding all layers.
-        precision: Of the matrix products.
+        precision: What matrices were multiplied in.
         tokens_per_second: Tokens of text; a step of training predicts each from both sides.
-        share: Of the machine's best square product in that precision, counting the products of the LSTM alone.
+        share: Share of the machine's best square product in that precision, counting the products of the LSTM alone.
         corpus_seconds: What the corpus would take: all epochs of training, or embedding it once.
     """
 
@@ -73,11 +73,11 @@ class BenchReport:
     Attributes:
         model: What was measured.
         device: Where.
-        threads: Of the processor.
+        threads: Threads that compute.
         torch: Its version.
         batch_size: Rows of the stream that was trained on.
         window: Its steps.
-        epochs: Of training, for the estimate.
+        epochs: Epochs that a training is estimated for.
         precision: What `elmo pretrain` would train in.
         compiled: Whether the LSTM's steps were compiled, as `elmo pretrain` does for a corpus of this size.
         peaks: Billions of operations a second of the best square product, by precision.

@@ -25,7 +25,7 @@ class Prediction:
     Attributes:
         text: As it was given.
         label: The most probable class.
-        probabilities: Of each class, in the order of the classifier's classes; they sum to 1.
+        probabilities: That of each class, in the order of the classifier's classes; they sum to 1.
         cut: Whether the text was longer than the classifier reads, so that its end was left out.
     """
 

@@ -34,10 +34,10 @@ def save_lm(
     """Write a biLM and its vocabulary.
 
     Args:
-        writer: Of a run of kind lm.
+        writer: Writes a run of kind lm.
         network: The biLM.
         vocabulary: None for an imported character model that brought none.
-        tokenizer: Of the network's training text, where there is no vocabulary to tell it.
+        tokenizer: How the network's training text was cut, where there is no vocabulary to tell it.
     """
     describe_network(writer, network, vocabulary, tokenizer)
     writer.write_tensors(WEIGHTS_FILE, network.state_dict())

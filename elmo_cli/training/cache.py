@@ -83,7 +83,7 @@ class ActivationCache:
     Args:
         embedder: What computes them; it is put in eval mode.
         corpus: The texts.
-        settings: Of the classifiers that will read it; they may differ in combiner and seed.
+        settings: Those of the classifiers that will read it, which may differ in combiner and seed.
         device: Where to compute, and where batches are handed out.
         tokens: Keep token vectors; False keeps pooled ones only, which must suffice.
         folder: Where a memory-mapped file is put, if one is needed; None: the system's folder for temporary files.
@@ -209,7 +209,7 @@ def make_cache(
     Args:
         embedder: Frozen.
         corpus: The texts.
-        settings: Of the classifier.
+        settings: How the classifier is made.
         device: Where to compute.
         folder: Where activations go that exceed the memory budget.
     """

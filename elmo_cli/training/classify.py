@@ -129,7 +129,7 @@ def _write(
     """Score the classifier and write all files of its run.
 
     Args:
-        writer: Of the run.
+        writer: Writes the run.
         experiment: The settings.
         embedder: What the classifier stands on.
         files: Labelled texts by role.

@@ -54,15 +54,15 @@ class FinetuneResults:
     """Figures of a training; a part of `results.json`.
 
     Attributes:
-        seed: Of the classifier.
+        seed: What weights, dropout and order were drawn by.
         epochs: Whole epochs done.
         best_epoch: Counted from 1; its weights are the classifier's.
         stopped: Whether the user ended it.
         lambdas: Layer weights in force, where the combiner has any.
         gamma: Scale of the mix, where the combiner has one.
-        precision: Of the matrix products, the lowest of all.
+        precision: The lowest in which matrices were multiplied.
         activations: In which the classifier reads its texts.
-        valid: Of the best epoch.
+        valid: Scores of the best epoch.
         seconds: With the embedder's pass over the texts, where it was made here.
     """
 
@@ -100,7 +100,7 @@ class FinetuningState(TrainingState):
     Attributes:
         best_accuracy: On the validation texts.
         best_loss: There, in nats a text.
-        best_weights: Of that epoch.
+        best_weights: Weights after that epoch.
         epochs_done: What was told of each epoch.
     """
 
@@ -133,9 +133,9 @@ class _Training:
         fit: Which texts it is trained on.
         valid: Which it is validated on.
         loss: Mean loss in nats of (B, classes) logits for (B,) targets.
-        optimiser: Of `weights`.
+        optimiser: Changes `weights`.
         weights: Those that are trained.
-        average: Of them; of nothing where it is not asked for.
+        average: Their average; one of nothing where it is not asked for.
         epochs: How many at most.
     """
 
@@ -169,7 +169,7 @@ def finetune(
     Args:
         embedder: Frozen, its network is used as it is; with `tune`, a copy of it is trained.
         train: Texts and labels.
-        settings: Of the classifier.
+        settings: How the classifier is made and trained.
         seed: All that weights, drawn λ, dropout and order depend on. In float32 on a CPU, equal seeds give equal bits.
         parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.

@@ -63,16 +63,16 @@ class LmResults:
     """`results.json` of a pretraining.
 
     Attributes:
-        validation: Of the best epoch.
+        validation: Perplexity of the best epoch.
         epochs: Epochs done.
         best_epoch: Counted from 1.
         ended_by: What ended the training.
-        last_epoch_share: Of the last epoch, below 1 where time was up.
+        last_epoch_share: Share of the last epoch that was trained on, below 1 where time was up.
         steps: Optimiser steps.
         tokens: Predicted steps of one direction.
         seconds: Over all sessions.
         tokens_per_second: Over all of that time, validation included.
-        precision: Of the matrix products.
+        precision: What matrices were multiplied in.
         compiled: Whether compiled LSTM steps were wanted.
         parameters: Softmax included.
         vocabulary_size: Without padding.

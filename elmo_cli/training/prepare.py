@@ -89,7 +89,7 @@ class PretrainJob:
 
     Attributes:
         settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: Of input and softmax.
+        vocabulary: What input and softmax know.
         corpus: Training sentences.
         valid: Validation sentences.
         validation: How they were chosen, in words.
@@ -119,7 +119,7 @@ def prepare_pretraining(
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
-        vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
+        vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
         say: Told what the user should know of how it goes.
         progress: Told bytes of the corpus read and to read.
 

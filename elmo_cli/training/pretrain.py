@@ -47,7 +47,7 @@ def pretrain(
 
     Args:
         job: What to train, on what.
-        writer: Of the run.
+        writer: Writes the run.
         device: Where to compute.
         resume: Go on from the checkpoint in the run.
         stop: Asked after every step; once it is true, the state is saved and the training ends.
