@@ -126,17 +126,7 @@ def _write(
     cache: ActivationCache | None,
     device: torch.device,
 ) -> ClassifierResults:
-    """Score the classifier and write all files of its run.
-
-    Args:
-        writer: Writes the run.
-        experiment: The settings.
-        embedder: What the classifier stands on.
-        files: Labelled texts by role.
-        trained: The classifier.
-        cache: Activations of the training texts, where there are any.
-        device: Where to compute.
-    """
+    """Score the classifier and write all files of its run; `cache` is of the training texts."""
     settings, classes = experiment.classify, files["train"].classes
     cut = {role: texts.cut for role, texts in files.items()}
     results = ClassifierResults(embedder.name, settings.lambdas, settings.tune, classes, trained.results, cut)

@@ -124,32 +124,19 @@ class FinetuningState(TrainingState):
 
 @dataclass(frozen=True)
 class _Training:
-    """What stays the same while a classifier is trained.
-
-    Attributes:
-        classifier: What is trained.
-        texts: What it reads.
-        labels: (N,) class numbers of all texts.
-        fit: Which texts it is trained on.
-        valid: Which it is validated on.
-        loss: Mean loss in nats of (B, classes) logits for (B,) targets.
-        optimiser: Changes `weights`.
-        weights: Those that are trained.
-        average: Their average; one of nothing where it is not asked for.
-        epochs: How many at most.
-    """
+    """What stays the same while a classifier is trained."""
 
     classifier: Classifier
     texts: Texts
-    labels: Tensor
-    fit: Indices
+    labels: Tensor  # (N,) class numbers of all texts
+    fit: Indices  # which texts are trained on
     valid: Indices
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]  # mean nats, from (B, classes) logits and (B,) targets
     optimiser: torch.optim.Optimizer
-    weights: list[nn.Parameter]
+    weights: list[nn.Parameter]  # those that are trained
     average: Average
     schedule: Schedule
-    epochs: int
+    epochs: int  # at most
     precision: Precision
 
 
