@@ -140,6 +140,7 @@ def _cells_forward(
     cell: Tensor,
     *given: Tensor,
 ) -> None:
+    # The columns of j come doubled, as in `pointwise`.
     i, j, f, o = (torch.sigmoid(part.float()) for part in pre.chunk(4, dim=-1))
     j = j * 2 - 1
     c = f * before + i * j
@@ -204,6 +205,7 @@ def _cells_backward(
 
 def compiled(formula: Callable[..., None], clip: float | None, tensors: Sequence[Tensor]) -> Pass | None:
     """`formula` for tensors of these shapes and strides, compiled at the first call; None where that fails."""
+    # Compiled code splits its loops over the threads that there were.
     key = (formula, clip, torch.get_num_threads(), *(_layout(tensor) for tensor in tensors))
     if key not in _compiled:
         if len(_compiled) >= MOST_SHAPES:
@@ -216,6 +218,7 @@ def compiled(formula: Callable[..., None], clip: float | None, tensors: Sequence
 
 def _layout(tensor: Tensor) -> tuple[object, ...]:
     """What compiled code takes for granted: type, sizes, and the strides along which something lies."""
+    # Along a size of 1 nothing is ever stepped, and torch leaves such strides as it pleases.
     strides = tuple(step for size, step in zip(tensor.shape, tensor.stride(), strict=True) if size > 1)
     return tensor.dtype, tuple(tensor.shape), strides
 
