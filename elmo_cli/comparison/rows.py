@@ -8,9 +8,8 @@ the tokens of the first LM. Each further LM reads the same texts cut by its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -20,8 +19,9 @@ from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
+from elmo_cli.report.records import RowFacts, RowKind, UnknownCounts, UnknownTokens, VectorCounts
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
-from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from elmo_cli.text.vocabulary import SPECIAL_TOKENS, OovReport, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
 from elmo_cli.vectors.formats import StaticVectors, coverage, read_vectors, table_for
@@ -36,24 +36,31 @@ class Row:
     """A row of the table; this class alone is the reference, which has no embedder.
 
     Attributes:
-        name: In the table.
+        name: What it is called in all tables.
         kind: What gives the vectors.
         source: What makes its classifiers those of this row: fingerprints of files, settings of the tokens.
         texts: Training and test texts as it reads them.
-        unknown: Of the training and of the test tokens, what the row has no vector for, and for a static row what the
-            whole file has none for.
+        unknown: The training and test tokens that the row has no vector for.
     """
 
     name: str
-    kind: Literal["static", "lm", "reference"]
+    kind: RowKind
     source: str
     texts: Texts
-    unknown: Mapping[str, Any]
+    unknown: UnknownTokens
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> RowFacts:
         """What the row is, for the results."""
-        none = dict.fromkeys(("lm", "mode", "tune", "layers", "width"))
-        return {"name": self.name, "kind": self.kind, **none, "unknown": dict(self.unknown)}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "lm": None,
+            "mode": None,
+            "tune": None,
+            "layers": None,
+            "width": None,
+            "unknown": self.unknown,
+        }
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class EmbedderRow(Row):
 
     Attributes:
         embedder: What gives the vectors.
-        settings: Of its classifiers; a static table has one layer and needs no combiner.
+        settings: How its classifiers are trained; a static table has one layer and needs no combiner.
         lm: Name of the LM run, for a row of one.
     """
 
@@ -70,9 +77,10 @@ class EmbedderRow(Row):
     settings: ClassifySettings
     lm: str | None = None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> RowFacts:
         """What the row is, for the results."""
-        return super().facts() | {
+        return {
+            **super().facts(),
             "lm": self.lm,
             "mode": self.settings.lambdas if self.kind == "lm" else None,
             "tune": self.settings.tune,
@@ -149,7 +157,7 @@ def make_rows(
         rows += _lm_rows(model, read(model.embedder.tokenizer))
     if experiment.compare.reference:
         source = f"TF-IDF, {first.tokenizer.model_dump_json()}"
-        rows.append(Row(REFERENCE, "reference", source, texts, {}))
+        rows.append(Row(REFERENCE, "reference", source, texts, UnknownTokens()))
     every = [row.name for row in rows]
     if twice := next((name for name in every if every.count(name) > 1), None):
         raise ConfigError(f"two rows would be called '{twice}'", expected="a name for each", remedy="rename the file")
@@ -206,7 +214,8 @@ def _check_layers(model: LanguageModel, mode: str, settings: ClassifySettings, s
 
 def _lm_rows(model: LanguageModel, texts: Texts) -> Iterable[EmbedderRow]:
     embedder = model.embedder
-    unknown = _oov(embedder.vocabulary, texts) if embedder.indexer.encoder == "word" else {}
+    known = embedder.vocabulary if embedder.indexer.encoder == "word" else None
+    unknown = _unknown(known, texts) if known else UnknownTokens()
     for mode, settings in model.modes.items():
         yield EmbedderRow(f"{model.name} {mode}", "lm", model.source, texts, unknown, embedder, settings, lm=model.name)
 
@@ -217,9 +226,8 @@ def _static_row(
     vectors = read_vectors(path)
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
-    lowercase = vocabulary.tokenizer.lowercase
-    in_file = {role: asdict(coverage(vectors, one.corpus, lowercase)) for role, one in _roles(texts)}
-    unknown = {**_oov(covered, texts), "file": in_file}
+    unknown = _unknown(covered, texts)
+    unknown["file"] = {role: _found(vectors, one, vocabulary.tokenizer.lowercase) for role, one in _roles(texts)}
     reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
     return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
@@ -233,12 +241,30 @@ def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocab
     return Vocabulary([*SPECIAL_TOKENS, *kept], tokenizer=vocabulary.tokenizer)
 
 
-def _oov(vocabulary: Vocabulary | None, texts: Texts) -> dict[str, Any]:
+def _unknown(vocabulary: Vocabulary, texts: Texts) -> UnknownTokens:
     """Unknown types and tokens of both files."""
-    if vocabulary is None:
-        return {}
-    reports = ((role, vocabulary.oov(one.corpus)) for role, one in _roles(texts))
-    return {role: {**asdict(report), "rate": report.rate} for role, report in reports}
+    train, test = (_counts(vocabulary.oov(one.corpus)) for one in texts)
+    return {"train": train, "test": test}
+
+
+def _counts(report: OovReport) -> UnknownCounts:
+    return {
+        "tokens": report.tokens,
+        "unknown": report.unknown,
+        "types": report.types,
+        "unknown_types": report.unknown_types,
+        "rate": report.rate,
+    }
+
+
+def _found(vectors: StaticVectors, texts: LabelledCorpus, lowercase: bool) -> VectorCounts:
+    found = coverage(vectors, texts.corpus, lowercase)
+    return {
+        "types": found.types,
+        "types_found": found.types_found,
+        "tokens": found.tokens,
+        "tokens_found": found.tokens_found,
+    }
 
 
 def _roles(texts: Texts) -> tuple[tuple[str, LabelledCorpus], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, cast
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, Task
@@ -12,6 +12,7 @@ from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
 from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
+from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices
 from elmo_cli.training.finetune import finetune, predict
 
@@ -111,7 +112,7 @@ class Trainer:
         classifier, embedder = outcome.outcome, row.embedder
         shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
         answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
-        return Trained(seed, shares.argmax(1), outcome.results, shares.astype("float16"), answers)
+        return Trained(seed, shares.argmax(1), cast(TrainingRecord, outcome.results), shares.astype("float16"), answers)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""
