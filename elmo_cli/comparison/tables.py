@@ -50,12 +50,12 @@ _LATEX = {
 
 def comparison_csv(results: ComparisonResults) -> str:
     """The table as CSV; shares, not per cent."""
-    return _csv(select(row_cells(results), dict(zip(ROW_COLUMNS, ROW_COLUMNS, strict=True))))
+    return _csv(select(row_cells(results), {name: name for name in ROW_COLUMNS}))
 
 
 def curves_csv(results: ComparisonResults) -> str:
     """The learning curves as CSV, a line for each row and share of the labelled texts; shares, not per cent."""
-    return _csv(select(curve_cells(results), dict(zip(CURVE_COLUMNS, CURVE_COLUMNS, strict=True))))
+    return _csv(select(curve_cells(results), {name: name for name in CURVE_COLUMNS}))
 
 
 def comparison_markdown(results: ComparisonResults) -> str:

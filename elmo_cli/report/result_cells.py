@@ -11,6 +11,7 @@ from elmo_cli.report.records import (
     CurvePoint,
     Findings,
     PairRecord,
+    PerplexityRecord,
     RowRecord,
     ScoresRecord,
     TextsRecord,
@@ -251,6 +252,18 @@ def score_cells(scored: Mapping[str, ScoresRecord]) -> list[dict[str, Cell]]:
         }
         for name, one in scored.items()
     ]
+
+
+def perplexity_cells(name: str, scores: PerplexityRecord) -> dict[str, Cell]:
+    """The perplexities of a language model on a text."""
+    return {
+        "run": name,
+        "mean": Number(scores["mean"]),
+        "forward": Number(scores["forward"]),
+        "backward": Number(scores["backward"]),
+        "tokens": Number(scores["tokens"]),
+        "oov_rate": Number(scores["oov_rate"], "rate"),
+    }
 
 
 def class_table(scores: ScoresRecord, headings: Mapping[str, str], title: str = "") -> Table:
