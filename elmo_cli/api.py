@@ -187,7 +187,7 @@ class Comparison:
         """The table as `comparison.csv` has it, a line a row: shares from 0 to 1, what is absent as NaN or None."""
         import pandas as pd
 
-        table = select(row_cells(self.results), {name: name for name in ROW_COLUMNS})
+        table = select(row_cells(self.results), ROW_COLUMNS)
         values = [[value_of(cell) for cell in row] for row in table.rows]
         return pd.DataFrame(values, columns=list(table.columns))
 

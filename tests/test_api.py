@@ -78,7 +78,8 @@ def test_a_comparison_becomes_a_frame(tmp_path: Path) -> None:
     assert frame["row"].tolist() == list(ROWS)
     best = frame.set_index("row").loc["lm frozen"]
     assert (best["kind"], best["mode"], best["tune"]) == ("lm", "frozen", False)
-    assert best[["accuracy", "low", "high", "unknown_test_tokens"]].tolist() == [0.82, 0.8, 0.84, 0.0625]
+    figures = best[["accuracy", "low", "high", "unknown_test_tokens"]].tolist()
+    assert figures == pytest.approx([0.82, 0.8, 0.84, 0.0625])
     assert frame.loc[1:, "p_holm"].tolist() == [0.00001] * 4  # not rounded as a table does
     assert frame.loc[0, ["difference", "difference_low", "p"]].isna().all()
     assert frame["difference"].dtype == np.float64

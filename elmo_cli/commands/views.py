@@ -185,35 +185,23 @@ def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
 
 
 def _perplexities(models: Sequence[Results]) -> RenderableType:
-    headings = {
-        "run": "run",
-        "mean": "perplexity",
-        "forward": "forward",
-        "backward": "backward",
-        "tokens": "tokens",
-        "oov_rate": "unknown %",
-    }
-    return table_of(select([perplexity_cells(one["run"], cast(PerplexityRecord, one)) for one in models], headings))
+    names = ("run", "mean", "forward", "backward", "tokens", "oov_rate")
+    headings = ("run", "perplexity", "forward", "backward", "tokens", "unknown %")
+    return table_of(
+        select([perplexity_cells(one["run"], cast(PerplexityRecord, one)) for one in models], names, headings)
+    )
 
 
 def _accuracies(what: str, scores: Mapping[str, ScoresRecord]) -> RenderableType:
-    headings = {
-        "name": what,
-        "texts": "texts",
-        "accuracy": "accuracy",
-        "interval": "95 % interval",
-        "macro_f1": "macro F1",
-        "macro_precision": "precision",
-        "macro_recall": "recall",
-    }
-    return table_of(select(score_cells(scores), headings))
+    names = ("name", "texts", "accuracy", "interval", "macro_f1", "macro_precision", "macro_recall")
+    headings = (what, "texts", "accuracy", "95 % interval", "macro F1", "precision", "recall")
+    return table_of(select(score_cells(scores), names, headings))
 
 
 def _per_class(scores: ScoresRecord) -> list[RenderableType]:
     """Each class, the confusion matrix where it fits, and what there is to note."""
     names = [one["label"] for one in scores["classes"]]
-    headings = {"label": "class", **{name: name for name in ("precision", "recall", "f1", "support")}}
-    shown: list[RenderableType] = [table_of(class_table(scores, headings))]
+    shown: list[RenderableType] = [table_of(class_table(scores, ("class", "precision", "recall", "f1", "support")))]
     if len(names) <= MOST_CLASSES:
         rows = ([name, *counts] for name, counts in zip(names, scores["confusion"], strict=True))
         shown.append(table(("true \\ predicted", *names), rows))
@@ -222,16 +210,8 @@ def _per_class(scores: ScoresRecord) -> list[RenderableType]:
 
 def comparison(document: Results) -> list[RenderableType]:
     """The table of a comparison, the layer weights, learning curves, what to beware of, and the conclusion."""
-    headings = {
-        "row": "row",
-        "accuracy": "acc",
-        "sd": "sd",
-        "interval": "95 % interval",
-        "valid_accuracy": "valid",
-        "difference": "diff",
-        "p_holm": "p",
-        "unknown_test_tokens": "unk %",
-    }
+    cells = ("row", "accuracy", "sd", "interval", "valid_accuracy", "difference", "p_holm", "unknown_test_tokens")
+    headings = ("row", "acc", "sd", "95 % interval", "valid", "diff", "p", "unk %")
     legend = (
         "acc: on test; valid: on validation; diff, p (Holm): against the row marked *; unk: unknown test tokens; "
         "†: best LM row on validation; ‡: a reference without embeddings"
@@ -239,7 +219,7 @@ def comparison(document: Results) -> list[RenderableType]:
     results = cast(ComparisonResults, document)
     points = results["curves"]
     return [
-        table_of(select(row_cells(results), headings)),
+        table_of(select(row_cells(results), cells, headings)),
         facts((weights.name, lambda_bars(weights.lambdas)) for weights in layer_weights(results["rows"])),
         Text(legend, style="dim"),
         *([table_of(curve_table(points, "texts", (number(point["texts"]) for point in points)))] if points else []),

@@ -5,37 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from elmo_cli.report.cells import Number, printed
-from elmo_cli.report.records import Findings, PairRecord, RowRecord
+from elmo_cli.report.records import PairRecord, RowRecord, Summary
 from elmo_cli.report.result_cells import LayerWeights, layer_weights
 
 NAMED = "named to compare with"
 
 
-def conclude(findings: Findings, seeds: int, texts: int, *, named: bool = False) -> str:
+def conclude(summary: Summary, seeds: int, texts: int, *, named: bool = False) -> str:
     """What may be concluded, in plain sentences.
 
     Args:
-        findings: Rows, choices and pairs of a comparison.
+        summary: Rows, choices and pairs of a comparison.
         seeds: How many classifiers a row has.
         texts: How many test texts there are.
         named: Whether the row that the others are compared with was named, not chosen on validation.
     """
-    rows = {row["name"]: row for row in findings["rows"]}
+    rows = {row["name"]: row for row in summary["rows"]}
     given = f"With {seeds} seed{'s' if seeds > 1 else ''} and {texts:,} test texts"
-    base, best = findings["reference"], findings["best_row"]
+    base, best = summary["reference"], summary["best_row"]
     if len(rows) == 1:
         return f"{given}, {base} is right on {_percent(rows[base])}; there is no other row to compare it with."
     if best is not None and rows[base]["kind"] == "static":
-        sentences = [f"{given}, {_of_best(findings, rows, best, named)}"]
+        sentences = [f"{given}, {_of_best(summary, rows, best, named)}"]
     else:
-        sentences = [f"{given}, {_of_strongest(findings, rows, named)}"]
+        sentences = [f"{given}, {_of_strongest(summary, rows, named)}"]
     subject = best or base
     if best is not None:
-        sentences += _of_mixes(findings, rows, best, seeds)
+        sentences += _of_mixes(summary, rows, best, seeds)
     for name, row in rows.items():
         if row["kind"] == "reference":
-            sentences.append(_of_reference(findings, rows, subject, name))
-    if not all(pair["significant"] for pair in findings["pairs"]):
+            sentences.append(_of_reference(summary, rows, subject, name))
+    if not all(pair["significant"] for pair in summary["pairs"]):
         sentences.append("A difference that is not significant is not shown to be zero.")
     bounds = (
         "All this speaks of other test texts of this kind, with this training file and these embeddings, each trained "
@@ -45,11 +45,11 @@ def conclude(findings: Findings, seeds: int, texts: int, *, named: bool = False)
     return " ".join([*sentences, f"{bounds}{one_seed if seeds == 1 else ''}."])
 
 
-def _of_best(findings: Findings, rows: Mapping[str, RowRecord], best: str, named: bool) -> str:
+def _of_best(summary: Summary, rows: Mapping[str, RowRecord], best: str, named: bool) -> str:
     """The best LM row against the static row that was named or is the strongest."""
-    base = findings["reference"]
-    pair = _pair(findings, best, base)
-    count, chosen = findings["comparisons"], NAMED if named else "the strongest baseline on validation"
+    base = summary["reference"]
+    pair = _pair(summary, best, base)
+    count, chosen = summary["comparisons"], NAMED if named else "the strongest baseline on validation"
     sentence = (
         f"{best} (the LM row best on validation) is right on {_percent(rows[best])} and {base} ({chosen}) on "
         f"{_percent(rows[base])}: the difference of {_points(pair)} is "
@@ -61,7 +61,7 @@ def _of_best(findings: Findings, rows: Mapping[str, RowRecord], best: str, named
     return f"{sentence}, so {best if pair['difference'] > 0 else base} is better by more than chance."
 
 
-def _of_mixes(findings: Findings, rows: Mapping[str, RowRecord], name: str, seeds: int) -> list[str]:
+def _of_mixes(summary: Summary, rows: Mapping[str, RowRecord], name: str, seeds: int) -> list[str]:
     """How the ways to mix the layers of the best row's LM rank on validation, and what the learned λ listen to."""
     best = rows[name]
     mixes = [row for row in rows.values() if row["kind"] == "lm" and row["lm"] == best["lm"]]
@@ -70,7 +70,7 @@ def _of_mixes(findings: Findings, rows: Mapping[str, RowRecord], name: str, seed
     sentences = []
     if len(ranked) > 1:
         names = {row["name"] for row in mixes}
-        tested = any({pair["first"], pair["second"]} <= names for pair in findings["pairs"])
+        tested = any({pair["first"], pair["second"]} <= names for pair in summary["pairs"])
         apart = "" if tested else "; they were not tested against each other"
         others = ", ".join(told[1:])
         sentences.append(f"Of the ways to mix the layers {told[0]} is best on validation, then {others}{apart}.")
@@ -93,9 +93,9 @@ def _of_lambdas(weights: LayerWeights, seeds: int) -> str:
     return f"The λ that {weights.name} learned are{mean} {told}: it listens most to {most}."
 
 
-def _of_strongest(findings: Findings, rows: Mapping[str, RowRecord], named: bool) -> str:
+def _of_strongest(summary: Summary, rows: Mapping[str, RowRecord], named: bool) -> str:
     """Rows of one kind, or a row that was named: which of the others differ from it."""
-    base = findings["reference"]
+    base = summary["reference"]
     told_of_it = f"{base} ({NAMED if named else 'best on validation'}) is right on {_percent(rows[base])}"
     others = [row for row in rows.values() if row["kind"] != "reference" and row["name"] != base]
     if not others:
@@ -106,12 +106,12 @@ def _of_strongest(findings: Findings, rows: Mapping[str, RowRecord], named: bool
         if clear
         else "no other row with embeddings differs from it significantly"
     )
-    return f"{told_of_it}; {told} at 5 % after Holm's correction over all {findings['comparisons']} comparisons."
+    return f"{told_of_it}; {told} at 5 % after Holm's correction over all {summary['comparisons']} comparisons."
 
 
-def _of_reference(findings: Findings, rows: Mapping[str, RowRecord], subject: str, reference: str) -> str:
+def _of_reference(summary: Summary, rows: Mapping[str, RowRecord], subject: str, reference: str) -> str:
     """The best row with embeddings against one without."""
-    pair = _pair(findings, subject, reference)
+    pair = _pair(summary, subject, reference)
     sentence = (
         f"Against {reference}, a reference without embeddings that is right on {_percent(rows[reference])}, {subject} "
         f"differs by {_points(pair)}"
@@ -123,9 +123,9 @@ def _of_reference(findings: Findings, rows: Mapping[str, RowRecord], subject: st
     return f"{sentence}: counted words are better than it by more than chance."
 
 
-def _pair(findings: Findings, first: str, second: str) -> PairRecord:
+def _pair(summary: Summary, first: str, second: str) -> PairRecord:
     """The comparison of two rows, as first minus second."""
-    for pair in findings["pairs"]:
+    for pair in summary["pairs"]:
         if (pair["first"], pair["second"]) == (first, second):
             return pair
         if (pair["first"], pair["second"]) == (second, first):

@@ -52,7 +52,7 @@ class Job:
 
     @property
     def seeds(self) -> range:
-        """Of the classifiers of a row."""
+        """The seeds by which the classifiers of a row are drawn."""
         first = self.experiment.seed
         return range(first, first + self.experiment.compare.seeds)
 

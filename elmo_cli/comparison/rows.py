@@ -8,7 +8,7 @@ the tokens of the first LM. Each further LM reads the same texts cut by its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,9 +19,9 @@ from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
-from elmo_cli.report.records import RowFacts, RowKind, UnknownCounts, UnknownTokens, VectorCounts
+from elmo_cli.report.records import RowFacts, RowKind, UnknownTokens
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
-from elmo_cli.text.vocabulary import SPECIAL_TOKENS, OovReport, Vocabulary
+from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
 from elmo_cli.vectors.formats import StaticVectors, coverage, read_vectors, table_for
@@ -227,7 +227,11 @@ def _static_row(
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
     unknown = _unknown(covered, texts)
-    unknown["file"] = {role: _found(vectors, one, vocabulary.tokenizer.lowercase) for role, one in _roles(texts)}
+    found = {
+        role: coverage(vectors, one.corpus, vocabulary.tokenizer.lowercase)
+        for role, one in zip(("train", "test"), texts, strict=True)
+    }
+    unknown["file"] = {role: asdict(counts) for role, counts in found.items()}
     reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
     return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
@@ -243,29 +247,5 @@ def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocab
 
 def _unknown(vocabulary: Vocabulary, texts: Texts) -> UnknownTokens:
     """Unknown types and tokens of both files."""
-    train, test = (_counts(vocabulary.oov(one.corpus)) for one in texts)
-    return {"train": train, "test": test}
-
-
-def _counts(report: OovReport) -> UnknownCounts:
-    return {
-        "tokens": report.tokens,
-        "unknown": report.unknown,
-        "types": report.types,
-        "unknown_types": report.unknown_types,
-        "rate": report.rate,
-    }
-
-
-def _found(vectors: StaticVectors, texts: LabelledCorpus, lowercase: bool) -> VectorCounts:
-    found = coverage(vectors, texts.corpus, lowercase)
-    return {
-        "types": found.types,
-        "types_found": found.types_found,
-        "tokens": found.tokens,
-        "tokens_found": found.tokens_found,
-    }
-
-
-def _roles(texts: Texts) -> tuple[tuple[str, LabelledCorpus], ...]:
-    return ("train", texts[0]), ("test", texts[1])
+    train, test = (vocabulary.oov(one.corpus) for one in texts)
+    return {"train": {**asdict(train), "rate": train.rate}, "test": {**asdict(test), "rate": test.rate}}

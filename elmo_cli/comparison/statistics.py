@@ -23,7 +23,6 @@ from elmo_cli.metrics.classification import accuracy_interval, classification_sc
 from elmo_cli.metrics.significance import holm, mcnemar_exact, paired_bootstrap
 from elmo_cli.report.records import (
     CurvePoint,
-    Findings,
     PairRecord,
     RowFacts,
     RowFigures,
@@ -134,7 +133,7 @@ def summarise(
     pairs = _compare(_family(rows, base, best), truth, seed, resamples)
     with_base = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
     table = [_row(row, truth, classes, with_base.get(row.name), seed, resamples) for row in rows]
-    findings: Findings = {
+    summary: Summary = {
         "reference": base.name,
         "best_mode": best.facts["mode"] if best else None,
         "best_row": best.name if best else None,
@@ -142,8 +141,10 @@ def summarise(
         "comparisons": len(pairs),
         "pairs": pairs,
         "rows": table,
+        "conclusion": "",
     }
-    return {**findings, "conclusion": conclude(findings, seeds, len(truth), named=bool(named))}
+    summary["conclusion"] = conclude(summary, seeds, len(truth), named=bool(named))
+    return summary
 
 
 def curve_point(

@@ -50,7 +50,7 @@ def make_sizes(train: LabelledCorpus, fractions: Sequence[float], valid_fraction
         train: The labelled texts.
         fractions: Shares in (0, 1]; the whole is there in any case.
         valid_fraction: Share for validation.
-        seed: Of the split and of the subsets.
+        seed: What split and subsets are drawn by.
 
     Raises:
         DataError: Nothing can be held out for validation, or a share leaves a class without a text to train on.

@@ -9,24 +9,10 @@ from elmo_cli.report.records import ComparisonResults
 from elmo_cli.report.result_cells import CURVE_COLUMNS, ROW_COLUMNS, curve_cells, curve_table, pair_cells, row_cells
 from elmo_cli.training.scoring import to_csv
 
-_HEADINGS = {
-    "row": "row",
-    "accuracy": "accuracy",
-    "sd": "sd",
-    "interval": "95 % interval",
-    "macro_f1": "macro F1",
-    "valid_accuracy": "validation",
-    "difference": "difference",
-    "p_holm": "p (Holm)",
-}
-_PAIR_HEADINGS = {
-    "first": "row",
-    "difference": "difference",
-    "interval": "95 % interval",
-    "p": "p",
-    "p_holm": "p (Holm)",
-    "second": "against",
-}
+_CELLS = ("row", "accuracy", "sd", "interval", "macro_f1", "valid_accuracy", "difference", "p_holm")
+_HEADINGS = ("row", "accuracy", "sd", "95 % interval", "macro F1", "validation", "difference", "p (Holm)")
+_PAIR_CELLS = ("first", "difference", "interval", "p", "p_holm", "second")
+_PAIR_HEADINGS = ("row", "difference", "95 % interval", "p", "p (Holm)", "against")
 LEGEND = (
     "Accuracy, sd, F1, validation and differences in per cent and points. *: the row that difference and p are "
     "against; †: the best LM row on validation; ‡: a reference without embeddings, counted among neither."
@@ -50,24 +36,25 @@ _LATEX = {
 
 def comparison_csv(results: ComparisonResults) -> str:
     """The table as CSV; shares, not per cent."""
-    return _csv(select(row_cells(results), {name: name for name in ROW_COLUMNS}))
+    return _csv(select(row_cells(results), ROW_COLUMNS))
 
 
 def curves_csv(results: ComparisonResults) -> str:
     """The learning curves as CSV, a line for each row and share of the labelled texts; shares, not per cent."""
-    return _csv(select(curve_cells(results), {name: name for name in CURVE_COLUMNS}))
+    return _csv(select(curve_cells(results), CURVE_COLUMNS))
 
 
 def comparison_markdown(results: ComparisonResults) -> str:
     """The tables as Markdown, in per cent, with the conclusion and how to read it."""
-    headings = {**_HEADINGS, "unknown_test_tokens": "unknown test tokens"}
     points = results["curves"]
     sizes = [f"{point['texts']:,} texts ({100 * point['fraction']:g} %)" for point in points]
+    names, headings = (*_CELLS, "unknown_test_tokens"), (*_HEADINGS, "unknown test tokens")
+    rows = select(row_cells(results), names, headings)
     parts = ["# Comparison", results["conclusion"]]
     parts += [f"**Beware.** {warning}" for warning in results["warnings"]]
-    parts += [_markdown(select(row_cells(results), headings)), LEGEND]
+    parts += [_markdown(rows), LEGEND]
     if results["pairs"]:
-        parts += ["## All comparisons", _markdown(select(pair_cells(results), _PAIR_HEADINGS))]
+        parts += ["## All comparisons", _markdown(select(pair_cells(results), _PAIR_CELLS, _PAIR_HEADINGS))]
     if points:
         parts += ["## Learning curves", _markdown(curve_table(points, "row", sizes))]
     notes = "".join(f"- {note}\n" for note in results["notes"])
@@ -76,7 +63,7 @@ def comparison_markdown(results: ComparisonResults) -> str:
 
 def comparison_latex(results: ComparisonResults) -> str:
     r"""The table for LaTeX with `\usepackage{booktabs}`, in per cent, its columns aligned in the source too."""
-    content = select(row_cells(results), _HEADINGS)
+    content = select(row_cells(results), _CELLS, _HEADINGS)
     rows = [[_escaped(printed(name)), *map(_latex_figure, figures)] for name, *figures in content.rows]
     table = [[_escaped(name) for name in content.columns], *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -60,7 +60,7 @@ class Answer:
     """What a row or run says of a text.
 
     Attributes:
-        name: Of the row or run.
+        name: The row or run.
         predicted: The class.
         probability: That it gives this class; None where it has no probabilities.
         right: Whether that is the true class.

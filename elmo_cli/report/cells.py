@@ -81,15 +81,16 @@ class Table:
     words: bool = False
 
 
-def select(rows: Iterable[Cells], headings: Mapping[str, str], title: str = "") -> Table:
+def select(rows: Iterable[Cells], names: Sequence[str], headings: Sequence[str] = (), title: str = "") -> Table:
     """The table of some of the cells of each row.
 
     Args:
-        rows: All cells of each row.
-        headings: Which cells, in their order, and what stands above each.
-        title: Title of the table.
+        rows: All cells of each row, by name.
+        names: Which cells, in their order.
+        headings: What stands above each; by default its name.
+        title: Stands above the table.
     """
-    return Table(tuple(headings.values()), [[row[key] for key in headings] for row in rows], title)
+    return Table(headings or names, [[row[name] for name in names] for row in rows], title)
 
 
 def value_of(cell: Cell) -> str | float | None:

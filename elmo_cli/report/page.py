@@ -67,7 +67,7 @@ def write_report(
         runs: LM runs, classifier runs and comparisons, in the order of the page; none stands for all in `folder`.
         out: The page; None: `report.html` here, or no page where `figures` is given.
         figures: Folder for the figures, each as SVG and as PNG.
-        folder: Of the runs.
+        folder: Where the runs are, if none is named.
         overwrite: Replace files that are there.
 
     Raises:
@@ -157,7 +157,7 @@ def add_page(writer: RunWriter, models: Sequence[Path] = ()) -> Iterator[Notice]
     """Add the page of a finished comparison to its run; what goes wrong with it does no harm to the comparison.
 
     Args:
-        writer: Of the comparison, all other files of it written.
+        writer: Writes the comparison, all other files of which are there.
         models: LM runs to show after it.
 
     Yields:

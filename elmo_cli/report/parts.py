@@ -29,52 +29,32 @@ from elmo_cli.report.run_figures import classifier_figures, comparison_figures, 
 
 _SHADES = "True classes in rows, predicted ones in columns; the stronger the shade, the larger the share of the row."
 _SUMMED = "Counts are summed over the seeds."
-_ROW_HEADINGS = {
-    "row": "row",
-    "accuracy": "accuracy %",
-    "sd": "sd",
-    "interval": "95 % interval",
-    "macro_f1": "macro F1 %",
-    "valid_accuracy": "validation %",
-    "difference": "difference",
-    "difference_interval": "its 95 % interval",
-    "p_holm": "p (Holm)",
-}
-_PAIR_HEADINGS = {
-    "pair": "pair",
-    "difference": "difference in points",
-    "interval": "95 % interval",
-    "p": "p",
-    "p_holm": "p (Holm)",
-}
-_CLASSIFIER_HEADINGS = {
-    "classifier": "classifier",
-    "accuracy": "accuracy %",
-    "valid_accuracy": "validation %",
-    "best_epoch": "best epoch",
-    "seconds": "seconds",
-}
-_UNKNOWN_HEADINGS = {
-    "row": "row",
-    "train": "training file",
-    "test": "test file",
-    "whole": "test file, whole vectors",
-}
-_SCORE_HEADINGS = {
-    "name": "file",
-    "texts": "texts",
-    "accuracy": "accuracy %",
-    "interval": "95 % interval",
-    "macro_f1": "macro F1 %",
-    "weighted_f1": "weighted F1 %",
-}
-_CLASS_HEADINGS = {
-    "label": "class",
-    "precision": "precision %",
-    "recall": "recall %",
-    "f1": "F1 %",
-    "support": "texts",
-}
+# Of each table the cells that it shows, and their headings.
+Columns = tuple[Sequence[str], Sequence[str]]
+_ROWS: Columns = (
+    ("row", "accuracy", "sd", "interval", "macro_f1", "valid_accuracy", "difference", "difference_interval", "p_holm"),
+    (
+        *("row", "accuracy %", "sd", "95 % interval", "macro F1 %", "validation %", "difference"),
+        *("its 95 % interval", "p (Holm)"),
+    ),
+)
+_PAIRS: Columns = (
+    ("pair", "difference", "interval", "p", "p_holm"),
+    ("pair", "difference in points", "95 % interval", "p", "p (Holm)"),
+)
+_CLASSIFIERS: Columns = (
+    ("classifier", "accuracy", "valid_accuracy", "best_epoch", "seconds"),
+    ("classifier", "accuracy %", "validation %", "best epoch", "seconds"),
+)
+_UNKNOWN: Columns = (
+    ("row", "train", "test", "whole"),
+    ("row", "training file", "test file", "test file, whole vectors"),
+)
+_SCORES: Columns = (
+    ("name", "texts", "accuracy", "interval", "macro_f1", "weighted_f1"),
+    ("file", "texts", "accuracy %", "95 % interval", "macro F1 %", "weighted F1 %"),
+)
+_CLASS_HEADINGS = ("class", "precision %", "recall %", "F1 %", "texts")
 
 
 def part_of(run: ReportedRun) -> Part:
@@ -102,12 +82,12 @@ def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
     rows, unknown = results["rows"], unknown_cells(results["rows"])
     data = [data_table(results["data"])] if results["data"] else []
     return results["conclusion"], [
-        Block("Accuracies", tables=_table_of(row_cells(results), _ROW_HEADINGS), figures=figures["table"]),
-        Block("Tested pairs", tables=_table_of(pair_cells(results), _PAIR_HEADINGS), closed=True),
+        Block("Accuracies", tables=_table_of(row_cells(results), _ROWS), figures=figures["table"]),
+        Block("Tested pairs", tables=_table_of(pair_cells(results), _PAIRS), closed=True),
         Block("Learning curves", figures=figures["learning"], hint="elmo compare --fractions"),
         Block("Confusion matrices", matrices=[one for *_, one in confusions(run)], notes=[_SHADES, _SUMMED]),
         Block("Training", figures=figures["epochs"]),
-        Block("Every classifier", tables=_table_of(classifier_cells(rows), _CLASSIFIER_HEADINGS), closed=True),
+        Block("Every classifier", tables=_table_of(classifier_cells(rows), _CLASSIFIERS), closed=True),
         Block("Layer weights", tables=weights_table(layer_weights(rows)), figures=figures["layers"]),
         Block(
             "Hardest texts",
@@ -121,14 +101,14 @@ def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
             examples=_examples(run.examples["only_lm"]),
             closed=True,
         ),
-        Block("Data", tables=[*data, *_table_of(unknown, _UNKNOWN_HEADINGS, "Tokens without a vector, in %")]),
+        Block("Data", tables=[*data, *_table_of(unknown, _UNKNOWN, "Tokens without a vector, in %")]),
         Block("How it was done", items=results["notes"], closed=True),
     ]
 
 
-def _table_of(rows: Sequence[Mapping[str, Cell]], headings: Mapping[str, str], title: str = "") -> list[Table]:
+def _table_of(rows: Sequence[Mapping[str, Cell]], columns: Columns, title: str = "") -> list[Table]:
     """The table of some cells; none without rows."""
-    return [select(rows, headings, title)] if rows else []
+    return [select(rows, *columns, title)] if rows else []
 
 
 def _examples(examples: Sequence[ExampleRecord]) -> list[Example]:
@@ -165,7 +145,7 @@ def _classifier(run: ReportedClassifier) -> tuple[str, list[Block]]:
     return lead, [
         Block(
             "Scores",
-            tables=[*_table_of(score_cells(scored), _SCORE_HEADINGS), *classes],
+            tables=[*_table_of(score_cells(scored), _SCORES), *classes],
             items=[note for one in scored.values() for note in one["notes"]],
         ),
         Block("Confusion matrices", matrices=[one for *_, one in confusions(run)], notes=[_SHADES]),
@@ -191,14 +171,8 @@ def _told(role: str, scores: ScoresRecord) -> str:
 def _language_model(run: ReportedLm) -> tuple[str, list[Block]]:
     results = run.results
     if results:
-        mean, forward, backward = (
-            printed(Number(value))
-            for value in (
-                results["validation"]["mean"],
-                results["validation"]["forward"],
-                results["validation"]["backward"],
-            )
-        )
+        valid = results["validation"]
+        mean, forward, backward = (printed(Number(one)) for one in (valid["mean"], valid["forward"], valid["backward"]))
         lead = (
             f"Validation perplexity {mean} (forward {forward}, backward {backward}), after epoch "
             f"{results['best_epoch']} of {results['epochs']}."
@@ -223,7 +197,7 @@ def _lm_table(results: LmResults, validation: str) -> Table:
         "tokens a second": Number(round(results["tokens_per_second"])),
         "parameters": Number(results["parameters"]),
         "vocabulary": Number(results["vocabulary_size"]),
-        "leak test": leak and ("passed" if leak["passed"] else "FAILED"),
+        "leak test": None if leak is None else "passed" if leak["passed"] else "FAILED",
     }
     return Table(("", "value"), list(facts.items()), words=True)
 

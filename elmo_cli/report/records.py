@@ -10,34 +10,15 @@ from typing import Literal, NotRequired, TypedDict
 RowKind = Literal["static", "lm", "reference"]
 
 
-class UnknownCounts(TypedDict):
-    """The tokens of a file that have no vector or id: running ones, distinct ones, and their share of the running."""
-
-    tokens: int
-    unknown: int
-    types: int
-    unknown_types: int
-    rate: float
-
-
-class VectorCounts(TypedDict):
-    """The tokens of a file that a whole embedding file has a vector for."""
-
-    types: int
-    types_found: int
-    tokens: int
-    tokens_found: int
-
-
 class UnknownTokens(TypedDict, total=False):
-    """What a row has no vector for, in each labelled file; empty for a row to which no token is unknown.
+    """Counts and `rate` of the tokens of each file without a vector; empty for a row to which no token is unknown.
 
-    `file` tells of a static row what its whole embedding file has, whatever the vocabulary.
+    `file` counts of a static row, by labelled file, what its whole embedding file has, whatever the vocabulary.
     """
 
-    train: UnknownCounts
-    test: UnknownCounts
-    file: dict[str, VectorCounts]
+    train: dict[str, float]
+    test: dict[str, float]
+    file: dict[str, dict[str, float]]
 
 
 class ValidationScores(TypedDict):
@@ -154,8 +135,8 @@ class TextsRecord(FileRecord):
     unknown_rate: float | None
 
 
-class Findings(TypedDict):
-    """The table of a comparison and the tests behind it."""
+class Summary(TypedDict):
+    """The table of a comparison, the tests behind it, and what may be concluded from them."""
 
     reference: str
     best_mode: str | None
@@ -164,11 +145,6 @@ class Findings(TypedDict):
     comparisons: int
     pairs: list[PairRecord]
     rows: list[RowRecord]
-
-
-class Summary(Findings):
-    """The findings and what may be concluded from them."""
-
     conclusion: str
 
 
@@ -201,25 +177,16 @@ class ExampleRecord(TypedDict):
     rows: dict[str, RowAnswer]
 
 
-class Examples(TypedDict):
-    """`examples.json` of a comparison."""
-
-    hardest: list[ExampleRecord]
-    only_lm: list[ExampleRecord]
+Examples = dict[Literal["hardest", "only_lm"], list[ExampleRecord]]  # `examples.json` of a comparison
 
 
-class AverageRecord(TypedDict):
-    """Scores averaged over classes."""
-
-    precision: float
-    recall: float
-    f1: float
-
-
-class ClassRecord(AverageRecord):
+class ClassRecord(TypedDict):
     """Scores of one class, and its true texts."""
 
     label: str
+    precision: float
+    recall: float
+    f1: float
     support: int
 
 
@@ -229,8 +196,8 @@ class ScoresRecord(TypedDict):
     examples: int
     accuracy: float
     interval: list[float]
-    macro: AverageRecord
-    weighted: AverageRecord
+    macro: dict[str, float]
+    weighted: dict[str, float]
     classes: list[ClassRecord]
     confusion: list[list[int]]
     notes: list[str]
@@ -257,12 +224,6 @@ class PerplexityRecord(TypedDict):
     oov_rate: float
 
 
-class LeakTest(TypedDict):
-    """Whether no direction of a language model sees the token that it predicts."""
-
-    passed: bool
-
-
 class LmResults(TypedDict):
     """`results.json` of a language model that was trained."""
 
@@ -276,7 +237,7 @@ class LmResults(TypedDict):
     tokens_per_second: float
     parameters: int
     vocabulary_size: int
-    leak_test: LeakTest | None
+    leak_test: dict[str, object] | None
 
 
 class LoggedStep(TypedDict):

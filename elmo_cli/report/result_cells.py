@@ -9,11 +9,11 @@ from elmo_cli.report.cells import Cell, Cells, Interval, Mark, Name, Number, Tab
 from elmo_cli.report.records import (
     ComparisonResults,
     CurvePoint,
-    Findings,
     PairRecord,
     PerplexityRecord,
     RowRecord,
     ScoresRecord,
+    Summary,
     TextsRecord,
     UnknownTokens,
 )
@@ -32,7 +32,7 @@ class LayerWeights:
     """How much a combiner takes of each layer.
 
     Attributes:
-        name: Of the row or run that has the combiner.
+        name: The row or run that has the combiner.
         lambdas: λ in force, a mean over seeds where there are several.
         gamma: Scale of the mix, likewise; None where there is none.
     """
@@ -42,12 +42,12 @@ class LayerWeights:
     gamma: float | None
 
 
-def row_cells(results: Findings) -> list[dict[str, Cell]]:
+def row_cells(results: Summary) -> list[dict[str, Cell]]:
     """The rows of a comparison."""
     return [_row_cells(row, results) for row in results["rows"]]
 
 
-def _row_cells(row: RowRecord, results: Findings) -> dict[str, Cell]:
+def _row_cells(row: RowRecord, results: Summary) -> dict[str, Cell]:
     low, high = row["interval"]
     low_apart, high_apart = row["difference_interval"] or (None, None)
     return {
@@ -73,7 +73,7 @@ def _row_cells(row: RowRecord, results: Findings) -> dict[str, Cell]:
     }
 
 
-def _marks(row: RowRecord, results: Findings) -> tuple[Mark, ...]:
+def _marks(row: RowRecord, results: Summary) -> tuple[Mark, ...]:
     holds: dict[Mark, bool] = {
         "base": row["name"] == results["reference"],
         "best": row["name"] == results["best_row"],
@@ -82,7 +82,7 @@ def _marks(row: RowRecord, results: Findings) -> tuple[Mark, ...]:
     return tuple(mark for mark, there in holds.items() if there)
 
 
-def _tags(row: RowRecord, results: Findings) -> tuple[str, ...]:
+def _tags(row: RowRecord, results: Summary) -> tuple[str, ...]:
     trained = {True: ", tuned", False: ", frozen", None: ""}[row["tune"]]
     words: dict[Mark, str] = {"base": "compared with", "best": "best ELMo row on validation"}
     told = (words[mark] for mark in _marks(row, results) if mark in words)
@@ -101,7 +101,7 @@ def unknown_rate(unknown: UnknownTokens) -> float | None:
     return unknown["test"]["rate"] if "test" in unknown else None
 
 
-def pair_cells(results: Findings) -> list[dict[str, Cell]]:
+def pair_cells(results: Summary) -> list[dict[str, Cell]]:
     """The pairs of rows that were tested against each other."""
     return [
         {
@@ -266,8 +266,8 @@ def perplexity_cells(name: str, scores: PerplexityRecord) -> dict[str, Cell]:
     }
 
 
-def class_table(scores: ScoresRecord, headings: Mapping[str, str], title: str = "") -> Table:
-    """The scores of each class; headings as `select` takes them."""
+def class_table(scores: ScoresRecord, headings: Sequence[str], title: str = "") -> Table:
+    """Precision, recall, F1 and number of texts of each class."""
     rows: list[Cells] = [
         {
             "label": one["label"],
@@ -278,4 +278,4 @@ def class_table(scores: ScoresRecord, headings: Mapping[str, str], title: str = 
         }
         for one in scores["classes"]
     ]
-    return select(rows, headings, title)
+    return select(rows, ("label", "precision", "recall", "f1", "support"), headings, title)

@@ -144,7 +144,7 @@ def comparison_events() -> list[dict[str, Any]]:
                 events.append(
                     {"event": "epochdone", "epoch": epoch, **scores, "row": name, "seed": seed, "fraction": 1.0}
                 )
-            events.append({"event": "classifier", "row": name, "seed": seed, "fraction": 1.0})
+            events.append({"event": "classifier", **about})
     return events
 
 

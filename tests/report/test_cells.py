@@ -43,6 +43,7 @@ def test_values() -> None:
 
 def test_selected_columns_in_their_order() -> None:
     rows = [{"a": "x", "b": Number(1), "c": None}, {"a": "y", "b": Number(2), "c": None}]
-    assert select(rows, {"b": "second", "a": "first"}, "title") == Table(
+    assert select(rows, ("b", "a"), ("second", "first"), "title") == Table(
         ("second", "first"), [[Number(1), "x"], [Number(2), "y"]], "title"
     )
+    assert select(rows, ("a",)).columns == ("a",)
