@@ -215,7 +215,7 @@ def _check_layers(model: LanguageModel, mode: str, settings: ClassifySettings, s
 def _lm_rows(model: LanguageModel, texts: Texts) -> Iterable[EmbedderRow]:
     embedder = model.embedder
     known = embedder.vocabulary if embedder.indexer.encoder == "word" else None
-    unknown = _unknown(known, texts) if known else UnknownTokens()
+    unknown = UnknownTokens() if known is None else _unknown(known, texts)
     for mode, settings in model.modes.items():
         yield EmbedderRow(f"{model.name} {mode}", "lm", model.source, texts, unknown, embedder, settings, lm=model.name)
 
@@ -227,11 +227,9 @@ def _static_row(
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
     unknown = _unknown(covered, texts)
-    found = {
-        role: coverage(vectors, one.corpus, vocabulary.tokenizer.lowercase)
-        for role, one in zip(("train", "test"), texts, strict=True)
-    }
-    unknown["file"] = {role: asdict(counts) for role, counts in found.items()}
+    lowercase = vocabulary.tokenizer.lowercase
+    train, test = (asdict(coverage(vectors, one.corpus, lowercase)) for one in texts)
+    unknown["file"] = {"train": train, "test": test}
     reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
     return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)

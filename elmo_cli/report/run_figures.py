@@ -63,10 +63,10 @@ def comparison_figures(run: ReportedComparison) -> Figures:
     """Accuracies, differences, learning curves, epochs and layer weights."""
     by_row = _epochs_by_row(run.epochs)
     kinds = {row["name"]: row["kind"] for row in run.results["rows"]}
-    curves_there = run.results["curves"]
+    points = run.results["curves"]
     return {
         "table": list(_of_rows(run.results)),
-        "learning": [_learning(curves_there)] if curves_there else [],
+        "learning": [_learning(points)] if points else [],
         "epochs": list(_over_epochs(by_row)),
         "layers": [
             figure
