@@ -80,7 +80,7 @@ def compare_run(
             else:
                 yield event
         if last is None:
-            last = Finished(write_results(job, kept, writer))
+            last = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))
         elif writer.committed:
             writer.leave_unfinished()

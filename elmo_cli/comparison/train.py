@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, Task
@@ -13,6 +13,7 @@ from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
 from elmo_cli.events import ClassifierDone, Event, Stopped, as_record
+from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
 from elmo_cli.training.finetune import finetune
 
@@ -106,7 +107,8 @@ class Trainer:
         classifier, embedder = trained.classifier, row.embedder
         shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
         answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
-        return Trained(seed, shares.argmax(1), asdict(trained.results), shares.astype("float16"), answers)
+        record = cast(TrainingRecord, asdict(trained.results))
+        return Trained(seed, shares.argmax(1), record, shares.astype("float16"), answers)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""
