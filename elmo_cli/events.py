@@ -5,6 +5,7 @@ The loops neither print nor draw. A consumer shows the events, and may stop cons
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -156,3 +157,7 @@ TIMES = frozenset({"tokens_per_second", "seconds_left"})
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
+
+
+Notify = Callable[[str], object]  # told something that the user should know
+OnProgress = Callable[[int, int | None], object]  # told what is done and, where it is known, all there is to do

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel
 
 from elmo_cli import __version__
-from elmo_cli.data.records import fingerprint
+from elmo_cli.data.files import fingerprint
 from elmo_cli.disk import cannot_write, flush, write_atomically
 from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run

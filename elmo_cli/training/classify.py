@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from elmo_cli.config import Experiment
-from elmo_cli.data.records import fingerprint
+from elmo_cli.data.files import fingerprint
 from elmo_cli.embedder import Embedder, pick_device
 from elmo_cli.events import EpochDone, Event, Finished, Notice, Stopped, as_record
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier

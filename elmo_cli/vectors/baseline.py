@@ -132,7 +132,7 @@ def _read(
     found = find_vocabulary(vocab, default)
     if found is None:
         say(f"there is no {default}: the vocabulary is built from the corpus")
-        corpus = encode_corpus(experiment, files, experiment.tokenizer, say=say)
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, notify=say)
         return Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer), None, corpus
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
@@ -141,7 +141,7 @@ def _read(
             f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
             "not as the settings say; --vocab takes another vocabulary"
         )
-    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, say=say)
+    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, notify=say)
 
 
 def _train(

@@ -39,6 +39,18 @@ def test_the_same_seed_gives_the_same_items_on_every_python(items):
     assert sample_news(seed=2) != items
 
 
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("train.csv", "c258c569eeed4927679797287b3217d4857c2609bb84e97463af5a62a419da66"),
+        ("test.csv", "61f59a9c0cc91ccc8cf45f41ba34da883a23a6f24bcb221c4e44a36b034d8f16"),
+    ],
+)
+def test_the_files_are_the_same_to_the_byte(tmp_path: Path, name: str, digest: str) -> None:
+    write_sample(tmp_path, seed=7)
+    assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+
+
 @pytest.mark.parametrize("size", [2500, 403, 40, 1])
 def test_size_and_balance(size):
     items = sample_news(size=size)

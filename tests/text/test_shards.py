@@ -261,7 +261,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(corpus_file: Path, monk
 def test_without_a_place_for_the_cache_the_corpus_is_held_in_memory(corpus_file: Path) -> None:
     (corpus_file.parent / "runs").write_text("a file where the folder should be", encoding="utf-8")
     said: list[str] = []
-    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, say=said.append)
+    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, notify=said.append)
     assert same(found, encode(["the cat sat", "the dog"], str.split))
     assert "cannot be kept" in said[0]
 
