@@ -10,13 +10,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from elmo_cli.commands.render import duration, facts, interval, lambda_bars, number, plain, table
+from elmo_cli.data.formats import FORMATS
+from elmo_cli.data.formats.delimited import NAMES
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
-KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+TITLES = {one.kind: one.title for one in FORMATS}
 
 
 def pairs(document: Results) -> RenderableType:
@@ -88,7 +89,7 @@ def inspection(results: Results) -> list[RenderableType]:
 def _inspected(one: Results) -> list[RenderableType]:
     """Columns, counts, classes, the first texts, and problems of a file."""
     columns, lengths, count = one["columns"], one["lengths"], len(one["classes"])
-    form = [KINDS[one["kind"]], one["encoding"], DELIMITERS.get(one["delimiter"], one["delimiter"])]
+    form = [TITLES[one["kind"]], one["encoding"], NAMES.get(one["delimiter"], one["delimiter"])]
     spread = f"{one['balance']:.1f} times as many texts in the largest as in the smallest" if one["balance"] else None
     head = [
         ("file", Path(one["path"])),

@@ -50,7 +50,7 @@ def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = Non
 
     Args:
         path: Any file; packed if its name ends in `.gz`.
-        encoding: Of its text.
+        encoding: How its text is encoded.
         on_bytes: Told now and then how many bytes were read, packed ones where it is packed.
 
     Raises:

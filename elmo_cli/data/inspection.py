@@ -50,11 +50,11 @@ class FileReport:
         path: The file.
         kind: Its format.
         columns: Its columns.
-        encoding: Of its text; None for Parquet.
+        encoding: How its text is encoded; None for Parquet.
         texts: Rows that can be read.
-        tokens: Of all of them.
+        tokens: Tokens of all texts together.
         classes: Texts of each label, the largest first; empty without labels.
-        lengths: Of the texts.
+        lengths: Lengths of the texts.
         empty: Texts without a token.
         doubles: Texts that stood in the file before.
         contradictions: Doubles whose label is another one.

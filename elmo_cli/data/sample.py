@@ -60,7 +60,7 @@ class Grammar:
     Attributes:
         labels: The classes.
         names: Every invented name by symbol, and how many of them a corpus uses.
-        rules: Of all items.
+        rules: What the symbols of all texts stand for.
         topics: A head, and what makes it a matter of each class, in the order of the labels.
         actors: Somebody of each class.
         twins: Pairs of texts in two orders, by pair of classes.
@@ -125,7 +125,7 @@ def write_sample(folder: Path, seed: int = 1) -> tuple[Path, Path]:
 
     Args:
         folder: Made if it is absent; files of these names in it are replaced.
-        seed: Of the corpus.
+        seed: Decides all that is drawn.
     """
     items = sample_news(seed)
     split = round(len(items) * _TRAIN_SHARE)

@@ -89,7 +89,7 @@ class StoredTypes(Sequence[str]):
         """What follows from the types, such as their ids in a vocabulary: computed once if they are many, then mapped.
 
         Args:
-            name: Of what is computed; stands for all that it depends on beside the types.
+            name: Name of what is computed; stands for all that it depends on beside the types.
             compute: From the types; (types, ...) of any kind.
         """
         path = self._folder / f"{name}.npy"

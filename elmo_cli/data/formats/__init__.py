@@ -37,7 +37,7 @@ def format_of(path: Path) -> type[Format]:
     found = _BY_ENDING.get(ending, Text)
     remedy = _UNREAD.get(ending)
     if compressed and not found.packed:
-        remedy = f"unpack it: {found.__name__} is compressed inside"
+        remedy = f"unpack it: {found.title} is compressed inside"
     if remedy is not None:
         raise DataError(
             f"{path.name}: files of the kind {ending}{'.gz' if compressed else ''} are not read",

@@ -157,6 +157,7 @@ class Csv(Delimited):
     """Commas between the columns, or the sign that the settings or the first rows say."""
 
     kind = "csv"
+    title = "CSV"
     endings = (".csv",)
     settings = frozenset(ReadingSettings.model_fields)
     usual = ","
@@ -166,6 +167,7 @@ class Tsv(Delimited):
     """Tabs between the columns, or the sign that the first rows say."""
 
     kind = "tsv"
+    title = "TSV"
     endings = (".tsv", ".tab")
     settings = Csv.settings - {"delimiter"}
     usual = "\t"

@@ -41,12 +41,14 @@ class Format(ABC):
 
     Attributes:
         kind: The format's name, as results have it.
-        endings: Of the names of its files.
+        title: Its name in words.
+        endings: How the names of its files end.
         settings: Names of the settings that change what is read.
         packed: Whether a file may be compressed, its name ending in `.gz`.
     """
 
     kind: ClassVar[str]
+    title: ClassVar[str]
     endings: ClassVar[tuple[str, ...]]
     settings: ClassVar[frozenset[str]]
     packed: ClassVar[bool] = True

@@ -16,6 +16,7 @@ class JsonLines(WithFields):
     """JSON lines; blank ones are skipped."""
 
     kind = "jsonl"
+    title = "JSON lines"
     endings = (".jsonl", ".ndjson", ".json")
     settings = frozenset({"text", "label", "encoding", "clean"})
     place = "line"

@@ -19,6 +19,7 @@ class Parquet(WithFields):
     """A Parquet file, of which only the columns that are needed are read."""
 
     kind = "parquet"
+    title = "Parquet"
     endings = (".parquet", ".pq")
     settings = frozenset({"text", "label", "clean"})
     packed = False

@@ -14,6 +14,7 @@ class Text(Format):
     """Plain text, which has neither columns nor labels."""
 
     kind = "text"
+    title = "a text a line"
     endings = (".txt", ".text", "")
     settings = frozenset({"encoding", "clean"})
 
