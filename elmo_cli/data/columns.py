@@ -37,20 +37,20 @@ class Columns:
         text: The columns that hold the text, joined by a space.
         label: The column that holds the label, where there is one.
         has_header: Whether columns have names of their own.
-        delimiter: The sign between the columns, where there is one.
-        unusual_delimiter: It in words, where it is not the usual one of the format.
         text_reason: Why these are the text.
         label_reason: Why this is the label.
+        delimiter: The sign between the columns, where there is one.
+        unusual_delimiter: It in words, where it is not the usual one of the format.
     """
 
     names: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     label: str | None = None
     has_header: bool = False
-    delimiter: str | None = None
-    unusual_delimiter: str | None = None
     text_reason: str = ""
     label_reason: str = ""
+    delimiter: str | None = None
+    unusual_delimiter: str | None = None
 
 
 def find_columns(
@@ -61,8 +61,6 @@ def find_columns(
     *,
     labelled: bool,
     has_header: bool,
-    delimiter: str | None = None,
-    unusual_delimiter: str | None = None,
 ) -> Columns:
     """Choose the columns of text and label.
 
@@ -73,8 +71,6 @@ def find_columns(
         rows: The first rows, a value for each column.
         labelled: Whether a label column that the user named must be there.
         has_header: Whether the names stand in the file.
-        delimiter: Handed on.
-        unusual_delimiter: Handed on.
 
     Raises:
         DataError: A named column is not there, or none is left for the text.
@@ -82,7 +78,7 @@ def find_columns(
     choice = _Choice(path, reading, tuple(names), rows, has_header)
     label, label_reason = choice.label(labelled)
     text, text_reason = choice.text(label)
-    return Columns(choice.names, text, label, has_header, delimiter, unusual_delimiter, text_reason, label_reason)
+    return Columns(choice.names, text, label, has_header, text_reason, label_reason)
 
 
 def has_header(rows: Sequence[Sequence[str]], reading: ReadingSettings) -> bool:

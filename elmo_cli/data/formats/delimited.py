@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import ClassVar
 
@@ -84,16 +85,8 @@ class Delimited(Format):
             names = [name.strip() or number for name, number in zip(rows[0], names, strict=True)]
         body = [row for row in rows[int(named) :] if len(row) >= len(names)]
         unusual = None if delimiter == self.usual else NAMES.get(delimiter, f"'{delimiter}'")
-        return find_columns(
-            self.path,
-            self.reading,
-            names,
-            body,
-            labelled=labelled,
-            has_header=named,
-            delimiter=delimiter,
-            unusual_delimiter=unusual,
-        )
+        found = find_columns(self.path, self.reading, names, body, labelled=labelled, has_header=named)
+        return replace(found, delimiter=delimiter, unusual_delimiter=unusual)
 
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
         """The rows, blank ones left out, each with the line on which it begins.
