@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -127,17 +127,17 @@ def _read(
     experiment: Experiment, paths: Sequence[Path], vocab: Path | None, notify: Notify
 ) -> tuple[Vocabulary, Path | None, EncodedCorpus]:
     """The vocabulary, where it is from, and the corpus in its tokens."""
-    files = corpus_files(experiment, paths, say)
+    files = corpus_files(experiment, paths, notify)
     default = experiment.output / "vocab"
     found = find_vocabulary(vocab, default)
     if found is None:
-        say(f"there is no {default}: the vocabulary is built from the corpus")
+        notify(f"there is no {default}: the vocabulary is built from the corpus")
         corpus = encode_corpus(experiment, files, experiment.tokenizer, notify=notify)
         return Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer), None, corpus
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        say(
+        notify(
             f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
             "not as the settings say; --vocab takes another vocabulary"
         )
