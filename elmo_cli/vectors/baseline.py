@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from elmo_cli.config import Experiment
 from elmo_cli.disk import refuse_target
-from elmo_cli.events import Notify, OnProgress
+from elmo_cli.events import Notify
 from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
@@ -17,6 +17,7 @@ from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import StaticVectors, write_word2vec
 
 Method = Literal["svd", "word2vec"]
+OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def baseline_run(
     vocab: Path | None = None,
     binary: bool = False,
     overwrite: bool = False,
-    progress: OnProgress | None = None,
+    progress: OnSteps | None = None,
 ) -> BaselineReport:
     """Train static vectors on text files and write them.
 
@@ -150,7 +151,7 @@ def _train(
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,
-    progress: OnProgress,
+    progress: OnSteps,
 ) -> StaticVectors:
     if method == "svd":
         from elmo_cli.vectors.svd import train_svd
