@@ -17,7 +17,7 @@ from elmo_cli.comparison.crew import train_side_by_side
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.train import train_rows
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, ReadingSettings
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Stopped
@@ -25,7 +25,7 @@ from elmo_cli.report.page import add_page
 from elmo_cli.runs import RunWriter, describe_files, portable
 from elmo_cli.training.labelled import cut_note
 
-_READING = ("text", "label", "header", "clean", "limit")  # how the files are read
+_READING = (*ReadingSettings.model_fields, "limit")  # what decides the texts and labels
 
 
 def compare_run(

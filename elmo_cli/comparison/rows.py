@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
+from elmo_cli.data.files import fingerprint
 from elmo_cli.data.folders import unique_names
-from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
