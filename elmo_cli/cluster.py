@@ -64,6 +64,10 @@ class _Processes(Executor):
     def __init__(self, workers: int, threads: int) -> None:
         from joblib.externals.loky import ProcessPoolExecutor
 
+        if sys.platform != "win32":
+            from joblib.externals.loky.backend.popen_loky_posix import Popen
+
+            Popen.kill = Popen.terminate  # what loky calls on a system without `pgrep`, such as a slim container
         try:
             with _apart():
                 self._loky = ProcessPoolExecutor(
