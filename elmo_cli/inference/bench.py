@@ -32,9 +32,9 @@ from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from elmo_cli.training.optimiser import make_optimiser
-from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
-from elmo_cli.training.step import Feed, make_indexer, parameter_groups, regularise, train_step
+from elmo_cli.training.costs import compiling_pays, operations, pick_precision, step_multiplications
+from elmo_cli.training.optimiser import clip_gradients, make_optimiser
+from elmo_cli.training.step import Feed, accumulate_gradients, make_indexer, parameter_groups, regularise
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
 STEP_SECONDS = 3.0  # a training step that would take longer is measured with a shorter window
@@ -214,7 +214,10 @@ def training_speed(
     began, done, epoch = 0.0, 0, 0
     while not began or time.perf_counter() - began < SECONDS:
         for cut in stream.epoch(epoch):
-            _, _, predicted, state, _ = train_step(network, optimiser, [feed(cut)], state, settings.clip_norm, compiled)
+            optimiser.zero_grad()
+            _, _, predicted, state, _ = accumulate_gradients(network, [feed(cut)], state, compiled)
+            clip_gradients(network.parameters(), settings.clip_norm)
+            optimiser.step()
             _wait(device)
             if not began:  # the first for nothing
                 began = time.perf_counter()

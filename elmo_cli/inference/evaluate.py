@@ -12,15 +12,15 @@ from elmo_cli.data.records import read_texts
 from elmo_cli.embedder import Embedder, pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError, WeightsError
 from elmo_cli.inference.scores import check_name, write_scores
+from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.finetune import predict
+from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
-from elmo_cli.training.scoring import score
 
 
 def evaluate_run(
@@ -146,7 +146,8 @@ def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch
     loaded = load_classifier(run.path)
     limit = loaded.settings.max_tokens
     texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
-    scores = score(predict(loaded.classifier, loaded.embedder, texts.corpus, device), texts).as_dict()
+    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device)
+    scores = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
     note = cut_note(texts, limit)
     return {**scores, "cut": texts.cut, "notes": [*scores["notes"], *([note] if note else [])]}
 

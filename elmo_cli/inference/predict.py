@@ -12,7 +12,7 @@ from elmo_cli.data.records import clean_ag_news
 from elmo_cli.runs import LoadedClassifier
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.finetune import predict
+from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_sentences
 
 CHUNK = 256

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder, embed_batches
@@ -36,7 +37,8 @@ from elmo_cli.text.indexer import frame
 
 EXACT_BYTES = 256 * 2**20
 MEMORY_BYTES = 2 * 2**30
-TOKENS_PER_BATCH = 4096
+TOKENS_PER_BATCH = 4096  # of a pass of the embedder
+CELLS_PER_BATCH = 8192  # of a pass of the classifier
 
 Indices = NDArray[np.integer[Any]]
 
@@ -176,3 +178,56 @@ class ActivationCache:
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
         return flat.view(shape)
+
+
+def predict(
+    classifier: Classifier,
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    device: torch.device | str = "cpu",
+    cache: ActivationCache | None = None,
+) -> NDArray[np.float32]:
+    """(N, classes) probabilities of texts, in the order of the corpus.
+
+    Args:
+        classifier: Put in eval mode.
+        embedder: Whose indexer feeds it.
+        corpus: The texts, cut to length already.
+        device: Where to compute.
+        cache: Activations of `corpus`, if there are any.
+    """
+    classifier.to(device).eval()
+    texts: Texts = cache or LiveTexts(embedder, corpus, device)
+    return log_probabilities(classifier, texts, np.arange(len(corpus))).exp().numpy()
+
+
+def make_cache(
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    settings: ClassifySettings,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+) -> ActivationCache | None:
+    """What a classifier of these settings reads, computed once; None with `tune`, where it changes at each step.
+
+    Args:
+        embedder: Frozen.
+        corpus: The texts.
+        settings: Of the classifier.
+        device: Where to compute.
+        folder: Where activations go that exceed the memory budget.
+    """
+    if settings.tune:
+        return None
+    return ActivationCache(embedder, corpus, settings, device, tokens=not pooled_suffices(settings), folder=folder)
+
+
+@torch.inference_mode()
+def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices) -> Tensor:
+    """(N, classes) of the texts at `indices`, on the CPU."""
+    rows, order = [], []
+    for batch in length_batches(texts.lengths[indices], CELLS_PER_BATCH):
+        rows.append(functional.log_softmax(texts.logits(classifier, indices[batch]).float(), dim=1).cpu())
+        order.append(batch)
+    found = torch.cat(rows)
+    return torch.empty_like(found).index_copy_(0, torch.from_numpy(np.concatenate(order)), found)

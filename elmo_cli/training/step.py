@@ -1,6 +1,6 @@
-"""One step of a pretraining: a window of the stream in, better weights out.
+"""What a step of a pretraining needs: the tensors of a window, the groups of weights, the gradients of a loss.
 
-What `elmo pretrain` does some thousand times, and `elmo bench` for some seconds.
+The loop of `elmo pretrain` takes some thousand steps with it, and `elmo bench` measures some seconds of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from elmo_cli.model.parameters import decay_groups
 from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.streams import Window
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.optimiser import clip_gradients
 
 Batch = tuple[TokenIds, Tensor, Tensor, Tensor]
 
@@ -71,24 +70,17 @@ def regularise(network: BiLm, settings: PretrainSettings) -> None:
     network.activation_penalty, network.temporal_penalty = settings.activation_penalty, settings.temporal_penalty
 
 
-def train_step(
-    network: BiLm,
-    optimiser: torch.optim.Optimizer,
-    batches: Sequence[Batch],
-    state: BiLmState | None,
-    clip_norm: float | None,
-    compiled: bool,
+def accumulate_gradients(
+    network: BiLm, batches: Sequence[Batch], state: BiLmState | None, compiled: bool
 ) -> StreamLoss:
-    """Predict one window after the other, and move the weights along the gradient of their mean loss.
+    """Predict one window after the other, and add the gradient of their mean loss to that of the weights.
 
     Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps.
 
     Args:
         network: In train mode.
-        optimiser: Of its parameters.
         batches: What `Feed` makes of each window.
         state: After the window before; None at the start.
-        clip_norm: Limit of the gradient's norm; None: it is not limited.
         compiled: Whether the LSTM's steps shall be compiled, where that can be done.
 
     Returns:
@@ -100,16 +92,13 @@ def train_step(
         for batch in batches:
             found = network.stream_loss(*batch, state)
             loss = found.loss if found.penalty is None else found.loss + found.penalty
-            if whole is None:
-                optimiser.zero_grad()
             if steps:
                 loss = loss * (found.steps / steps)
+            # Each window's graph goes with its backward pass, so that memory does not grow with their number.
             loss.backward()  # type: ignore[no-untyped-call]
             found = found._replace(loss=found.loss.detach(), penalty=None)
             state, whole = found.state, found if whole is None else _together(whole, found)
     assert whole is not None  # there is a window at least
-    clip_gradients(network.parameters(), clip_norm)
-    optimiser.step()
     return whole
 
 
