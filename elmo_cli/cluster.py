@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -44,7 +44,7 @@ def pool(workers: int, threads: int) -> Iterator[Executor]:
         threads: How many threads each of them may compute with.
 
     Raises:
-        OSError: The system does not give them.
+        BrokenExecutor: The system does not give them.
     """
     with warnings.catch_warnings():
         # What loky warns of, a worker that it could not kill by its favourite means or that grew, is not the user's.
@@ -79,13 +79,13 @@ class _Processes(Executor):
                 _start_trackers()
                 with _ctrl_c_waits():
                     self._loky.submit(os.getpid)
-        except (NotImplementedError, ImportError) as error:  # a system without semaphores
-            raise OSError(str(error)) from error
-        except OSError:
+        except (NotImplementedError, ImportError) as error:
+            raise BrokenExecutor(f"the system has no semaphores: {error}") from error
+        except OSError as error:
             for process in self._loky._processes.values():  # those that had started have no manager yet that ends them
                 process.kill()
                 process.join()
-            raise
+            raise BrokenExecutor(error.strerror or str(error)) from error
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a piece of work done; it is pickled, and so is what it returns."""

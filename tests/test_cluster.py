@@ -114,7 +114,7 @@ def test_no_worker_stays_where_not_all_could_be_started(monkeypatch: pytest.Monk
         return start(*arguments, **more)
 
     monkeypatch.setattr(fork_exec, "fork_exec", refuse_the_second)
-    with pytest.raises(OSError, match="temporarily unavailable"), pool(2, threads=1):
+    with pytest.raises(BrokenExecutor, match="temporarily unavailable"), pool(2, threads=1):
         pass
     assert not active_children()
 

@@ -55,9 +55,8 @@ def encode_chunks(
         if processes > 1:
             try:
                 executor = stack.enter_context(pool(processes, threads=1))
-            except OSError as error:
-                reason = error.strerror or str(error)
-                say(f"no further process could be started ({reason}), so tokenising in this one takes longer")
+            except BrokenExecutor as error:
+                say(f"no further process could be started ({error}), so tokenising in this one takes longer")
         if executor is None:
             yield from (encode(chunk, tokenize) for chunk in _chunks(texts))
         else:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from multiprocessing import active_children
 from pathlib import Path
@@ -310,7 +311,7 @@ def test_processes_make_the_same_corpus_as_one(tmp_path: Path, settings: Tokeniz
 @pytest.mark.usefixtures("small_chunks")
 def test_without_processes_the_work_is_done_here_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **more: object) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
+        raise BrokenExecutor("Resource temporarily unavailable")
 
     monkeypatch.setattr(parallel, "pool", refuse)
     said: list[str] = []

@@ -25,7 +25,7 @@ from elmo_cli.training.step import Feed
 
 
 def clipped(gradients: dict[str, np.ndarray], limit: float | None) -> dict[str, np.ndarray]:
-    """g · min(1, limit / |all g|)."""
+    """G · min(1, limit / |all g|)."""
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
     factor = 1.0 if limit is None else min(1.0, limit / (norm + 1e-6))
     return {name: factor * gradient for name, gradient in gradients.items()}
