@@ -1,19 +1,20 @@
 """What work tells whoever waits for it: frozen events, in the order in which they happen.
 
-Training loops are generators of events; a consumer may stop between any two of them. Plain functions are handed a
-`tell` and call it with `Notice` and `Progress`. Neither prints or draws: that is for who is told.
+Training loops are generators of events; a consumer may stop between any two of them. What a loop has made, its
+generator returns; so whoever runs it within another generator writes `made = yield from loop`. Plain functions are
+handed a `tell` and call it with `Notice` and `Progress`. Neither prints or draws: that is for who is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress of an optimisation, every few steps.
+    """How far an optimisation is, every few steps.
 
     Attributes:
         epoch: Counted from 1.
@@ -44,8 +45,8 @@ class Validation:
 
     Attributes:
         epoch: Counted from 1.
-        forward: Of the forward direction.
-        backward: Of the backward direction.
+        forward: Perplexity of the forward direction.
+        backward: Perplexity of the backward direction.
         mean: Geometric mean of the two; the best epoch is chosen by it.
         best: No epoch before was better.
     """
@@ -86,8 +87,8 @@ class ClassifierDone:
 
     Attributes:
         row: Name of its row.
-        seed: Of the classifier.
-        valid_accuracy: Of its best epoch.
+        seed: What it was drawn by.
+        valid_accuracy: Accuracy of its best epoch on the validation texts.
         test_accuracy: On the test texts.
         done: Classifiers that are done, those of a run that is resumed included.
         total: Classifiers of the whole comparison.
@@ -131,7 +132,7 @@ class Progress:
 
     Attributes:
         what: What is done, such as "reading", or what is counted, such as "sentences".
-        done: Of it.
+        done: How much of it.
         total: All of it; None while that is unknown.
         in_bytes: Whether bytes are counted.
     """
@@ -148,11 +149,9 @@ class Finished:
 
     Attributes:
         results: The final figures, as `results.json` holds them.
-        outcome: What was trained, where the loop hands it over in memory.
     """
 
     results: dict[str, Any]
-    outcome: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +166,7 @@ class Stopped:
 
 
 Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Progress | Finished | Stopped
+
 Tell = Callable[[Notice | Progress], object]
 
 
@@ -174,8 +174,12 @@ def silent(event: Notice | Progress) -> None:
     """For work that nobody waits for."""
 
 
-# Fields that differ from run to run, however exactly a training is repeated.
-TIMES = frozenset({"tokens_per_second", "seconds_left"})
+Stop = Callable[[], bool]  # asked between two steps whether to end
+
+
+def never() -> bool:
+    """What a loop asks that nobody stops."""
+    return False
 
 
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:

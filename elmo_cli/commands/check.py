@@ -48,7 +48,7 @@ def check(
     """
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
     from elmo_cli.commands.progress import Display
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.check import check_run
 
     experiment = resolve(

@@ -36,12 +36,15 @@ def data_show(
     """
     from elmo_cli.commands.progress import Display
     from elmo_cli.data.folders import expand
-    from elmo_cli.text.inspection import inspect
+    from elmo_cli.data.inspection import inspect
+    from elmo_cli.text.tokenizer import Tokenizer
 
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
     )
     output = Output(json, quiet)
+    tokenize, most = Tokenizer(experiment.tokenizer), experiment.classify.max_tokens
     with Display(output) as tell:
-        document = inspect(expand(files), experiment, tell).as_dict()
+        found = inspect(expand(files), experiment.data, lambda text: len(tokenize(text)), most, tell)
+    document = found.as_dict()
     output.show(document, *views.inspection(document))

@@ -98,7 +98,7 @@ def embed(
     """
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
     from elmo_cli.commands.progress import Display
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.embed import embed_run
 
     experiment = resolve(

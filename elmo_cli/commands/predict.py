@@ -56,7 +56,7 @@ def predict(
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
     """
     from elmo_cli.commands.inputs import texts_of, usual_batch
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
 

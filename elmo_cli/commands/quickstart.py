@@ -63,7 +63,7 @@ def quickstart(
       elmo quickstart
       elmo quickstart demo --preset small
     """
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
 
     output = Output(json, quiet)
     pick_device(device)  # before anything is written

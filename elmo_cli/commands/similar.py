@@ -63,7 +63,7 @@ def similar(
     """
     from elmo_cli.commands.inputs import spooled
     from elmo_cli.commands.progress import Display
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
     experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})

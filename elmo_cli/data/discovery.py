@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elmo_cli.config import Cleaning, DataSettings
-from elmo_cli.data.records import Table, clean_ag_news, read_records, sniff
+from elmo_cli.config import Cleaning, ReadingSettings
+from elmo_cli.data.cleaning import clean_ag_news
+from elmo_cli.data.columns import Columns
+from elmo_cli.data.formats import FORMATS, open_file
+from elmo_cli.data.formats.text import Text
+from elmo_cli.data.records import read_records
 from elmo_cli.errors import ElmoError
 
-TABLES = (
-    *(".csv", ".csv.gz", ".tsv", ".tsv.gz"),
-    *(".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet"),
+TABLES = tuple(
+    ending + packed
+    for one in FORMATS
+    if one is not Text
+    for ending in one.endings
+    for packed in (("", ".gz") if one.packed else ("",))
 )
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
@@ -32,22 +39,22 @@ class Discovery:
 
     Attributes:
         files: Names by their part in the experiment.
-        table: The training file's columns, where there is a training file.
+        columns: Those of the training file, where there is one.
         clean: The clean-up that the text seems to need.
         notes: What the user should know, one sentence each.
     """
 
     files: dict[str, str | list[str]] = field(default_factory=dict)
-    table: Table | None = None
+    columns: Columns | None = None
     clean: Cleaning = "none"
     notes: list[str] = field(default_factory=list)
 
     def settings(self) -> dict[str, Any]:
         """The keys of section `data` that are worth writing."""
         found: dict[str, Any] = dict(self.files)
-        if self.table is not None and self.table.has_header:
-            found["text"] = list(self.table.text)
-            found["label"] = self.table.label
+        if self.columns is not None and self.columns.has_header:
+            found["text"] = list(self.columns.text)
+            found["label"] = self.columns.label
         if self.clean != "none":
             found["clean"] = self.clean
         return found
@@ -83,11 +90,11 @@ def _is(name: str, kind: str, role: str) -> bool:
 def _look_into(found: Discovery, path: Path) -> None:
     """Note the columns of the training file and the clean-up it needs; a file that cannot be read is only noted."""
     try:
-        found.table = sniff(path, DataSettings())
-        if found.table.unusual_delimiter:
-            found.notes.append(f"the columns of {path.name} are separated by {found.table.unusual_delimiter}")
+        found.columns = open_file(path, ReadingSettings()).columns(labelled=True)
+        if found.columns.unusual_delimiter:
+            found.notes.append(f"the columns of {path.name} are separated by {found.columns.unusual_delimiter}")
         texts = []
-        for record in read_records(path, DataSettings(), labelled=True):
+        for record in read_records(path, ReadingSettings(), labelled=True):
             texts.append(record.text)
             if len(texts) == SAMPLE_ROWS:
                 break

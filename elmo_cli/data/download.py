@@ -21,7 +21,7 @@ class DataSet:
 
     Attributes:
         name: As the user writes it.
-        url: Of the folder that holds its files.
+        url: Address of the folder that holds its files.
         files: Name and checksum (`md5:...`) of each.
         licence: What may be done with it.
         about: What it is.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.config import TokenizerSettings
-from elmo_cli.embedder import Embedder
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ConfigError, InputError, RunError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.dump_pieces import in_order
@@ -32,10 +32,8 @@ from elmo_cli.metrics.checks import (
     stream_agreement,
 )
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds
 from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
-from elmo_cli.text.indexer import frame
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS
 
@@ -164,12 +162,10 @@ def _check_bilm(
 ) -> Iterator[CheckResult]:
     """Leak test and invariances on made-up sentences."""
     corpus = _made_up(embedder)
-    numbers, _ = frame(corpus, [0], True)
-    tokens = TokenIds.from_numpy(*embedder.indexer.table(corpus.types).index(numbers), device)
+    tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
     yield from (leak_test if network.softmax else activation_leak_test)(network, tokens, tolerance)
-    given = (network, corpus, embedder.indexer, embedder.vocabulary, tolerance)
-    yield from invariances(*given)
-    yield from stream_agreement(*given)
+    yield from invariances(embedder, corpus, tolerance)
+    yield from stream_agreement(embedder, corpus, tolerance)
 
 
 def _made_up(embedder: Embedder) -> EncodedCorpus:

@@ -16,9 +16,10 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from elmo_cli.config import Experiment, TokenizerSettings
-from elmo_cli.data.files import kind_of
 from elmo_cli.data.folders import expand
-from elmo_cli.data.records import Record, read_records
+from elmo_cli.data.formats import deciding_texts, format_of
+from elmo_cli.data.formats.format import Record
+from elmo_cli.data.records import read_records
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus, encode
@@ -110,7 +111,7 @@ def encode_corpus(
     key = _key(experiment, files, tokenizer, [fingerprint(file) for file in files])
 
     def tokenise() -> Generator[EncodedCorpus, None, None]:
-        yield from encode_chunks(texts(), tokenizer, processes_for(size), lambda message: tell(Notice(message)))
+        yield from encode_chunks(texts(), tokenizer, processes_for(size), tell)
         for file in files:
             fingerprint.check(file)
 
@@ -139,30 +140,18 @@ def _key(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSett
 
 def _reading(experiment: Experiment, file: Path) -> list[object]:
     """All of the settings that decides which texts come out of a file."""
-    kind = kind_of(file)
-    keys = {"clean"}
-    if kind != "parquet":
-        keys |= {"encoding"}
-    if kind != "text":
-        keys |= {"text", "label"}
-    if kind in ("csv", "tsv"):
-        keys |= {"header", "delimiter"}
-    return [kind, file.name.lower().endswith(".gz"), experiment.data.model_dump(mode="json", include=keys)]
-
-
-_READERS = {
-    "elmo_cli.data": ("cleaning", "columns", "delimited", "files", "objects", "records", "values"),
-    "elmo_cli.text": ("encoded", "tokenizer"),
-}
+    deciding = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
+    return [format_of(file).kind, file.name.lower().endswith(".gz"), deciding]
 
 
 @cache
 def _code() -> str:
     """A digest of the modules between a file and its tokens: what an older version of them made is not used."""
     digest = hashlib.sha256()
-    for room, modules in _READERS.items():
-        for module in modules:
-            digest.update(resources.files(room).joinpath(f"{module}.py").read_bytes())
+    for room in ("elmo_cli.data", "elmo_cli.data.formats", "elmo_cli.text"):
+        for module in sorted(resources.files(room).iterdir(), key=lambda entry: entry.name):
+            if module.name.endswith(".py"):
+                digest.update(module.read_bytes())
     return digest.hexdigest()
 
 
@@ -172,18 +161,19 @@ def records_of(experiment: Experiment, files: Sequence[Path], tell: Tell = silen
     Args:
         experiment: Its `data` says how to read.
         files: What to read; folders and patterns stand for the files in them.
-        tell: Told now and then how much was read.
+        tell: Told now and then how much is read.
     """
     sizes = {file: file.stat().st_size if file.is_file() else 0 for file in expand(files)}
     done, total = 0, sum(sizes.values())
 
-    def seen(read: int) -> None:
+    def on_bytes(read: int) -> None:
         tell(Progress("reading", min(done + read, total), total, in_bytes=True))
 
     for file, size in sizes.items():
-        for record in islice(read_records(file, experiment.data, labelled=False, seen=seen), _limit(experiment, file)):
+        records = read_records(file, experiment.data, labelled=False, on_bytes=on_bytes)
+        for record in islice(records, _limit(experiment, file)):
             yield file, record
-        seen(size)
+        on_bytes(size)
         done += size
 
 

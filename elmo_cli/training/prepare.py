@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
+from elmo_cli.data.formats import deciding_texts
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.events import Tell, silent
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.room import vocabulary_parameters
+from elmo_cli.training.costs import vocabulary_parameters
 from elmo_cli.vectors.formats import read_vectors, table_for
 
 
@@ -85,7 +86,7 @@ class PretrainJob:
 
     Attributes:
         settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: Of input and softmax.
+        vocabulary: What input and softmax know.
         corpus: Training sentences.
         valid: Validation sentences.
         validation: How they were chosen, in words.
@@ -114,7 +115,7 @@ def prepare_pretraining(
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
-        vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
+        vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
         tell: Told what the user should know of how it goes, and how much of the corpus is read.
 
     Raises:
@@ -133,6 +134,7 @@ def prepare_pretraining(
                 expected="encoder: word or word+char, which have an embedding table",
                 remedy="leave the vectors out, or set model.encoder=word",
             )
+        # Vectors first, then the settings that they decide: a run describes the model that was built.
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)
@@ -178,7 +180,7 @@ def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[Enco
 # What may differ when a training is resumed, since it changes nothing of what is computed.
 _FREE_SETTINGS = (
     *("preset", "output", "vocab", "classify", "compare", "word2vec", "svd", "pretrain.checkpoint_minutes"),
-    *("data.train", "data.test", "data.corpus", "data.valid", "data.label"),
+    "data",  # but for what decides the texts, and what they hold is compared by its fingerprint
 )
 
 
@@ -195,8 +197,10 @@ def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> Non
     if description.get("vocabulary") != job.vocabulary.fingerprint():
         raise _differs("the vocabulary is another one than the run was begun with")
     before, now = _flat(description.get("settings", {})), _flat(portable(job.settings))
+    read = [Path(file["name"]) for role in ("corpus", "valid") for file in job.files.get(role, [])]
+    deciding = {f"data.{name}" for path in read for name in deciding_texts(path, job.settings.data)} | {"data.limit"}
     for key in sorted(before.keys() | now.keys()):
-        free = any(key == name or key.startswith(name + ".") for name in _FREE_SETTINGS)
+        free = key not in deciding and any(key == name or key.startswith(name + ".") for name in _FREE_SETTINGS)
         if not free and before.get(key) != now.get(key):
             raise _differs(f"{key} is {now.get(key)}, but the run was begun with {before.get(key)}")
     for role in sorted(description.get("data", {}).keys() | job.files.keys()):

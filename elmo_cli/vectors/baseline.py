@@ -16,6 +16,8 @@ from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import StaticVectors, write_word2vec
 
+OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
+
 
 @dataclass(frozen=True)
 class VectorFile:
@@ -143,14 +145,14 @@ def _train(
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,
-    advance: Callable[[int, int], None],
+    progress: OnSteps,
 ) -> StaticVectors:
     if method == "svd":
         from elmo_cli.vectors.svd import train_svd
 
         changed = experiment.svd.model_copy(update={"window": window})
-        return train_svd(corpus, vocabulary, changed, experiment.seed, advance)
+        return train_svd(corpus, vocabulary, changed, experiment.seed, progress)
     from elmo_cli.vectors.word2vec import train_word2vec
 
     settings = experiment.word2vec.model_copy(update={"window": window})
-    return train_word2vec(corpus, vocabulary, settings, experiment.seed, advance)
+    return train_word2vec(corpus, vocabulary, settings, experiment.seed, progress)

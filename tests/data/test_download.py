@@ -13,10 +13,10 @@ from threading import Thread
 
 import pytest
 
-from elmo_cli.config import DataSettings
+from elmo_cli.config import ReadingSettings
 from elmo_cli.data import download as datasets
 from elmo_cli.data.download import AG_NEWS, DataSet, fetch, find_data_set
-from elmo_cli.data.records import sniff
+from elmo_cli.data.formats import open_file
 from elmo_cli.errors import DataError, ElmoError
 
 CONTENT = {
@@ -103,7 +103,7 @@ def test_files_are_fetched_once(server: Server, small: DataSet, tmp_path: Path) 
     (folder / "test.csv").unlink()
     assert fetch(small, folder, mirror=server.url).downloaded == ("test.csv",)
     assert server.asked[2:] == ["/data/test.csv"]
-    table = sniff(folder / "train.csv", DataSettings())
+    table = open_file(folder / "train.csv", ReadingSettings()).columns(labelled=True)
     assert (table.label, table.text) == ("1", ("2", "3"))
 
 
