@@ -53,9 +53,9 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
         return _read_text(stream, path, _guess_width(sample, path), None)
     stream.readline()
     if max(map(len, first)) > _LARGEST or not int(first[0]) or not int(first[1]):
-        count, width = (field[: _LARGEST + 1].decode() + "..." * (len(field) > _LARGEST) for field in first)
+        shown = [field[: _LARGEST + 1].decode() + "..." * (len(field) > _LARGEST) for field in first]
         raise DataError(
-            f"{path} says that it holds {count} vectors of width {width}",
+            f"{path} says that it holds {shown[0]} vectors of width {shown[1]}",
             where=f"{path}, line 1",
             expected=f"two numbers of 1 to {_LARGEST} digits, none of them 0",
             remedy="fetch it again, or train one with `elmo baseline`",

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ COURSE = "a dictionary such as {'word_embeddings': (V, D) array, 'words_to_ind':
 NUMBERS = "numbers of the types f2 to f8, i1 to i8, u1 to u8 or b1"
 SAFER = "save the vectors as word2vec text, which holds no program"
 
-_ORDERS = ("<", ">", "|", "=")
 _NAMES = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 _STORAGES = {
     "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4", "Short": "i2",
@@ -44,12 +43,12 @@ class DtypeStandIn:
     """A type of NumPy, by its name and the order of its bytes."""
 
     name: str
-    order: str = "="
+    order: Literal["<", ">", "|", "="] = "="
 
     def fill(self, state: object) -> None:
         """Take the order from a state that has nothing else: no fields, sizes, flags or metadata."""
         match state:
-            case (3, str(order), None, None, None, -1, -1, 0) if order in _ORDERS:
+            case (3, ("<" | ">" | "|" | "=") as order, None, None, None, -1, -1, 0):
                 self.order = order
             case _:
                 raise UnfitError(f"a dtype {self.name} with a state of its own")
@@ -293,10 +292,10 @@ class Unpickler:
             found = f"{self._path} is a damaged pickle: it ends early, or byte {self.position} does not belong there"
             raise DataError(found, where=self._path, remedy="save or fetch it again") from error
 
-    def _table(self) -> dict[int, tuple[Callable[[Any], None], Any]]:
+    def _table(self) -> dict[int, tuple[Callable[[Any], object], Any]]:
         """What each opcode does, and with which argument."""
         push = self._push
-        actions: dict[bytes, tuple[Callable[[Any], None], Any]] = {
+        actions: dict[bytes, tuple[Callable[[Any], object], Any]] = {
             b"\x80": (self._take, 1), b"\x95": (self._take, 8),
             b"N": (push, None), b"\x88": (push, True), b"\x89": (push, False), b")": (push, ()),
             b"K": (self._number, 1), b"M": (self._number, 2), b"J": (self._number, -4),

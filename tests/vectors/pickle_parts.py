@@ -121,17 +121,21 @@ from pathlib import Path
 from elmo_cli.errors import ElmoError
 from elmo_cli.vectors.formats import read_vectors
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before, start = peak(), time.monotonic()
-try:
-    error, text = "", str(read_vectors(Path(sys.argv[1])).matrix.shape)
-except ElmoError as caught:
-    error, text = type(caught).__name__, str(caught)
-print(json.dumps([error, text, peak() - before, time.monotonic() - start]))
+outcomes = []
+for path in sys.argv[1:]:
+    before, start = peak(), time.monotonic()
+    try:
+        error, text = "", str(read_vectors(Path(path)).matrix.shape)
+    except ElmoError as caught:
+        error, text = type(caught).__name__, str(caught)
+    outcomes.append([error, text, peak() - before, time.monotonic() - start])
+print(json.dumps(outcomes))
 """
 
 
-def read_apart(path: Path) -> Outcome:
-    """Read a file of vectors in a process of its own, so that what crashes there crashes nothing here."""
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(path)], capture_output=True, text=True, timeout=60)
+def read_apart(*paths: Path) -> list[Outcome]:
+    """Read files of vectors in a process of their own, so that what crashes there crashes nothing here."""
+    command = [sys.executable, "-c", _CHILD, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"the process ended with {done.returncode}\n{done.stderr[-2000:]}"
-    return Outcome(*json.loads(done.stdout))
+    return [Outcome(*outcome) for outcome in json.loads(done.stdout)]

@@ -66,25 +66,23 @@ DTYPES = {
 }
 
 
-@pytest.mark.parametrize("kind", DTYPES)
-@pytest.mark.parametrize("place", ["KeyedVectors", "course", "old torch", "scalar"])
-def test_no_state_of_a_dtype_reaches_numpy(kind: str, place: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    given = array((2, 1), bytes(range(1, 17)), DTYPES[kind])
-    match place:
-        case "KeyedVectors":
-            plain(path, keyed_vectors(TOKENS, given))
-        case "course":
-            in_archive(path, course(given, ROWS))
-        case "old torch":
-            in_old_torch(path, course(given, ROWS))
-        case "scalar":
-            row = call("numpy._core.multiarray.scalar", DTYPES[kind], raw(bytes(range(1, 9))))
-            in_archive(path, course(array(), {"a": row}))
-    outcome = read_apart(path)
-    assert outcome.error == "DataError"
-    assert "dtype" in outcome.text
-    assert outcome.megabytes < 100
+def test_no_state_of_a_dtype_reaches_numpy(tmp_path: Path) -> None:
+    paths = []
+    for number, kind in enumerate(DTYPES.values()):
+        given = array((2, 1), bytes(range(1, 17)), kind)
+        row = call("numpy._core.multiarray.scalar", kind, raw(bytes(range(1, 9))))
+        for place, write_as, content in (
+            ("keyed", plain, keyed_vectors(TOKENS, given)),
+            ("course", in_archive, course(given, ROWS)),
+            ("old", in_old_torch, course(given, ROWS)),
+            ("scalar", in_archive, course(array(), {"a": row})),
+        ):
+            paths.append(tmp_path / f"{number}-{place}")
+            write_as(paths[-1], content)
+    for outcome in read_apart(*paths):
+        assert outcome.error == "DataError"
+        assert "dtype" in outcome.text
+        assert outcome.megabytes < 100
 
 
 @pytest.mark.parametrize(
@@ -193,16 +191,15 @@ BOMBS: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_a_bomb_takes_neither_memory_nor_time(bomb: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    BOMBS[bomb](path)
-    outcome = read_apart(path)
-    assert outcome.error == "DataError"
-    assert "what to do" in outcome.text
-    assert len(outcome.text) < 1000
-    assert outcome.megabytes < 100
-    assert outcome.seconds < 5
+def test_a_bomb_takes_neither_memory_nor_time(tmp_path: Path) -> None:
+    for bomb, write in BOMBS.items():
+        write(tmp_path / bomb)
+    for outcome in read_apart(*(tmp_path / bomb for bomb in BOMBS)):
+        assert outcome.error == "DataError"
+        assert "what to do" in outcome.text
+        assert len(outcome.text) < 1000
+        assert outcome.megabytes < 100
+        assert outcome.seconds < 5
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
@@ -217,7 +214,7 @@ def test_damage_anywhere_is_an_error_of_ours_or_does_not_matter(kind: str, damag
         content = {"word_embeddings": torch.eye(2), "words_to_ind": ROWS, "shape": np.int64(2)}
         torch.save(content, path, _use_new_zipfile_serialization=kind == "course")
     whole = path.read_bytes()
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 1 + len(whole) // 300):
         flipped = whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
         broken.write_bytes(whole[:place] if damage == "cut" else flipped)
         try:
