@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
-from elmo_cli.errors import WeightsError, nearest_file
+from elmo_cli.errors import WeightsError, nearest_file, printable
 from elmo_cli.interop.bilm_options import read_json, read_options
-from elmo_cli.interop.hdf5 import Hdf5Reader, printable
+from elmo_cli.interop.hdf5 import Hdf5Reader
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
 from elmo_cli.runs import RunWriter, describe_files, save_lm

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.errors import ElmoError, InputError
+from elmo_cli.errors import ElmoError, InputError, printable
 
 _IN_FILE = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
 # gzip, shuffle, checksum, lzf: all that h5py's own users write by default or by name
@@ -135,8 +135,3 @@ class Hdf5Reader:
 
     def _refusal(self, found: str, expected: str) -> InputError:
         return self._error(found, where=self._path, expected=expected, remedy=self._remedy)
-
-
-def printable(text: str) -> str:
-    """A text of a file as it may be printed: without what a terminal would obey, and not endless."""
-    return repr(text[:200])[1:-1]

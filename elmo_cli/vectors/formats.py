@@ -31,7 +31,7 @@ _FOREIGN = {
 }
 # Text of numbers shrinks to a third or a half; gzip of nothing but zeros, to a thousandth.
 _GROWTH = 100
-_ALWAYS = 1 << 26  # bytes that may be unpacked whatever the growth
+_ALWAYS = 1 << 24  # bytes that may be unpacked whatever the growth
 
 
 def read_vectors(path: Path) -> StaticVectors:

@@ -16,7 +16,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.errors import DataError, ElmoError, printable
 from elmo_cli.vectors.static import StaticVectors
 from elmo_cli.vectors.unpickle import (
     COURSE,
@@ -80,7 +80,7 @@ def _archive(path: Path) -> Iterator[tuple[object, Storage]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            found = f"{path} is an archive of {', '.join(repr(name[:80]) for name in list(entries)[:3]) or 'nothing'}"
+            found = f"{path} is an archive of {', '.join(printable(name) for name in list(entries)[:3]) or 'nothing'}"
             raise DataError(found, where=path, expected="a file of vectors", remedy="unpack it first")
         folder = pickles[0].removesuffix("data.pkl")
 
@@ -183,13 +183,16 @@ def _damaged(path: Path, error: object) -> DataError:
     if isinstance(error, ElmoError):
         raise error
     return DataError(
-        f"{path} is a damaged torch file: {error}", where=path, expected=COURSE, remedy="save or fetch it again"
+        f"{path} is a damaged torch file: {printable(str(error))}",
+        where=path,
+        expected=COURSE,
+        remedy="save or fetch it again",
     )
 
 
 def _kind(value: object) -> str:
     """What a value of a pickle is, in a word; never the value, which may be endless to show."""
-    return type(value).__name__.removesuffix("StandIn").lower()
+    return type(value).__name__.removesuffix("StandIn")
 
 
 def _shown(value: object) -> str:

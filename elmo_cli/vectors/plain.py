@@ -65,10 +65,13 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
 
 
 def _is_binary(sample: bytes, width: int) -> bool:
-    """Whether what follows a header is float32 bytes: no line of numbers, but control bytes or no UTF-8."""
+    """Whether what follows a header is float32 bytes: a line without numbers, or control bytes, or no UTF-8."""
     line, newline, _ = sample.partition(b"\n")
     if newline and len(_numbers(line)) >= width:
         return False
+    fields = line.split()[1:]
+    if fields and not any(map(_is_number, fields)):
+        return True
     try:
         # a character may be cut at the end of the sample
         sample[: max(len(sample) - 4, 0)].decode("utf-8")

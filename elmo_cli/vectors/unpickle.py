@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.errors import DataError, ElmoError, printable
 
 COURSE = "a dictionary such as {'word_embeddings': (V, D) array, 'words_to_ind': {token: row}}"
 NUMBERS = "numbers of the types f2 to f8, i1 to i8, u1 to u8 or b1"
@@ -124,14 +124,12 @@ class TensorStandIn:
         numbers = DtypeStandIn("u2" if narrow else self.dtype, "<").read(storage, self.count)
         steps = [stride if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)]
         last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, steps, strict=True))
-        if min(self.shape, default=1) and (last >= self.count or math.prod(self.shape) > self.count):
+        if not 0 < math.prod(self.shape) <= self.count or last >= self.count:
             raise UnfitError(f"a tensor of shape {self.shape} in a storage of {self.count} numbers")
         if narrow:
             numbers = (numbers.astype("<u4") << 16).view("<f4")
-        if not min(self.shape, default=1):
-            return np.zeros(self.shape, numbers.dtype)
-        bytes_ = [step * numbers.itemsize for step in steps]
-        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, bytes_, writeable=False)
+        strides = [step * numbers.itemsize for step in steps]
+        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
 
 
 @dataclass(frozen=True)
@@ -191,17 +189,12 @@ def _ordered(pairs: object = ()) -> dict[object, object]:
 def _tensor(storage: object, offset: object, shape: object, strides: object, *rest: object) -> TensorStandIn:
     sizes, steps = _sizes(shape), _sizes(strides)
     match storage:
-        case ("storage", _Name(full=full), str(key), str(), int(count)) | (
-            "storage",
-            _Name(full=full),
-            str(key),
-            str(),
-            int(count),
-            None,
-        ) if full.startswith("torch.") and key.isascii() and key.isdecimal():
+        case ("storage", _Name(full=full), str(key), str(), int(count), *view) if view in ([], [None]):
             dtype = _STORAGES.get(full.removeprefix("torch.").removesuffix("Storage"), "")
         case _:
             raise UnfitError("a tensor without a storage beside it")
+    if not key.isascii() or not key.isdecimal():
+        raise UnfitError("a tensor whose storage has no number")
     if not dtype or type(offset) is not int or offset < 0 or count < 0 or len(sizes) != len(steps):
         raise UnfitError("a tensor whose storage, place and shape do not fit")
     return TensorStandIn(dtype, key, count, offset, sizes, steps)
@@ -440,10 +433,10 @@ def unfit(path: Path, error: UnfitError) -> DataError:
 
 
 def _refusal(path: Path, full: str) -> DataError:
-    asked = repr(full)[1:-1][:120]
     whole_model = full.startswith("gensim.models.") and "eyedVectors" not in full
     return DataError(
-        f"{path} is a pickle that asks for {asked}; it was not run, since a pickle can do anything on this machine",
+        f"{path} is a pickle that asks for {printable(full)}; it was not run, "
+        "since a pickle can do anything on this machine",
         where=path,
         expected=f"{COURSE}, or gensim KeyedVectors: arrays, tensors and plain containers only",
         remedy="save the vectors alone: model.wv.save(...)" if whole_model else SAFER,
