@@ -252,7 +252,7 @@ class Unpickler:
 
     def __init__(self, content: bytes, path: Path, position: int = 0) -> None:
         self.position = position
-        self._content, self._bytes, self._path = content, memoryview(content), path
+        self._content, self._view, self._path = content, memoryview(content), path
         self.tensors: list[TensorStandIn] = []
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -289,7 +289,7 @@ class Unpickler:
         """What each opcode does, and with which argument."""
         push = self._push
         actions: dict[bytes, tuple[Callable[[Any], object], Any]] = {
-            b"\x80": (self._take, 1), b"\x95": (self._take, 8),
+            b"\x80": (self._bytes, 1), b"\x95": (self._bytes, 8),
             b"N": (push, None), b"\x88": (push, True), b"\x89": (push, False), b")": (push, ()),
             b"K": (self._number, 1), b"M": (self._number, 2), b"J": (self._number, -4),
             b"\x8a": (self._long, None), b"G": (self._float, None),
@@ -306,36 +306,40 @@ class Unpickler:
             b"h": (self._recall, 1), b"j": (self._recall, 4),
             b"0": (self._drop, None), b"1": (self._collect, None),
             b"c": (self._name, None), b"\x93": (self._stack_name, None),
-            b"R": (self._call, None), b"\x81": (self._call, None), b"Q": (self._take, 0), b"b": (self._fill, None),
+            b"R": (self._call, None), b"\x81": (self._call, None), b"Q": (self._bytes, 0), b"b": (self._fill, None),
         }  # fmt: skip
         return {code[0]: action for code, action in actions.items()}
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
 
-    def _take(self, size: int) -> memoryview:
+    def _bytes(self, size: int) -> bytes:
+        # fewer at the end: then the next opcode is missing
         start, self.position = self.position, self.position + size
-        if self.position > len(self._content):
-            raise IndexError(self.position)
-        return self._bytes[start : self.position]
+        return self._content[start : self.position]
 
-    def _number(self, size: int) -> None:
-        self._stack.append(int.from_bytes(self._take(abs(size)), "little", signed=size < 0))
+    def _size(self, width: int) -> int:
+        return int.from_bytes(self._bytes(width), "little")
+
+    def _number(self, width: int) -> None:
+        self._stack.append(int.from_bytes(self._bytes(abs(width)), "little", signed=width < 0))
 
     def _long(self, _: None) -> None:
-        size = self._take(1)[0]
-        if size > 16:
-            raise UnfitError(f"a number of {size} bytes")
-        self._number(-size)
+        width = self._size(1)
+        if width > 16:
+            raise UnfitError(f"a number of {width} bytes")
+        self._number(-width)
 
     def _float(self, _: None) -> None:
-        self._stack.append(struct.unpack(">d", self._take(8))[0])
+        self._stack.append(struct.unpack(">d", self._bytes(8))[0])
 
     def _text(self, width: int) -> None:
-        self._stack.append(str(self._take(int.from_bytes(self._take(width), "little")), "utf-8"))
+        self._stack.append(self._bytes(self._size(width)).decode())
 
     def _raw(self, width: int) -> None:
-        self._stack.append(self._take(int.from_bytes(self._take(width), "little")))
+        size = self._size(width)
+        self._stack.append(self._view[self.position : self.position + size])
+        self.position += size
 
     def _new(self, kind: type[list[object]] | type[dict[object, object]]) -> None:
         self._stack.append(kind())
@@ -372,11 +376,10 @@ class Unpickler:
 
     def _keep(self, width: int) -> None:
         # a dictionary: Python's own machine makes a list as long as the largest place, which the file names
-        place = int.from_bytes(self._take(width), "little") if width else len(self._memo)
-        self._memo[place] = self._stack[-1]
+        self._memo[self._size(width) if width else len(self._memo)] = self._stack[-1]
 
     def _recall(self, width: int) -> None:
-        place = int.from_bytes(self._take(width), "little")
+        place = self._size(width)
         if place not in self._memo:
             raise UnfitError(f"a value {place} that was never kept")
         self._stack.append(self._memo[place])
