@@ -17,17 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.errors import DataError, ElmoError, printable
+from elmo_cli.vectors.stand_ins import ArrayStandIn, ObjectStandIn, TensorStandIn, UnfitError
 from elmo_cli.vectors.static import StaticVectors
-from elmo_cli.vectors.unpickle import (
-    COURSE,
-    SAFER,
-    ArrayStandIn,
-    ObjectStandIn,
-    TensorStandIn,
-    UnfitError,
-    Unpickler,
-    unfit,
-)
+from elmo_cli.vectors.unpickle import COURSE, SAFER, Unpickler, unfit
 
 # how files of torch before 1.6 begin: a pickled magic number
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
