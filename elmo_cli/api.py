@@ -16,8 +16,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.embedder import Embedder, embed_batches, pick_device
-from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder, Extractor
+from elmo_cli.errors import RunError
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
@@ -88,7 +89,7 @@ class Elmo:
         corpus = self._encode(texts)
         found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(corpus)
         batches = length_batches(corpus.lengths + 2, TOKENS_PER_BATCH)
-        for indices, layers, lengths in embed_batches(self.embedder, corpus, batches, self.device):
+        for indices, layers, lengths in Extractor(self.embedder, self.device).batches(corpus, batches):
             values = layers.cpu().numpy()
             for row, (index, length) in enumerate(zip(indices.tolist(), lengths.tolist(), strict=True)):
                 found[index] = values[:, row, :length].copy()
@@ -98,17 +99,9 @@ class Elmo:
         """Exact perplexity of texts, forward, backward and their geometric mean.
 
         Raises:
-            WeightsError: The model came without a softmax.
+            WeightsError: The model came without a softmax or a vocabulary.
         """
-        vocabulary = self.embedder.vocabulary
-        if vocabulary is None:
-            raise WeightsError(
-                "this biLM has no vocabulary to predict",
-                expected="a run of elmo pretrain",
-                remedy="give the run its vocabulary back, or train a model with `elmo pretrain`",
-            )
-        network: Any = self.embedder.network.to(self.device)
-        return perplexity(network, self._encode(texts), self.embedder.indexer, vocabulary, device=self.device)
+        return perplexity(self.embedder, self._encode(texts), device=self.device)
 
     def _encode(self, texts: Sequence[Text]) -> EncodedCorpus:
         _refuse_one_string(texts)

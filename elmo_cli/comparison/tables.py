@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elmo_cli.comparison.conclusion import p_value
-from elmo_cli.training.scoring import to_csv
+from elmo_cli.runs.tables import to_csv
 
 _COLUMNS = (
     *("row", "kind", "lm", "mode", "tune", "accuracy", "sd", "low", "high", "macro_f1", "valid_accuracy"),

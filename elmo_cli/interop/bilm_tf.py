@@ -1,4 +1,4 @@
-"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (formats.md section 1) as a biLM.
+"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (docs/explanation/formats.md) as a biLM.
 
 What the options call for is compared with the shapes in the file first, every dataset accounted for; then the network
 is built, and the weights are copied. The file holds no softmax, so the biLM embeds but does not score.
@@ -141,7 +141,7 @@ def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
     facts = {
         "options": files.options.name,
         "weights": files.weights.name,
-        "vocabulary": files.vocabulary and files.vocabulary.name,
+        "vocabulary": files.vocabulary.name if files.vocabulary else None,
         "token encoder": settings.encoder,
         "layers": settings.layers,
         "hidden size": settings.hidden_size,

@@ -1,4 +1,4 @@
-"""Character ids of ELMo's character CNN (formats.md section 1): the UTF-8 bytes of a token between two marks.
+"""Character ids of ELMo's character CNN (docs/explanation/formats.md): the UTF-8 bytes of a token between two marks.
 
     [begin of word, up to C - 2 bytes, end of word, padding, ...] + 1
 

@@ -125,9 +125,9 @@ def test_embedder_runs_once_for_all_modes_and_seeds(world: Experiment, monkeypat
     seen = []
     layers = BiLm.layers
 
-    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, *further: Any, **named: Any) -> Any:
         seen.append(len(lengths))
-        return layers(self, tokens, lengths, state)
+        return layers(self, tokens, lengths, *further, **named)
 
     monkeypatch.setattr(BiLm, "layers", counted)
     run(world)
