@@ -24,7 +24,8 @@ from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.costs import vocabulary_parameters
-from elmo_cli.vectors.formats import read_vectors, table_for
+from elmo_cli.vectors.formats import read_vectors
+from elmo_cli.vectors.static import table_for
 
 
 @dataclass(frozen=True)

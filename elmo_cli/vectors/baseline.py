@@ -14,7 +14,8 @@ from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors, write_word2vec
+from elmo_cli.vectors.formats import write_word2vec
+from elmo_cli.vectors.static import StaticVectors
 
 OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
 
