@@ -1,0 +1,199 @@
+"""Pages that the site's build makes: one for each command from its own help, and the settings from their descriptions.
+
+They are made anew in each build and lie in no folder, so that they cannot say something else than the program.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from elmo_cli.commands.app import app
+from elmo_cli.commands.options import COMMON
+from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+TYPES = {"integer": "integer", "number": "number", "boolean": "true, false", "string": "text", "null": "null"}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the pages of the commands into the navigation, where it says `commands`."""
+    for part in config.nav or []:
+        for pages in part.values():
+            for entry in pages if isinstance(pages, list) else []:
+                if entry == {"Commands": "commands"}:
+                    entry["Commands"] = [
+                        "reference/commands/index.md",
+                        *({name: f"reference/{page_of(name)}"} for name, _ in commands()),
+                    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made."""
+    made = {f"reference/{page_of(name)}": command_page(name, command) for name, command in commands()}
+    made["reference/commands/index.md"] = commands_index()
+    made["reference/settings.md"] = settings_page()
+    for path, text in made.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """All commands in the order of the help, by the words they are typed with, such as `vocab build`."""
+    context = typer.Context(typer.main.get_command(app))
+    pending = [("", context.command)]
+    while pending:
+        name, command = pending.pop(0)
+        if hasattr(command, "commands"):
+            inner = [(f"{name} {part}".strip(), command.commands[part]) for part in command.list_commands(context)]
+            pending[:0] = inner
+        else:
+            yield name, command
+
+
+def page_of(name: str) -> str:
+    """Where the page of a command lies, beside the other pages of the reference."""
+    return f"commands/{name.replace(' ', '-')}.md"
+
+
+def commands_index() -> str:
+    """A table of all commands."""
+    rows = [(f"[`elmo {name}`]({page_of(name).split('/')[1]})", cell(summary(command))) for name, command in commands()]
+    return "\n".join(
+        [
+            "# Commands\n",
+            "What `elmo COMMAND --help` says, a page for each. Exit codes: 0 done, 1 a failure while running, 2 wrong "
+            "usage or input, 130 or 143 stopped by Ctrl-C or SIGTERM.\n",
+            *table(("Command", "What it does"), rows),
+        ]
+    )
+
+
+def summary(command: Any) -> str:
+    """The first sentence of a command's help."""
+    return inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
+
+
+def command_page(name: str, command: Any) -> str:
+    """Usage, description, examples and all arguments and options of a command."""
+    about, _, examples = inspect.cleandoc(command.help).partition("Examples:\n")
+    context = typer.Context(command, info_name=f"elmo {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    parts = [f"# elmo {name}\n", about.strip(), f"\n```text\nelmo {name} {usage}\n```\n"]
+    if examples:
+        parts += ["## Examples\n", f"```bash\n{inspect.cleandoc(examples)}\n```\n"]
+    shown = [parameter for parameter in command.get_params(context) if not getattr(parameter, "hidden", False)]
+    arguments = [one for one in shown if one.param_type_name == "argument"]
+    options = [one for one in shown if one.param_type_name == "option"]
+    own = [one for one in options if getattr(one, "rich_help_panel", None) != COMMON]
+    common = [one for one in options if one not in own]
+    for title, group in (("Arguments", arguments), ("Options", own), (COMMON, common)):
+        records = filter(None, (one.get_help_record(context) for one in group))
+        rows = [("`" + names.replace("|", "\\|") + "`", cell(help)) for names, help in records]
+        if rows:
+            parts += [f"## {title}\n", *table(("Given", "What it does"), rows), ""]
+    parts.append(f"The keys of `--json`: [JSON](../json.md#elmo-{name.replace(' ', '-')}).")
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """All settings, section by section."""
+    schema = Experiment.model_json_schema()
+    parts = [
+        "# Settings\n",
+        "What `elmo.yaml` may hold; any of it can be given as `--set section.key=value` too. Later wins: preset, "
+        "`elmo.yaml`, `--set`, the command's own flags. Paths are relative to the file that they stand in.\n",
+        "## Top level\n",
+        *section_rows(schema, schema, ""),
+        "",
+    ]
+    for name, one in schema["properties"].items():
+        inner = resolved(one, schema)
+        if "properties" in inner:
+            parts += [f"## {name}\n", f"{capitalised(one.get('description', ''))}.\n"]
+            parts += [*section_rows(inner, schema, f"{name}."), ""]
+    parts += ["## Presets\n", "What each changes of the defaults above; `preset: small` unless another is named.\n"]
+    for preset, purpose in PRESET_PURPOSES.items():
+        parts += [f"### {preset}\n", f"For {purpose}.\n"]
+        rows = [(f"`{key}`", f"`{value}`") for key, value in flat(PRESETS[preset])]
+        parts += [*table(("Setting", "Value"), rows), ""]
+    return "\n".join(parts)
+
+
+def section_rows(section: dict[str, Any], schema: dict[str, Any], prefix: str) -> list[str]:
+    """A table of the settings of a section; those of a section within it stand there too, by their whole name."""
+    return table(("Setting", "Values", "Default", "Meaning"), list(settings_of(section, schema, prefix)))
+
+
+def settings_of(section: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Name, values, default and meaning of each setting of a section."""
+    for name, one in section["properties"].items():
+        inner = resolved(one, schema)
+        if "properties" not in inner:
+            meaning = cell(one.get("description", ""))
+            yield f"`{prefix}{name}`", cell(values(one, schema)), default_of(one), meaning
+        elif prefix:
+            yield from settings_of(inner, schema, f"{prefix}{name}.")
+
+
+def default_of(one: dict[str, Any]) -> str:
+    """The default of a setting as it would be written; nothing where it is absent or empty."""
+    default = one.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    text = ", ".join(map(str, default)) if isinstance(default, list) else default
+    return "" if text in (None, "") else f"`{text}`"
+
+
+def resolved(one: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A part of a schema, or the part it refers to."""
+    return schema["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+
+
+def values(one: dict[str, Any], schema: dict[str, Any]) -> str:
+    """What a setting may be, in words."""
+    one = resolved(one, schema)
+    if "anyOf" in one:
+        kinds = [values(part, schema) for part in one["anyOf"] if part.get("type") != "null"]
+        return " or ".join(kinds)
+    if "enum" in one or "const" in one:
+        return ", ".join(f"`{value}`" for value in one.get("enum", [one.get("const")]))
+    if one.get("format") == "path":
+        return "path"
+    kind = one.get("type", "")
+    if kind == "array":
+        return f"list of {values(one['items'], schema)}" if one.get("items") else "list"
+    if kind == "object":
+        return "mapping"
+    bounds = ", ".join(f"{sign} {one[key]:g}" for key, sign in BOUNDS.items() if key in one)
+    return " ".join(filter(None, [TYPES.get(kind, kind), bounds]))
+
+
+def flat(changes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys of nested mappings."""
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else value
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """A Markdown table."""
+    return ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)]
+
+
+def cell(text: str) -> str:
+    """Text that neither ends its cell nor is taken for HTML, in one line."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+
+
+def capitalised(text: str) -> str:
+    """Text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
