@@ -1,23 +1,28 @@
-"""Pages that the site's build makes: one for each command from its own help, and the settings from their descriptions.
+"""Pages that the site's build makes: of each command from its own help, of the settings, and of the public names.
 
 They are made anew in each build and lie in no folder, so that they cannot say something else than the program.
 """
 
 from __future__ import annotations
 
+import html
 import inspect
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
+import elmo_cli
 from elmo_cli.commands.app import app
 from elmo_cli.commands.options import COMMON
 from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment
 
-BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "&lt;"}
 TYPES = {"integer": "integer", "number": "number", "boolean": "true, false", "string": "text", "null": "null"}
 
 
@@ -36,9 +41,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
+    from mkdocs.structure.files import File
+
     made = {f"reference/{page_of(name)}": command_page(name, command) for name, command in commands()}
     made["reference/commands/index.md"] = commands_index()
     made["reference/settings.md"] = settings_page()
+    made["reference/python.md"] = python_page()
     for path, text in made.items():
         files.append(File.generated(config, path, content=text))
     return files
@@ -47,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def commands() -> Iterator[tuple[str, Any]]:
     """All commands in the order of the help, by the words they are typed with, such as `vocab build`."""
     context = typer.Context(typer.main.get_command(app))
-    pending = [("", context.command)]
+    pending: list[tuple[str, Any]] = [("", context.command)]
     while pending:
         name, command = pending.pop(0)
         if hasattr(command, "commands"):
@@ -95,11 +103,25 @@ def command_page(name: str, command: Any) -> str:
     common = [one for one in options if one not in own]
     for title, group in (("Arguments", arguments), ("Options", own), (COMMON, common)):
         records = filter(None, (one.get_help_record(context) for one in group))
-        rows = [("`" + names.replace("|", "\\|") + "`", cell(help)) for names, help in records]
+        rows = [(code(names), cell(help)) for names, help in records]
         if rows:
             parts += [f"## {title}\n", *table(("Given", "What it does"), rows), ""]
     parts.append(f"The keys of `--json`: [JSON](../json.md#elmo-{name.replace(' ', '-')}).")
     return "\n".join(parts)
+
+
+def python_page() -> str:
+    """The public names; mkdocstrings puts their docstrings in."""
+    names = [name for name in elmo_cli.__all__ if not name.startswith("_")]
+    names.sort(key=lambda name: (name.endswith("Error"), name[0].isupper(), name))
+    return "\n\n".join(
+        [
+            "# Python",
+            "`import elmo_cli` costs nothing: names are loaded on first use. What goes wrong with files, settings and "
+            "runs is an `ElmoError`.",
+            *(f"::: elmo_cli.{name}" for name in names),
+        ]
+    )
 
 
 def settings_page() -> str:
@@ -107,8 +129,9 @@ def settings_page() -> str:
     schema = Experiment.model_json_schema()
     parts = [
         "# Settings\n",
-        "What `elmo.yaml` may hold; any of it can be given as `--set section.key=value` too. Later wins: preset, "
-        "`elmo.yaml`, `--set`, the command's own flags. Paths are relative to the file that they stand in.\n",
+        "What `elmo.yaml` may hold, and what is taken where it does not say so; any of it can be given as "
+        "`--set section.key=value` too. Later wins: preset, `elmo.yaml`, `--set`, the command's own flags. Paths are "
+        "relative to the file that they stand in.\n",
         "## Top level\n",
         *section_rows(schema, schema, ""),
         "",
@@ -121,7 +144,7 @@ def settings_page() -> str:
     parts += ["## Presets\n", "What each changes of the defaults above; `preset: small` unless another is named.\n"]
     for preset, purpose in PRESET_PURPOSES.items():
         parts += [f"### {preset}\n", f"For {purpose}.\n"]
-        rows = [(f"`{key}`", f"`{value}`") for key, value in flat(PRESETS[preset])]
+        rows = [(code(key), code(str(value))) for key, value in flat(PRESETS[preset])]
         parts += [*table(("Setting", "Value"), rows), ""]
     return "\n".join(parts)
 
@@ -137,7 +160,7 @@ def settings_of(section: dict[str, Any], schema: dict[str, Any], prefix: str) ->
         inner = resolved(one, schema)
         if "properties" not in inner:
             meaning = cell(one.get("description", ""))
-            yield f"`{prefix}{name}`", cell(values(one, schema)), default_of(one), meaning
+            yield code(prefix + name), values(one, schema), default_of(one), meaning
         elif prefix:
             yield from settings_of(inner, schema, f"{prefix}{name}.")
 
@@ -146,9 +169,9 @@ def default_of(one: dict[str, Any]) -> str:
     """The default of a setting as it would be written; nothing where it is absent or empty."""
     default = one.get("default")
     if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
+        return code(str(default).lower())
     text = ", ".join(map(str, default)) if isinstance(default, list) else default
-    return "" if text in (None, "") else f"`{text}`"
+    return "" if text in (None, "") else code(str(text))
 
 
 def resolved(one: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -163,12 +186,13 @@ def values(one: dict[str, Any], schema: dict[str, Any]) -> str:
         kinds = [values(part, schema) for part in one["anyOf"] if part.get("type") != "null"]
         return " or ".join(kinds)
     if "enum" in one or "const" in one:
-        return ", ".join(f"`{value}`" for value in one.get("enum", [one.get("const")]))
+        return ", ".join(code(value) for value in one.get("enum", [one.get("const")]))
     if one.get("format") == "path":
         return "path"
     kind = one.get("type", "")
     if kind == "array":
-        return f"list of {values(one['items'], schema)}" if one.get("items") else "list"
+        parts = [values(part, schema) for part in one.get("prefixItems", ())]
+        return f"({', '.join(parts)})" if parts else f"list of {values(one['items'], schema)}"
     if kind == "object":
         return "mapping"
     bounds = ", ".join(f"{sign} {one[key]:g}" for key, sign in BOUNDS.items() if key in one)
@@ -184,14 +208,19 @@ def flat(changes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", str(value).lower() if isinstance(value, bool) else value
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
-    return ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)]
+    return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def cell(text: str) -> str:
-    """Text that neither ends its cell nor is taken for HTML, in one line."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+    """Text for a cell, in one line, of which nothing is taken for markup."""
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;")
+
+
+def code(text: str) -> str:
+    """A name as it is typed, which may break after its dots, bars and underscores, and nowhere else."""
+    return "<code>" + re.sub(r"(?<=[._,])|(?<=&#124;)", "<wbr>", cell(text)) + "</code>"
 
 
 def capitalised(text: str) -> str:
