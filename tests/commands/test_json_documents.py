@@ -1,4 +1,4 @@
-"""`--json` of every command: one document on stdout, with exactly the keys and types that docs/reference/json.md tells."""
+"""`--json` of every command: one document on stdout, with the keys and types that docs/reference/json.md tells."""
 
 from __future__ import annotations
 
