@@ -125,7 +125,7 @@ class VocabularySettings(Settings):
 
 
 class CharacterSettings(Settings):
-    """The ELMo character CNN: embedding, convolutions, highways (formats.md section 1)."""
+    """The ELMo character CNN: embedding, convolutions, highways (docs/explanation/formats.md#options)."""
 
     dim: int = Field(16, ge=1, description="width of a character vector")
     filters: tuple[tuple[int, int], ...] = Field(
