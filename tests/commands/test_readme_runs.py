@@ -17,6 +17,7 @@ BESIDE = ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/ag_news/RE
 # What makes a command small.
 SCALE = {
     "init": ["--preset", "tiny"],
+    "pretrain": ["--epochs", "1", "--set", "model.characters.filters=[[1,8],[2,8]]", "--overwrite"],
     "classify": ["--set", "classify.epochs=1", "--set", "classify.tune_epochs=1"],
     "compare": ["--set", "classify.epochs=1", "--seeds", "1", "--lambdas", "frozen"],
     "baseline": ["--set", "word2vec.epochs=1", "--set", "svd.dim=16"],
