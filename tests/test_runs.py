@@ -18,7 +18,6 @@ from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
 from elmo_cli.runs import Run, RunWriter, load_classifier, load_lm, portable, save_classifier, save_lm
 from elmo_cli.runs.models import copy_tensors
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.vocabulary import Vocabulary
 
 TOKENIZER = TokenizerSettings(kind="whitespace")
@@ -118,6 +117,29 @@ def test_a_stopped_run_may_be_resumed_and_its_remedy_says_so(tmp_path: Path) -> 
     with RunWriter(tmp_path / "lm", "lm", "elmo pretrain", resume=True) as writer:
         assert writer.path == tmp_path / "lm"
     assert Run.open(tmp_path / "lm").finished
+
+
+def test_an_abandoned_run_keeps_nothing_of_its_own(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "new" / "lm", "lm", "elmo pretrain") as writer:
+        writer.describe({"seed": 1})
+        writer.abandon()
+    assert list(tmp_path.iterdir()) == []
+    write_vocabulary_run(tmp_path / "v")
+    before = contents(tmp_path / "v")
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True) as writer:
+        writer.describe({"seed": 1})
+        writer.abandon()
+    assert contents(tmp_path / "v") == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_a_run_in_its_place_is_left_as_it_is_by_abandoning(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.leave_unfinished()
+    before = contents(tmp_path / "lm")
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain again", resume=True) as writer:
+        writer.abandon()
+    assert contents(tmp_path / "lm") == before
 
 
 def test_overwriting_keeps_the_old_run_until_the_new_one_is_saved(tmp_path: Path) -> None:
@@ -342,7 +364,7 @@ def test_an_lm_without_vocabulary_and_softmax_keeps_its_tokenizer(tmp_path: Path
 def test_a_classifier_run_holds_all_of_it(tmp_path: Path, static: bool) -> None:
     vocabulary = small_vocabulary()
     network = StaticTable(torch.randn(7, 5)) if static else BiLm(small_settings(), len(vocabulary))
-    embedder = Embedder(Indexer("word", not static, vocabulary), network, vocabulary, TOKENIZER, "vectors.txt")
+    embedder = Embedder.of(network, vocabulary, TOKENIZER, "vectors.txt")
     settings = ClassifySettings(lambdas="frozen", hidden_size=3)
     classifier = Classifier(network, settings, 2, seed=5)
     with RunWriter(tmp_path / "c", "classifier", "elmo classify") as writer:

@@ -18,7 +18,7 @@ from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.train import train_rows
 from elmo_cli.config import Experiment
-from elmo_cli.embedder import pick_device
+from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Stopped
 from elmo_cli.report.page import add_page
@@ -80,7 +80,7 @@ def compare_run(
             else:
                 yield event
         if last is None:
-            last = Finished(write_results(job, kept, writer))
+            last = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))
         elif writer.committed:
             writer.leave_unfinished()

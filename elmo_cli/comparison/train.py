@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from dataclasses import asdict
+from typing import Any, cast
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, Task
@@ -11,9 +12,10 @@ from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
-from elmo_cli.training.cache import ActivationCache, pooled_suffices
-from elmo_cli.training.finetune import finetune, predict
+from elmo_cli.events import ClassifierDone, Event, Stopped, as_record
+from elmo_cli.report.records import TrainingRecord
+from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
+from elmo_cli.training.finetune import finetune
 
 Epochs = list[dict[str, Any]]
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
@@ -78,7 +80,7 @@ class Trainer:
             epochs: Filled with a record of each epoch.
 
         Yields:
-            The events of the training but `Finished` and `Stopped`.
+            The events of the training.
 
         Returns:
             The classifier's answers; None if it was stopped.
@@ -89,8 +91,7 @@ class Trainer:
             return fit_reference(row.texts, size, seed=seed, stop=stop)
         train, test = row.texts
         caches = self._caches_of(row)
-        outcome: Finished | None = None
-        for event in finetune(
+        trained = yield from finetune(
             row.embedder,
             train,
             row.settings,
@@ -99,19 +100,15 @@ class Trainer:
             device=job.device,
             stop=stop,
             cache=caches[0],
-        ):
-            if isinstance(event, Finished):
-                outcome = event
-            elif not isinstance(event, Stopped):
-                yield event
-            if isinstance(event, EpochDone):
-                epochs.append(as_record(event))
-        if outcome is None or outcome.results["stopped"]:
+        )
+        if isinstance(trained, Stopped) or trained.results.stopped:
             return None
-        classifier, embedder = outcome.outcome, row.embedder
+        epochs.extend(map(as_record, trained.epochs))
+        classifier, embedder = trained.classifier, row.embedder
         shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
         answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
-        return Trained(seed, shares.argmax(1), outcome.results, shares.astype("float16"), answers)
+        record = cast(TrainingRecord, asdict(trained.results))
+        return Trained(seed, shares.argmax(1), record, shares.astype("float16"), answers)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""

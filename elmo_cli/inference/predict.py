@@ -12,7 +12,7 @@ from elmo_cli.data.records import clean_ag_news
 from elmo_cli.runs import LoadedClassifier
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.finetune import predict
+from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_sentences
 
 CHUNK = 256
@@ -25,7 +25,7 @@ class Prediction:
     Attributes:
         text: As it was given.
         label: The most probable class.
-        probabilities: Of each class, in the order of the classifier's classes; they sum to 1.
+        probabilities: That of each class, in the order of the classifier's classes; they sum to 1.
         cut: Whether the text was longer than the classifier reads, so that its end was left out.
     """
 

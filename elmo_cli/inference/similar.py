@@ -43,7 +43,7 @@ class Hit:
     Attributes:
         similarity: Cosine with the token that was asked for.
         token: The token.
-        position: Of the token in the sentence, from 0.
+        position: Place of the token in the sentence, from 0.
         tokens: The sentence.
         file: Where the sentence is from.
         line: On which it begins.
@@ -63,7 +63,7 @@ class Similar:
 
     Attributes:
         token: The token that was asked for.
-        position: Of it in its sentence, from 0.
+        position: Its place in the sentence, from 0.
         tokens: Its sentence.
         layer: What was compared, in words.
         sentences: How many were searched.
@@ -247,10 +247,10 @@ class _Search:
 
     Args:
         tokens: The sentence that was asked for.
-        position: Of the token in it.
+        position: Place of the token in it.
         top: Hits at most.
         same_word: Only tokens of the same form.
-        extractor: Of the run's embedder.
+        extractor: Gives activations of the run's embedder.
         represent: What of the layers is compared.
 
     Attributes:

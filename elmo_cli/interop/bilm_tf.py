@@ -129,7 +129,7 @@ def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
     facts = {
         "options": files.options.name,
         "weights": files.weights.name,
-        "vocabulary": files.vocabulary and files.vocabulary.name,
+        "vocabulary": files.vocabulary.name if files.vocabulary else None,
         "token encoder": settings.encoder,
         "layers": settings.layers,
         "hidden size": settings.hidden_size,

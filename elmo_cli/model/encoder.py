@@ -146,7 +146,7 @@ class Highway(nn.Module):
 
 
 def linear(inputs: Tensor, layer: nn.Linear) -> Tensor:
-    """The layer's own result; without gradients in oneDNN, where that is the faster one (see `lstm_products`)."""
+    """The layer's own result; without gradients in oneDNN, where that is the faster one (see `kernel.products`)."""
     multiplications = len(inputs) * layer.weight.numel()
     if torch.is_grad_enabled() or not packing_pays(inputs.device, inputs.dtype, multiplications):
         result: Tensor = layer(inputs)

@@ -156,7 +156,7 @@ def split(
     Args:
         labels: (N,) class numbers.
         fraction: Share for validation.
-        seed: Of the draw.
+        seed: Decides which texts are held out.
         path: The file, for the error.
 
     Returns:

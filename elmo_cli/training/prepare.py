@@ -21,7 +21,7 @@ from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import Progress, cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.room import vocabulary_parameters
+from elmo_cli.training.costs import vocabulary_parameters
 from elmo_cli.vectors.formats import read_vectors, table_for
 
 
@@ -89,7 +89,7 @@ class PretrainJob:
 
     Attributes:
         settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: Of input and softmax.
+        vocabulary: What input and softmax know.
         corpus: Training sentences.
         valid: Validation sentences.
         validation: How they were chosen, in words.
@@ -119,7 +119,7 @@ def prepare_pretraining(
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
-        vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
+        vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
         say: Told what the user should know of how it goes.
         progress: Told bytes of the corpus read and to read.
 
@@ -139,6 +139,7 @@ def prepare_pretraining(
                 expected="encoder: word or word+char, which have an embedding table",
                 remedy="leave the vectors out, or set model.encoder=word",
             )
+        # Vectors first, then the settings that they decide: a run describes the model that was built.
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)

@@ -125,9 +125,9 @@ def test_embedder_runs_once_for_all_modes_and_seeds(world: Experiment, monkeypat
     seen = []
     layers = BiLm.layers
 
-    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, *further: Any, **named: Any) -> Any:
         seen.append(len(lengths))
-        return layers(self, tokens, lengths, state)
+        return layers(self, tokens, lengths, *further, **named)
 
     monkeypatch.setattr(BiLm, "layers", counted)
     run(world)
@@ -179,21 +179,6 @@ def test_rows_of_another_lm_are_trained_anew(world: Experiment) -> None:
     run(world)
     other = save_bilm(world.output / "other", seed=9)
     assert done_in(run(change(world, "compare", lms=(other,)), resume=True)) == [4]
-
-
-def test_a_comparison_without_probabilities_is_not_resumed_and_not_touched(world: Experiment) -> None:
-    run(world)
-    path = world.output / "compare"
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        line.pop("predictions", None)
-    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    shutil.rmtree(path / "predictions")
-    before = {file.name: file.read_bytes() for file in path.iterdir()}
-    with pytest.raises(RunError, match="earlier elmo, which kept no probabilities") as caught:
-        run(world, resume=True)
-    assert "--overwrite" in str(caught.value)
-    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
 
 
 def test_predictions_that_are_gone_are_named(world: Experiment) -> None:

@@ -1,0 +1,271 @@
+"""What a pretraining costs, before it starts; and which of the faster ways it therefore takes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from elmo_cli.commands.options import Preset as PresetOption
+from elmo_cli.config import (
+    PRESET_PURPOSES,
+    PRESET_SIZES,
+    PRESETS,
+    Experiment,
+    ModelSettings,
+    PretrainSettings,
+    load_experiment,
+)
+from elmo_cli.events import Event, Finished, Notice, Saved
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.kernel import compiled as lstm_fused
+from elmo_cli.training import costs
+from elmo_cli.training.costs import (
+    compiling_pays,
+    estimate,
+    memory_of,
+    operations,
+    pick_precision,
+    refuse_too_large,
+    step_multiplications,
+    vocabulary_parameters,
+)
+from elmo_cli.training.pretrain import COMPILING, UNCOMPILED, pretrain_run
+
+CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
+MODELS: list[dict[str, Any]] = [
+    {"softmax": "full"},
+    {"softmax": "sampled", "embedding_size": 5, "projection_size": 6},
+    {"softmax": "full", "tie": True, "layers": 3},
+    {"softmax": "adaptive"},
+    {"softmax": "adaptive", "cutoffs": [10, 30]},
+    {"encoder": "char", "characters": CHARACTERS, "projection_size": 6},
+    {"encoder": "char", "characters": CHARACTERS},  # as wide as the filters
+    {"encoder": "word+char", "characters": CHARACTERS, "embedding_size": 3},
+]
+
+
+def settings(**model: Any) -> ModelSettings:
+    return ModelSettings.model_validate({"hidden_size": 8, **model})
+
+
+def parameter_count(model: ModelSettings, words: int) -> int:
+    return estimate(model, PretrainSettings(), words).parameters
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("words", [50, 41_000])
+def test_parameters_are_counted_without_building(model: dict[str, Any], words: int) -> None:
+    network = BiLm(settings(**model), words)
+    assert parameter_count(settings(**model), words) == sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "embedding", "softmax"),
+    [
+        ({"softmax": "full"}, 51 * 8, 50 * 9),
+        ({"softmax": "full", "tie": True}, 51 * 8, 50),
+        ({"softmax": "full", "encoder": "char"}, 0, 50 * 9),
+        ({"softmax": "full", "encoder": "word+char", "embedding_size": 3}, 51 * 3, 50 * 9),
+        ({"cutoffs": [10]}, 51 * 8, 11 * 9 + 8 * 4 + 40 * 5),
+    ],
+)
+def test_what_a_vocabulary_costs_counted_by_hand(model: dict[str, Any], embedding: int, softmax: int) -> None:
+    assert vocabulary_parameters(settings(**model), 50) == {"embedding": embedding, "softmax": softmax}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_sizes_of_the_presets_are_those_that_are_told(preset: str, run_elmo: Any) -> None:
+    experiment = load_experiment(None, [f"preset={preset}"])
+    model = experiment.model.model_copy(update={"softmax": "full"})
+    words = 1000
+    table = 0 if model.encoder == "char" else (words + 1) * model.token_size
+    size = parameter_count(model, words) - table - words * (model.token_size + 1)
+    assert size == PRESET_SIZES[preset]
+    shown = f"{size / 1e6:.1f} M" if size > 1e6 else f"{size / 1e3:.0f} k"
+    help_text = PresetOption.__metadata__[0].help
+    assert f"{preset} {shown}" in help_text
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "pretrain.md").read_text(encoding="utf-8")
+    assert f"| `{preset}` | {shown} |" in page
+    assert PRESET_PURPOSES[preset].split(":")[0] in page
+
+
+def test_the_original_is_that_of_bilm_tf() -> None:
+    experiment = load_experiment(None, ["preset=original"])
+    assert PRESET_SIZES["original"] == pytest.approx(93.6e6, rel=1e-4)  # as Peters et al. publish it
+    assert sum(count for _, count in experiment.model.characters.filters) == 2048
+    training = experiment.pretrain
+    assert (training.optimiser, training.learning_rate, training.clip_norm) == ("adagrad", 0.2, 10.0)
+    assert (training.window, training.batch_size, training.epochs, training.final_rate) == (20, 128, 10, 1.0)
+
+
+def test_needs_by_hand() -> None:
+    model, training = settings(softmax="full"), PretrainSettings(batch_size=2, window=3)
+    count = parameter_count(model, 50)
+    needs = estimate(model, training, 50)
+    assert needs.weights == 4 * 4 * count  # weight, gradient and two moments
+    assert needs.disk == 4 * (2 * count + 2 * 3 * count)
+    places = 2 * 2 * 3
+    layers = 2 * places * (4 * 8 + 2 * 8 + 2 * 8)
+    assert needs.activations == 4 * (layers + places * 4 * 8 + 2**22 + 3 * places * 8)
+    leaner = estimate(model, training.model_copy(update={"optimiser": "adagrad"}), 50)
+    assert leaner.weights == 4 * 3 * count
+    heavier = estimate(model, training.model_copy(update={"average": 0.9}), 50)
+    assert heavier.weights == 4 * 5 * count
+    frozen = estimate(settings(softmax="full", freeze_embeddings=True), training, 50)
+    assert frozen.weights == 4 * (4 * count - 3 * 51 * 8)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_what_does_not_fit_is_refused_before_the_work(
+    tmp_path: Path, run_elmo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a b c\nb c a\n" * 20)
+    arguments = ("pretrain", corpus, "--preset", "tiny", "--device", "cpu", "--out", tmp_path / "lm")
+    monkeypatch.setattr(costs, "memory_of", lambda device: 10_000_000)
+    refused = run_elmo(*arguments)
+    assert refused.code == 2
+    assert "M parameters needs about" in refused.stderr
+    assert "at most 10.0 MB" in refused.stderr
+    assert "pretrain.batch_size" in refused.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**6, 10**6 - 1000, 1000))
+    refused = run_elmo(*arguments)
+    assert refused.code == 1
+    assert "0.0 MB are free" in refused.stderr
+    assert "--out" in refused.stderr
+    assert not (tmp_path / "lm").exists()
+    monkeypatch.undo()
+    assert run_elmo(*arguments, "--epochs", 1).code == 0
+
+
+def test_what_lies_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, training = settings(softmax="full"), PretrainSettings(batch_size=2, window=3)
+    needs = estimate(model, training, 50)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**9, 0, needs.disk - 10))
+    device = torch.device("cpu")
+    out = tmp_path / "lm"
+    with pytest.raises(costs.ElmoError, match="on the disk"):
+        refuse_too_large(model, training, 50, out, device)
+    out.mkdir()
+    (out / "file").write_bytes(b"0123456789")
+    refuse_too_large(model, training, 50, out, device)
+
+
+def test_this_machine_has_memory() -> None:
+    memory = memory_of(torch.device("cpu"))
+    assert memory is None or memory > 2**28
+
+
+# Precision and compiled steps
+
+SMALL, TINY = ModelSettings(hidden_size=256), ModelSettings(hidden_size=32)
+
+
+def test_products_of_a_token_counted_by_hand() -> None:
+    # input 4 -> 32, recurrent 4 -> 32, projection 8 -> 4; a multiplication and an addition each; 2 layers, 2 directions
+    assert operations(ModelSettings(hidden_size=8, projection_size=4)) == 2 * 2 * 2 * (4 * 32 + 4 * 32 + 8 * 4)
+    assert operations(ModelSettings(hidden_size=8, layers=1)) == 2 * 2 * (8 * 32 + 8 * 32)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_precision_that_was_asked_for_is_taken(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: native)
+    for choice in ("float32", "bfloat16"):
+        assert pick_precision(choice, step_multiplications(TINY, 32), "cpu") == choice
+
+
+def test_auto_is_bfloat16_where_it_is_native_and_products_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "packing_pays", lambda device, dtype, count: count >= 1 << 20)
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: True)
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "bfloat16"
+    assert pick_precision("auto", step_multiplications(TINY, 32), "cpu") == "float32"
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: False)
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "float32"
+
+
+def test_only_a_long_training_on_a_cpu_is_compiled() -> None:
+    settings = PretrainSettings(epochs=5)
+    needed = int(costs.COMPILING_PAYS / (3 * operations(SMALL) * 5)) + 1
+    assert compiling_pays(SMALL, settings, needed, "cpu")
+    assert not compiling_pays(SMALL, settings, needed - 1, "cpu")
+    assert not compiling_pays(SMALL, settings, 1000 * needed, "cuda")
+
+
+def run(folder: Path, resume: bool = False, steps: int | None = None) -> list[Event]:
+    """Some steps of a training, then the rest of it on resuming."""
+    corpus = folder / "corpus.txt"
+    corpus.write_text("the cat sat on the mat\na dog saw one cat\n" * 20, encoding="utf-8")
+    experiment = Experiment.model_validate(
+        {
+            "output": folder / "runs",
+            "vocab": {"min_count": 1},
+            "model": {"hidden_size": 8, "softmax": "full"},
+            "pretrain": {"epochs": 1, "batch_size": 2, "window": 8, "valid_fraction": 0.1},
+        }
+    )
+    left = [steps]
+
+    def stop() -> bool:
+        if left[0] is not None:
+            left[0] -= 1
+        return left[0] is not None and left[0] < 0
+
+    return list(pretrain_run(experiment, [corpus], device="cpu", resume=resume, stop=stop))
+
+
+@pytest.fixture
+def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each step asked for compiled passes."""
+    asked = []
+
+    def recording(self: BiLm, *arguments: Any) -> Any:
+        *given, mode = arguments
+        asked.append(mode.compiled)
+        return stream_loss(self, *given, replace(mode, compiled=False))
+
+    stream_loss = BiLm.stream_loss
+    monkeypatch.setattr(BiLm, "stream_loss", recording)
+    return asked
+
+
+def test_a_resumed_training_goes_the_way_it_began(
+    tmp_path: Path, wanted: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "COMPILING_PAYS", 0)
+    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: "bfloat16")
+    assert isinstance(run(tmp_path, steps=3)[-2], Saved)
+    monkeypatch.setattr(costs, "COMPILING_PAYS", 1e30)
+    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: "float32")
+    last = run(tmp_path, resume=True)[-1]
+    assert isinstance(last, Finished)
+    assert (last.results["precision"], last.results["compiled"]) == ("bfloat16", True)
+    assert len(wanted) == last.results["steps"]
+    assert all(wanted)
+
+
+@pytest.mark.usefixtures("wanted")
+@pytest.mark.parametrize("possible", [True, False])
+def test_compiling_and_its_obstacle_are_said(tmp_path: Path, possible: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "COMPILING_PAYS", 0)
+    monkeypatch.setenv(lstm_fused.SWITCH, "1" if possible else "0")
+    monkeypatch.setattr(lstm_fused.shutil, "which", lambda name: name)
+    said = [event.message for event in run(tmp_path) if isinstance(event, Notice)]
+    assert (COMPILING in said) == possible
+    assert (f"{UNCOMPILED}: {lstm_fused.SWITCH} is 0" in said) == (not possible)
+
+
+def test_a_short_training_is_not_compiled(tmp_path: Path, wanted: list[bool]) -> None:
+    said = [event.message for event in run(tmp_path) if isinstance(event, Notice)]
+    assert not any(wanted)
+    assert COMPILING not in said
