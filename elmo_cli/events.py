@@ -160,3 +160,7 @@ def never() -> bool:
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
+
+
+Notify = Callable[[str], object]  # told something that the user should know
+OnProgress = Callable[[int, int | None], object]  # told what is done and, where it is known, all there is to do

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from elmo_cli.commands.render import duration, facts, lambda_bars, number, plain, table, table_of
+from elmo_cli.data.formats import FORMATS
+from elmo_cli.data.formats.delimited import NAMES
 from elmo_cli.report.cells import select
 from elmo_cli.report.records import ComparisonResults, PerplexityRecord, ScoresRecord
 from elmo_cli.report.result_cells import (
@@ -25,8 +27,7 @@ Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
-KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+TITLES = {one.kind: one.title for one in FORMATS}
 
 
 def pairs(document: Results) -> RenderableType:
@@ -98,7 +99,7 @@ def inspection(results: Results) -> list[RenderableType]:
 def _inspected(one: Results) -> list[RenderableType]:
     """Columns, counts, classes, the first texts, and problems of a file."""
     columns, lengths, count = one["columns"], one["lengths"], len(one["classes"])
-    form = [KINDS[one["kind"]], one["encoding"], DELIMITERS.get(one["delimiter"], one["delimiter"])]
+    form = [TITLES[one["kind"]], one["encoding"], NAMES.get(one["delimiter"], one["delimiter"])]
     spread = f"{one['balance']:.1f} times as many texts in the largest as in the smallest" if one["balance"] else None
     head = [
         ("file", Path(one["path"])),

@@ -17,9 +17,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings
-from elmo_cli.data.files import kind_of
-from elmo_cli.data.objects import row_count
+from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings, ReadingSettings
+from elmo_cli.data.formats import open_file
 from elmo_cli.data.records import read_records
 from elmo_cli.devices import check_precision
 from elmo_cli.embedder import Embedder, Extractor, Feed
@@ -325,8 +324,9 @@ def _read(experiment: Experiment, path: Path, tokenize: Tokenizer) -> tuple[Enco
 
 def _remaining(path: Path, lines: int) -> float:
     """Size of a file over that of its first lines, of which it has more; compressed both, if it is. Or in rows."""
-    if kind_of(path) == "parquet":
-        return max(1.0, row_count(path) / lines)
+    rows = open_file(path, ReadingSettings()).row_count()
+    if rows is not None:
+        return max(1.0, rows / lines)
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         for _ in islice(file, lines):

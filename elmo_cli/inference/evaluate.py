@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 
 import torch
 
-from elmo_cli.config import DataSettings, Experiment
+from elmo_cli.config import DataSettings, Experiment, ReadingSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
@@ -210,7 +210,7 @@ def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch
 
 def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
     """How to read the file: as in training, but for columns and the like that the settings of today name."""
-    default = DataSettings()
-    keys = ("text", "label", "header", "encoding", "delimiter")
+    default = ReadingSettings()
+    keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
     named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
     return before.model_copy(update=named)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import Experiment
-from elmo_cli.data.records import clean_ag_news
+from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, nearest
 from elmo_cli.runs import Run, load_classifier, load_lm
@@ -123,7 +123,7 @@ def similar_run(
     files = tuple(paths) or corpus_files(experiment)
     embedder, represent, name = _load(run, layer, device)
     tokenize = Tokenizer(embedder.tokenizer)
-    tokens = tuple(tokenize(clean_ag_news(sentence) if experiment.data.clean == "ag-news" else sentence))
+    tokens = tuple(tokenize(CLEANINGS[experiment.data.clean](sentence)))
     position = find_token(tokens, token, tokenize, occurrence)
     search = _Search(tokens, position, top, same_word, Extractor(embedder, device), represent)
     for piece in _pieces(experiment, files, tokenize):

@@ -21,8 +21,8 @@ import yaml
 from pydantic import BaseModel
 
 from elmo_cli import __version__
-from elmo_cli.data.records import fingerprint
-from elmo_cli.disk import cannot_write, flush, write_atomically
+from elmo_cli.data.files import fingerprint
+from elmo_cli.disk import cannot_write, flush, write_atomically, write_text
 from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run
 from elmo_cli.runs.lock import locked
@@ -228,8 +228,7 @@ class RunWriter:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file in UTF-8."""
-        content = text.encode("utf-8")
-        write_atomically(self.path / name, lambda beside: beside.write_bytes(content), kept=self._kept)
+        write_text(self.path / name, text, kept=self._kept)
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Write a safetensors file."""
@@ -240,11 +239,7 @@ class RunWriter:
 
     def write_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Write `vocab.txt` and `vocab.yaml`, and note whose they are in `run.yaml`."""
-        try:
-            self.path.mkdir(exist_ok=True)
-            vocabulary.save(self.path)
-        except OSError as error:
-            raise cannot_write(self.path / "vocab.txt", error, self._kept) from error
+        vocabulary.save(self.path, kept=self._kept)
         self.describe(extra={"vocabulary": vocabulary.fingerprint()})
 
     def log(self, event: Mapping[str, Any]) -> None:

@@ -18,7 +18,6 @@ from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN
 
 # Codes before the shift; 0 to 255 are bytes.
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(256, 261)
-CHARACTER_COUNT = 262  # ids 0 to 261
 
 
 def character_ids(types: Sequence[str], max_characters: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from elmo_cli.config import Experiment
-from elmo_cli.data.records import fingerprint
+from elmo_cli.data.files import fingerprint
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, as_record, never

@@ -198,6 +198,14 @@ def test_resuming_with_other_data_is_refused(world: Experiment) -> None:
         run(world, resume=True)
 
 
+@pytest.mark.parametrize(("name", "value"), [("encoding", "latin-1"), ("delimiter", ","), ("limit", 50)])
+def test_resuming_with_another_reading_is_refused(world: Experiment, name: str, value: object) -> None:
+    world = change(world, "compare", seeds=1, lambdas=("layer:0",))
+    run(world)
+    with pytest.raises(ConfigError, match=f"data.{name} is not what the comparison was begun with"):
+        run(change(world, "data", **{name: value}), resume=True)
+
+
 def test_stopping_at_once_leaves_nothing(world: Experiment) -> None:
     assert run(world, stop=lambda: True)[-1] == Stopped(0)
     assert sorted(path.name for path in world.output.iterdir()) == ["lm"]

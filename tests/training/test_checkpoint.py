@@ -152,6 +152,19 @@ def test_other_settings_are_not_resumed(tmp_path: Path, corpus: Path, flags: dic
     assert isinstance(list(pretrain_run(free, [corpus], device="cpu", resume=True))[-1], Finished)
 
 
+def test_what_does_not_change_the_texts_may_change(tmp_path: Path) -> None:
+    """A label column is looked at in tables only, and there only while the text columns are to be found."""
+    table = tmp_path / "corpus.csv"
+    table.write_text("kind,line\n" + "".join(f"x,{sentence}\n" for sentence in SENTENCES), encoding="utf-8")
+    named = {"data.text": "line"}
+    list(pretrain_run(experiment(tmp_path / "runs", {}), [table], device="cpu", stop=StopAt(2)))
+    with pytest.raises(ConfigError, match=r"data\.label is kind, but the run was begun with None"):
+        list(pretrain_run(experiment(tmp_path / "runs", {"data.label": "kind"}), [table], device="cpu", resume=True))
+    list(pretrain_run(experiment(tmp_path / "named", named), [table], device="cpu", stop=StopAt(2)))
+    labelled = experiment(tmp_path / "named", {**named, "data.label": "kind"})
+    assert isinstance(list(pretrain_run(labelled, [table], device="cpu", resume=True))[-1], Finished)
+
+
 def test_other_data_are_not_resumed(tmp_path: Path, corpus: Path) -> None:
     settings = experiment(tmp_path / "runs", {})
     list(pretrain_run(settings, [corpus], device="cpu", stop=StopAt(2)))
