@@ -141,7 +141,7 @@ class VocabularySettings(Settings):
 
 
 class CharacterSettings(Settings):
-    """The ELMo character CNN: embedding, convolutions, highways (`docs/explanation/formats.md`)."""
+    """The ELMo character CNN: embedding, convolutions, highways (docs/explanation/formats.md#options)."""
 
     dim: int = Field(16, ge=1, description="width of a character vector")
     filters: tuple[tuple[int, int], ...] = Field(

@@ -1,4 +1,4 @@
-"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (docs/explanation/formats.md) as a biLM.
+"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (docs/explanation/formats.md#bilm-tf) as a biLM.
 
 What the options call for is compared with the shapes in the file first, every dataset accounted for; then the network
 is built, and the weights are copied. The file holds no softmax, so the biLM embeds but does not score.

@@ -42,7 +42,7 @@ SHAPES = {
 
 
 def character_ids(token: str) -> list[int]:
-    """By hand from formats.md: marks, at most 48 bytes, padding; all shifted by one."""
+    """By hand from docs/explanation/formats.md: marks, at most 48 bytes, padding; all shifted by one."""
     inner = {"<S>": [256], "</S>": [257]}.get(token) or list(token.encode())[:48]
     ids = [258, *inner, 259]
     return [number + 1 for number in ids + [260] * (50 - len(ids))]
