@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.embedder import Embedder, embed_batches, pick_device
-from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder, Extractor
+from elmo_cli.errors import RunError
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.report.cells import select, value_of
+from elmo_cli.report.records import ComparisonResults
+from elmo_cli.report.result_cells import ROW_COLUMNS, row_cells
 from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
@@ -38,6 +42,8 @@ Text = str | Sequence[str]
 def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier:
     """Load a run: an `Elmo` from `elmo pretrain` or `elmo import`, a `TextClassifier` from `elmo classify`.
 
+    Of `elmo compare` it is a `Comparison`, which holds results and no model.
+
     Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
 
     Args:
@@ -53,10 +59,12 @@ def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifi
         return Elmo.load(path, device)
     if kind == "classifier":
         return TextClassifier.load(path, device)
+    if kind == "comparison":
+        return Comparison.load(path)
     raise RunError(
         f"{path} holds no model",
         where=Path(path),
-        expected="a run of elmo pretrain or elmo classify",
+        expected="a run of elmo pretrain, elmo classify or elmo compare",
         remedy="write one with `elmo pretrain` or `elmo classify`, or take one over with `elmo import`",
     )
 
@@ -98,7 +106,7 @@ class Elmo:
         corpus = self._encode(texts)
         found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(corpus)
         batches = length_batches(corpus.lengths + 2, TOKENS_PER_BATCH)
-        for indices, layers, lengths in embed_batches(self.embedder, corpus, batches, self.device):
+        for indices, layers, lengths in Extractor(self.embedder, self.device).batches(corpus, batches):
             values = layers.cpu().numpy()
             for row, (index, length) in enumerate(zip(indices.tolist(), lengths.tolist(), strict=True)):
                 found[index] = values[:, row, :length].copy()
@@ -108,17 +116,9 @@ class Elmo:
         """Exact perplexity of texts, forward, backward and their geometric mean.
 
         Raises:
-            WeightsError: The model came without a softmax.
+            WeightsError: The model came without a softmax or a vocabulary.
         """
-        vocabulary = self.embedder.vocabulary
-        if vocabulary is None:
-            raise WeightsError(
-                "this biLM has no vocabulary to predict",
-                expected="a run of elmo pretrain",
-                remedy="give the run its vocabulary back, or train a model with `elmo pretrain`",
-            )
-        network: Any = self.embedder.network.to(self.device)
-        return perplexity(network, self._encode(texts), self.embedder.indexer, vocabulary, device=self.device)
+        return perplexity(self.embedder, self._encode(texts), device=self.device)
 
     def _encode(self, texts: Sequence[Text]) -> EncodedCorpus:
         _refuse_one_string(texts)
@@ -177,6 +177,40 @@ class TextClassifier:
         frame = pd.DataFrame(shares, columns=[f"p({name})" for name in self.classes])
         frame.insert(0, "label", [self.classes[number] for number in shares.argmax(axis=1)])
         return frame.set_index(texts.index) if isinstance(texts, pd.Series) else frame
+
+
+class Comparison:
+    """The results of a comparison.
+
+    Attributes:
+        results: `results.json` of the run.
+    """
+
+    def __init__(self, results: ComparisonResults) -> None:
+        self.results = results
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Load a comparison.
+
+        Raises:
+            RunError: It is none, or not finished.
+        """
+        results: Any = Run.open(Path(path), "comparison").results()
+        return cls(results)
+
+    @property
+    def conclusion(self) -> str:
+        """What the comparison allows to say, in plain sentences."""
+        return self.results["conclusion"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as `comparison.csv` has it, a line a row: shares from 0 to 1, what is absent as NaN or None."""
+        import pandas as pd
+
+        table = select(row_cells(self.results), ROW_COLUMNS)
+        values = [[value_of(cell) for cell in row] for row in table.rows]
+        return pd.DataFrame(values, columns=list(table.columns))
 
 
 def _refuse_one_string(texts: Sequence[Text]) -> None:

@@ -7,9 +7,9 @@ B batch, T tokens of the longest sentence, W width of an activation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,15 +18,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import Precision, TokenizerSettings
-from elmo_cli.errors import ConfigError, nearest
-from elmo_cli.model.bilm import BiLm
+from elmo_cli.errors import WeightsError
+from elmo_cli.model.bilm import BiLm, BiLmState
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
 from elmo_cli.model.kernel.steps import Prepared
+from elmo_cli.model.mode import Mode
 from elmo_cli.model.static import StaticTable
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.text.characters import character_ids
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import Indexer, frame, stretch
+from elmo_cli.text.indexer import Indexer, TypeTable, frame, stretch
+from elmo_cli.text.streams import Window
 from elmo_cli.text.vocabulary import Vocabulary
 
 Indices = NDArray[np.integer[Any]]
@@ -52,6 +54,18 @@ class Embedder:
     name: str
     token_cache: TokenCache = field(default_factory=TokenCache, repr=False, compare=False)
 
+    @classmethod
+    def of(
+        cls, network: BiLm | StaticTable, vocabulary: Vocabulary | None, tokenizer: TokenizerSettings, name: str
+    ) -> Embedder:
+        """A network with the indexer that suits it."""
+        if isinstance(network, BiLm):
+            settings = network.settings
+            indexer = Indexer(settings.encoder, True, vocabulary, settings.characters.max_characters)
+        else:
+            indexer = Indexer("word", False, vocabulary)
+        return cls(indexer, network, vocabulary, tokenizer, name)
+
     @property
     def layer_count(self) -> int:
         """L + 1 for a biLM, 1 for a static table."""
@@ -61,6 +75,144 @@ class Embedder:
     def width(self) -> int:
         """W, width of a layer activation."""
         return self.network.width
+
+    def bilm(self) -> BiLm:
+        """The network, where it is a biLM.
+
+        Raises:
+            WeightsError: It is a table of static vectors.
+        """
+        if not isinstance(self.network, BiLm):
+            raise WeightsError(
+                f"{self.name} has static vectors and no language model",
+                expected="a biLM",
+                remedy="name a run of `elmo pretrain` or `elmo import`",
+            )
+        return self.network
+
+    def predicted(self) -> Vocabulary:
+        """The vocabulary that the biLM predicts, where it can: what scores text asks for it first.
+
+        Raises:
+            WeightsError: It has no vocabulary or no softmax.
+        """
+        network = self.bilm()
+        if self.vocabulary is None:
+            raise WeightsError(
+                f"the biLM of {self.name} has no vocabulary to predict, so it cannot score text",
+                expected="a biLM that was trained here; published character models come without",
+                remedy="train a model with `elmo pretrain` to score text",
+            )
+        network.require_softmax()
+        return self.vocabulary
+
+
+class StreamBatch(NamedTuple):
+    """A window of the stream, as `BiLm.stream_loss` takes it."""
+
+    tokens: TokenIds  # (2, B, T)
+    targets: Tensor  # (2, B, T)
+    reset: Tensor  # (B, T)
+    mask: Tensor  # (B, T)
+
+
+class Feed:
+    """From the sentences of one corpus to the tensors that a network takes, each kind ready for the call that reads it.
+
+    Args:
+        embedder: Whose network is fed.
+        corpus: The sentences.
+        device: Where the network is.
+    """
+
+    def __init__(self, embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str = "cpu") -> None:
+        self.corpus, self.device = corpus, device
+        self._embedder, self._framed = embedder, embedder.indexer.framed
+        encoder = embedder.network.encoder if isinstance(embedder.network, BiLm) else None
+        self._words = _Words(embedder, encoder, corpus.types) if isinstance(encoder, CharacterEncoder) else None
+
+    def ids(self, numbers: NDArray[np.int64]) -> TokenIds:
+        """Type numbers of any shape to what the token encoder reads."""
+        return TokenIds.from_numpy(*self._table.index(numbers), self.device)
+
+    def window(self, window: Window) -> StreamBatch:
+        """A window of a stream of the corpus, for `BiLm.stream_loss`."""
+        targets, reset, mask = map(self._tensor, (self._targets[window.targets], window.reset, window.mask))
+        return StreamBatch(self.ids(window.inputs), targets, reset, mask)
+
+    def sentences(self, chosen: Indices) -> tuple[TokenIds, Tensor]:
+        """Whole sentences, for `layers`: ids (B, T), or (B, T + 2) with a frame, and lengths (B,) without it."""
+        numbers, lengths = frame(self.corpus, chosen, self._framed)
+        return self.ids(numbers), self._tensor(lengths)
+
+    def scored(self, chosen: Indices) -> tuple[TokenIds, Tensor, Tensor]:
+        """Whole sentences, for `BiLm.score`: ids and targets (B, T + 2), and lengths (B,)."""
+        numbers, lengths = frame(self.corpus, chosen, True)
+        return self.ids(numbers), self._tensor(self._targets[numbers]), self._tensor(lengths)
+
+    def known(self, chosen: Indices) -> tuple[TokenIds | Tensor, Tensor]:
+        """As `sentences`, for inference: of a character CNN the vectors (B, T + 2, P), each word encoded once."""
+        numbers, lengths = frame(self.corpus, chosen, self._framed)
+        return self._known(numbers), self._tensor(lengths)
+
+    def stretch(self, chosen: NDArray[np.int64], start: int, stop: int, *, backward: bool = False) -> TokenIds | Tensor:
+        """Steps `start` to `stop` of sentences, counted from their end if backward; else as `known`."""
+        return self._known(stretch(self.corpus, chosen, start, stop, self._framed, backward=backward))
+
+    # What only some corpora are asked for is looked up when it is.
+
+    @cached_property
+    def _table(self) -> TypeTable:
+        return self._embedder.indexer.table(self.corpus.types)
+
+    @cached_property
+    def _targets(self) -> NDArray[np.int64]:
+        return self._embedder.predicted().lookup(self.corpus.types)
+
+    def _known(self, numbers: NDArray[np.int64]) -> TokenIds | Tensor:
+        return self.ids(numbers) if self._words is None else self._words.vectors(numbers)
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(values, device=self.device)
+
+
+class _Words:
+    """Token vectors of the types of one corpus, through the embedder's memory of words."""
+
+    def __init__(self, embedder: Embedder, encoder: CharacterEncoder, types: Sequence[str]) -> None:
+        self._encoder, self._types, self._indexer = encoder, types, embedder.indexer
+        self._cache = embedder.token_cache
+        self._generation, self._rows = -1, np.empty(0, np.int64)  # (types,) in the cache, -1 for those not there
+
+    @cached_property
+    def _word_ids(self) -> NDArray[np.int64] | None:
+        return self._indexer.word_ids(self._types)
+
+    def vectors(self, numbers: NDArray[np.int64]) -> Tensor:
+        """(B, T) type numbers to (B, T, P)."""
+        encoder = self._encoder
+        generation = self._cache.generation(encoder)
+        if generation != self._generation:
+            self._generation, self._rows = generation, self._cache.rows(self._types)
+        distinct, places = np.unique(numbers.ravel(), return_inverse=True)
+        rows, unknown = self._rows[distinct], np.flatnonzero(self._rows[distinct] < 0)
+        found = encoder.table.new_empty(len(distinct), encoder.token_size)
+        known = np.flatnonzero(rows >= 0)
+        found[torch.as_tensor(known, device=found.device)] = self._cache.vectors(rows[known])
+        if len(unknown):
+            words = [self._types[number] for number in distinct[unknown]]
+            # Characters of these words alone: a table of all types would be packed anew for each piece of a text.
+            packed = character_ids(words, self._indexer.max_characters)
+            ids = (
+                None
+                if self._word_ids is None
+                else torch.as_tensor(self._word_ids[distinct[unknown]], device=found.device)
+            )
+            fresh = encoder.encode(torch.as_tensor(packed, device=found.device), ids)
+            found[torch.as_tensor(unknown, device=found.device)] = fresh
+            kept = self._cache.add(words, fresh)
+            self._rows[distinct[unknown[: len(kept)]]] = kept
+        return functional.embedding(torch.as_tensor(places, device=found.device).view(numbers.shape), found)
 
 
 class Part(NamedTuple):
@@ -92,15 +244,24 @@ class Extractor:
         precision: Precision = "float32",
     ) -> None:
         self._network = embedder.network.to(device).eval()
-        self._precision, self._prepared = precision, Prepared()
+        self._mode = Mode(precision, prepared=Prepared())
         self._embedder, self._device, self._stateful = embedder, device, stateful
-        self._state: Any = None
+        self._state: BiLmState | None = None
 
     def batches(self, corpus: EncodedCorpus, batches: Iterable[Indices]) -> Iterator[tuple[Indices, Tensor, Tensor]]:
-        """Whole sentences; yields what `embed_batches` does."""
-        reader = _Reader(self._embedder, corpus.types, self._device)
+        """Whole sentences.
+
+        Args:
+            corpus: Where they are.
+            batches: Indices of the sentences of each batch.
+
+        Yields:
+            The indices, the activations (L, B, T, W) on the device with zeros after a sentence's end, and the lengths
+            (B,).
+        """
+        feed = Feed(self._embedder, corpus, self._device)
         for sentences in batches:
-            yield sentences, *self._whole(reader, corpus, sentences)
+            yield sentences, *self._whole(feed, sentences)
 
     def parts(self, corpus: EncodedCorpus, batches: Iterable[Indices], max_cells: int) -> Iterator[list[Part]]:
         """The same in arrays, of which no batch has more than `max_cells` cells, however long its sentences.
@@ -109,112 +270,51 @@ class Extractor:
         state carried from window to window. So its activations are those of whole sentences, only that the two halves
         of a token come at different times.
         """
-        reader = _Reader(self._embedder, corpus.types, self._device)
+        feed = Feed(self._embedder, corpus, self._device)
         frame_cells, width = 2 * self._embedder.indexer.framed, self._embedder.width
         for chosen in batches:
             sentences = np.asarray(chosen, dtype=np.int64)
             cells = int(corpus.lengths[sentences].max(initial=0)) + frame_cells
             if len(sentences) * cells > max_cells:
-                yield from self._windows(reader, corpus, sentences, cells, max(1, max_cells // len(sentences)))
+                yield from self._windows(feed, sentences, cells, max(1, max_cells // len(sentences)))
             else:
-                layers, lengths = self._whole(reader, corpus, sentences)
+                layers, lengths = self._whole(feed, sentences)
                 values = layers.cpu().numpy()
                 yield [
                     Part(sentence, 0, slice(0, width), values[:, row, :length])
                     for row, (sentence, length) in enumerate(zip(sentences.tolist(), lengths.tolist(), strict=True))
                 ]
 
-    def _whole(self, reader: _Reader, corpus: EncodedCorpus, sentences: Indices) -> tuple[Tensor, Tensor]:
-        numbers, lengths = frame(corpus, sentences, self._embedder.indexer.framed)
-        on_device = torch.as_tensor(lengths, device=self._device)
-        with self._inference():
-            layers, after = self._network.layers(reader(numbers), on_device, self._before(len(sentences)))
-        self._state = after if self._stateful else None
-        return layers, on_device
+    @torch.inference_mode()
+    def _whole(self, feed: Feed, sentences: Indices) -> tuple[Tensor, Tensor]:
+        tokens, lengths = feed.known(sentences)
+        if isinstance(self._network, BiLm):
+            layers, state = self._network.layers(tokens, lengths, self._before(len(sentences)), self._mode)
+            self._state = state if self._stateful else None
+        else:
+            layers, _ = self._network.layers(tokens, lengths)
+        return layers, lengths
 
-    def _windows(
-        self, reader: _Reader, corpus: EncodedCorpus, sentences: NDArray[np.int64], cells: int, steps: int
-    ) -> Iterator[list[Part]]:
-        state, network = self._before(len(sentences)), self._network
+    def _windows(self, feed: Feed, sentences: NDArray[np.int64], cells: int, steps: int) -> Iterator[list[Part]]:
+        state, network, lengths = self._before(len(sentences)), self._network, feed.corpus.lengths[sentences]
         for start in range(0, cells, steps):
             stop = min(start + steps, cells)
-            with self._inference():
+            with torch.inference_mode():
                 if isinstance(network, BiLm):
                     # (2, B, T, P), each direction in its own order of time
-                    both = [
-                        reader(stretch(corpus, sentences, start, stop, True, backward=way)) for way in (False, True)
-                    ]
+                    both = [feed.stretch(sentences, start, stop, backward=way) for way in (False, True)]
                     vectors = torch.stack([network.token_vectors(tokens) for tokens in both])
-                    real = torch.as_tensor(corpus.lengths[sentences] + 2 - start, device=self._device)
-                    outputs, state = network.run(vectors, lengths=real.clamp(0, stop - start), state=state)
+                    real = torch.as_tensor(lengths + 2 - start, device=self._device).clamp(0, stop - start)
+                    outputs, state = network.run(vectors, lengths=real, state=state, mode=self._mode)
                     layers = torch.stack([vectors, *outputs])
                 else:
-                    tokens = reader(stretch(corpus, sentences, start, stop, False))
-                    layers = network.token_vectors(tokens)[None, None]
-            yield _cut(layers.cpu().numpy(), sentences, corpus.lengths[sentences], start, stop)
+                    layers = network.token_vectors(feed.stretch(sentences, start, stop))[None, None]
+            yield _cut(layers.cpu().numpy(), sentences, lengths, start, stop)
         self._state = state if self._stateful else None
 
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        network = self._network
-        with torch.inference_mode():
-            if not isinstance(network, BiLm):
-                yield
-                return
-            usual = network.eval_precision, network.prepared
-            network.eval_precision, network.prepared = self._precision, self._prepared
-            try:
-                yield
-            finally:
-                network.eval_precision, network.prepared = usual
-
-    def _before(self, rows: int) -> Any:
+    def _before(self, rows: int) -> BiLmState | None:
         """The state of the first rows of the batch before: all that a shorter last batch goes on from."""
-        if self._state is None:
-            return None
-        return tuple(type(layer)(*(tensor[:, :rows] for tensor in layer)) for layer in self._state)
-
-
-class _Reader:
-    """From the type numbers of a corpus to what the network takes: ids, or with a character CNN token vectors."""
-
-    def __init__(self, embedder: Embedder, types: Sequence[str], device: torch.device | str) -> None:
-        self._device, self._types = device, types
-        self._max_characters, self._cache = embedder.indexer.max_characters, embedder.token_cache
-        network = embedder.network
-        self._encoder = network.encoder if isinstance(network, BiLm) else None
-        if isinstance(self._encoder, CharacterEncoder):
-            self._word_ids = embedder.indexer.word_ids(types)
-        else:
-            self._table = embedder.indexer.table(types)
-        self._generation, self._rows = -1, np.empty(0, np.int64)  # (types,) in the cache, -1 for those not there
-
-    def __call__(self, numbers: NDArray[np.int64]) -> TokenIds | Tensor:
-        """(B, T) type numbers to ids (B, T) or vectors (B, T, P)."""
-        if isinstance(self._encoder, CharacterEncoder):
-            return self._vectors(self._encoder, numbers)
-        return TokenIds.from_numpy(*self._table.index(numbers), self._device)
-
-    def _vectors(self, encoder: CharacterEncoder, numbers: NDArray[np.int64]) -> Tensor:
-        generation = self._cache.generation(encoder)
-        if generation != self._generation:
-            self._generation, self._rows = generation, self._cache.rows(self._types)
-        distinct, places = np.unique(numbers.ravel(), return_inverse=True)
-        rows, unknown = self._rows[distinct], np.flatnonzero(self._rows[distinct] < 0)
-        found = encoder.table.new_empty(len(distinct), encoder.token_size)
-        known = np.flatnonzero(rows >= 0)
-        found[torch.as_tensor(known, device=found.device)] = self._cache.vectors(rows[known])
-        if len(unknown):
-            words = [self._types[number] for number in distinct[unknown]]
-            characters = torch.as_tensor(character_ids(words, self._max_characters), device=found.device)
-            known_ids = None if self._word_ids is None else self._word_ids[distinct[unknown]]
-            fresh = encoder.encode(
-                characters, None if known_ids is None else torch.as_tensor(known_ids, device=found.device)
-            )
-            found[torch.as_tensor(unknown, device=found.device)] = fresh
-            kept = self._cache.add(words, fresh)
-            self._rows[distinct[unknown[: len(kept)]]] = kept
-        return functional.embedding(torch.as_tensor(places, device=found.device).view(numbers.shape), found)
+        return None if self._state is None else tuple(layer.rows(rows) for layer in self._state)
 
 
 def _cut(
@@ -243,81 +343,3 @@ def _cut(
             nothing = np.empty((len(values), 0, directions * width), np.float32)
             parts.append(Part(sentence, 0, slice(0, directions * width), nothing))
     return parts
-
-
-def embed_batches(
-    embedder: Embedder,
-    corpus: EncodedCorpus,
-    batches: Iterable[Indices],
-    device: torch.device | str = "cpu",
-    *,
-    stateful: bool = False,
-) -> Iterator[tuple[Indices, Tensor, Tensor]]:
-    """Layer activations of a corpus, batch by batch, without gradients and without dropout.
-
-    Args:
-        embedder: Its network is moved to `device` and put in eval mode.
-        corpus: The sentences.
-        batches: Indices of the sentences of each batch.
-        device: Where to compute.
-        stateful: See `Extractor`.
-
-    Yields:
-        The indices, the activations (L, B, T, W) on `device` with zeros after a sentence's end, and the lengths (B,).
-    """
-    return Extractor(embedder, device, stateful=stateful).batches(corpus, batches)
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name; `auto` is the fastest that this machine has.
-
-    Raises:
-        ConfigError: There is no such device here.
-    """
-    found = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, available in found.items() if available))
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"--device got '{name}'",
-            expected="auto, " + ", ".join(reversed(found)),
-            remedy=nearest(name, ("auto", *found)),
-        ) from error
-    if not found.get(device.type, False):
-        here = ", ".join(kind for kind, available in found.items() if available)
-        raise ConfigError(
-            f"--device is {name}, which this machine or this build of torch does not have",
-            expected=f"auto or one of: {here}",
-            remedy="leave --device out to take the fastest there is",
-        )
-    return device
-
-
-def check_precision(precision: str, device: torch.device | str) -> None:
-    """See whether a device can multiply matrices in a precision.
-
-    Raises:
-        ConfigError: It cannot, or there is no such precision.
-    """
-    names = get_args(Precision)
-    if precision not in names:
-        raise ConfigError(
-            f"--precision got '{precision}'", expected=" or ".join(names), remedy=nearest(precision, names)
-        )
-    try:
-        one = torch.ones(8, 8, dtype=getattr(torch, precision), device=device)
-        works = bool((one @ one == 8).all())
-    except (RuntimeError, TypeError):
-        works = False
-    if not works:
-        raise ConfigError(
-            f"--precision is {precision}, which {device} cannot multiply matrices in",
-            expected="float32",
-            remedy="leave --precision out, or choose another --device",
-        )

@@ -44,8 +44,8 @@ class Validation:
 
     Attributes:
         epoch: Counted from 1.
-        forward: Of the forward direction.
-        backward: Of the backward direction.
+        forward: Perplexity of the forward direction.
+        backward: Perplexity of the backward direction.
         mean: Geometric mean of the two; the best epoch is chosen by it.
         best: No epoch before was better.
     """
@@ -86,8 +86,8 @@ class ClassifierDone:
 
     Attributes:
         row: Name of its row.
-        seed: Of the classifier.
-        valid_accuracy: Of its best epoch.
+        seed: What it was drawn by.
+        valid_accuracy: Accuracy of its best epoch on the validation texts.
         test_accuracy: On the test texts.
         done: Classifiers that are done, those of a run that is resumed included.
         total: Classifiers of the whole comparison.
@@ -149,10 +149,6 @@ class Stopped:
 
 Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
 
-# Fields that differ from run to run, however exactly a training is repeated.
-TIMES = frozenset({"tokens_per_second", "seconds_left"})
-
-
 Stop = Callable[[], bool]  # asked between two steps whether to end
 
 
@@ -164,3 +160,7 @@ def never() -> bool:
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
+
+
+Notify = Callable[[str], object]  # told something that the user should know
+OnProgress = Callable[[int, int | None], object]  # told what is done and, where it is known, all there is to do

@@ -43,7 +43,7 @@ def bench(
       elmo bench --preset base
       elmo bench runs/lm --corpus news.txt
     """
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.bench import bench_run
 
     flags = {"preset": preset, "data.text": column, "data.encoding": encoding}

@@ -101,7 +101,7 @@ def embed(
       elmo embed runs/lm - --layers top --pool mean < sentences.txt
     """
     from elmo_cli.commands.inputs import counted, texts_of, tokenizer_for
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.embed import embed_run
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
@@ -214,7 +214,7 @@ def check(
       elmo check runs/published sentences.txt --expected theirs.hdf5
     """
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.check import check_run
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}

@@ -47,7 +47,7 @@ def predict(
     """
     from elmo_cli.commands.inputs import texts_of, usual_batch
     from elmo_cli.commands.predictions import write_predictions
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
 

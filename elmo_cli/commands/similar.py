@@ -63,7 +63,7 @@ def similar(
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
     from elmo_cli.commands.inputs import counted, spooled
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
     flags = {"data.text": column, "data.encoding": encoding}

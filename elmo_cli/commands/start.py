@@ -59,7 +59,7 @@ def quickstart(
       elmo quickstart demo --preset small
     """
     from elmo_cli.commands.tour import SYNTHETIC, prepare, take
-    from elmo_cli.embedder import pick_device
+    from elmo_cli.devices import pick_device
 
     screen = Screen(json, quiet)
     pick_device(device)  # before anything is written

@@ -16,15 +16,15 @@ from elmo_cli.comparison.crew import train_side_by_side
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.train import finished, train_rows
-from elmo_cli.config import Experiment
-from elmo_cli.embedder import pick_device
+from elmo_cli.config import Experiment, ReadingSettings
+from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.report.page import add_page
 from elmo_cli.runs import RunWriter, describe_files, portable
 from elmo_cli.training.labelled import cut_note
 
-_READING = ("text", "label", "header", "clean", "limit")  # how the files are read
+_READING = (*ReadingSettings.model_fields, "limit")  # what decides the texts and labels
 
 
 def compare_run(
@@ -70,7 +70,7 @@ def compare_run(
             if note:
                 yield Notice(note)
         if (yield from _train(job, kept, stop)):
-            last: Event = Finished(write_results(job, kept, writer))
+            last: Event = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))
         else:
             last = Stopped(finished(job, kept))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, Task
@@ -12,6 +13,7 @@ from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
 from elmo_cli.events import ClassifierDone, EpochDone, Event, Stop, Stopped, as_record
+from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
 from elmo_cli.training.finetune import finetune
 
@@ -122,7 +124,8 @@ class Trainer:
         on_train = None  # a classifier of a share of the texts is not asked about the others
         if size.whole:
             on_train = predict(done.classifier, row.embedder, train.corpus, job.device, caches[0]).argmax(1)
-        trained = Trained(seed, shares.argmax(1), asdict(done.results), shares.astype("float16"), on_train)
+        record = cast(TrainingRecord, asdict(done.results))
+        trained = Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train)
         return Answers(task, trained, done.epochs)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:

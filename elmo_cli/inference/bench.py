@@ -17,12 +17,12 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings
-from elmo_cli.data.files import kind_of
-from elmo_cli.data.objects import row_count
+from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings, ReadingSettings
+from elmo_cli.data.formats import open_file
 from elmo_cli.data.records import read_records
-from elmo_cli.embedder import Embedder, Extractor, check_precision
-from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.devices import check_precision
+from elmo_cli.embedder import Embedder, Extractor, Feed
+from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.inference.dump_pieces import DEFAULT_BATCH_TOKENS
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.token_cache import TokenCache
@@ -34,7 +34,7 @@ from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.costs import compiling_pays, operations, pick_precision, step_multiplications
 from elmo_cli.training.optimiser import clip_gradients, make_optimiser
-from elmo_cli.training.step import Feed, accumulate_gradients, make_indexer, parameter_groups, regularise
+from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
 STEP_SECONDS = 3.0  # a training step that would take longer is measured with a shorter window
@@ -52,9 +52,9 @@ class BenchRow:
 
     Attributes:
         task: The training step, optimiser and data included; or embedding all layers.
-        precision: Of the matrix products.
+        precision: What matrices were multiplied in.
         tokens_per_second: Tokens of text; a step of training predicts each from both sides.
-        share: Of the machine's best square product in that precision, counting the products of the LSTM alone.
+        share: Share of the machine's best square product in that precision, counting the products of the LSTM alone.
         corpus_seconds: What the corpus would take: all epochs of training, or embedding it once.
     """
 
@@ -72,11 +72,11 @@ class BenchReport:
     Attributes:
         model: What was measured.
         device: Where.
-        threads: Of the processor.
+        threads: Threads that compute.
         torch: Its version.
         batch_size: Rows of the stream that was trained on.
         window: Its steps.
-        epochs: Of training, for the estimate.
+        epochs: Epochs that a training is estimated for.
         precision: What `elmo pretrain` would train in.
         compiled: Whether the LSTM's steps were compiled, as `elmo pretrain` does for a corpus of this size.
         peaks: Billions of operations a second of the best square product, by precision.
@@ -137,12 +137,12 @@ def bench_run(
     peaks, notes, rows = _peaks(device), [], []
     for precision, peak in peaks.items():
         speed = embedding_speed(embedder, some, precision, device)
-        share = speed * operations(_model_of(embedder)) / peak
+        share = speed * operations(embedder.bilm().settings) / peak
         rows.append(BenchRow("embed", precision, speed, share, tokens / speed if corpus else None))
-    model = _model_of(embedder)
+    model = embedder.bilm().settings
     window = _window(model, pretraining, peaks["float32"])
     compiled = corpus is not None and compiling_pays(model, pretraining, tokens + sentences, device)
-    if embedder.vocabulary is None or _network(embedder).softmax is None:
+    if embedder.vocabulary is None or embedder.bilm().softmax is None:
         notes.append("training was not measured: the model has no softmax to predict with")
     else:
         for precision, peak in peaks.items():
@@ -203,26 +203,23 @@ def training_speed(
     compiled: bool,
 ) -> float:
     """Tokens a second of the steps of `pretrain`, without validation and saving; it changes the weights."""
-    network, vocabulary = _network(embedder), embedder.vocabulary
-    assert vocabulary is not None  # the caller has seen to it
-    network.to(device).train()
-    network.precision = precision
-    regularise(network, settings)
-    feed = Feed(network, vocabulary, corpus.types, device)
+    network, feed = embedder.bilm().to(device).train(), Feed(embedder, corpus, device)
+    mode = training_mode(settings, precision, compiled)
     optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
     stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
     began, done, epoch = 0.0, 0, 0
     while not began or time.perf_counter() - began < SECONDS:
         for cut in stream.epoch(epoch):
             optimiser.zero_grad()
-            _, _, predicted, state, _ = accumulate_gradients(network, [feed(cut)], state, compiled)
+            found = accumulate_gradients(network, [feed.window(cut)], state, mode)
+            state = found.state
             clip_gradients(network.parameters(), settings.clip_norm)
             optimiser.step()
             _wait(device)
             if not began:  # the first for nothing
                 began = time.perf_counter()
                 continue
-            done += predicted
+            done += found.steps
             if time.perf_counter() - began > SECONDS:
                 break
         epoch += 1
@@ -271,22 +268,8 @@ def _training_of(run: Path) -> PretrainSettings:
     return PretrainSettings.model_validate(settings["pretrain"]) if "pretrain" in settings else PretrainSettings()
 
 
-def _network(embedder: Embedder) -> BiLm:
-    if not isinstance(embedder.network, BiLm):
-        raise RunError(
-            f"{embedder.name} holds no biLM",
-            expected="an LM run",
-            remedy="name a run of `elmo pretrain` or `elmo import`",
-        )
-    return embedder.network
-
-
-def _model_of(embedder: Embedder) -> ModelSettings:
-    return _network(embedder).settings
-
-
 def _describe(embedder: Embedder, run: Path | None) -> str:
-    model = _model_of(embedder)
+    model = embedder.bilm().settings
     words = "" if embedder.vocabulary is None else f", {len(embedder.vocabulary):,} words"
     return (
         f"{run or 'a fresh model'}: {model.encoder}, {model.layers} x {model.hidden_size} cells, "
@@ -299,7 +282,7 @@ def _fresh(experiment: Experiment, text: EncodedCorpus) -> Embedder:
     vocabulary = Vocabulary.build(text, experiment.vocab, experiment.tokenizer)
     torch.manual_seed(experiment.seed)
     network = BiLm(experiment.model, len(vocabulary))
-    return Embedder(make_indexer(network, vocabulary), network, vocabulary, experiment.tokenizer, "fresh")
+    return Embedder.of(network, vocabulary, experiment.tokenizer, "fresh")
 
 
 def _invent(embedder: Embedder | None) -> EncodedCorpus:
@@ -341,8 +324,9 @@ def _read(experiment: Experiment, path: Path, tokenize: Tokenizer) -> tuple[Enco
 
 def _remaining(path: Path, lines: int) -> float:
     """Size of a file over that of its first lines, of which it has more; compressed both, if it is. Or in rows."""
-    if kind_of(path) == "parquet":
-        return max(1.0, row_count(path) / lines)
+    rows = open_file(path, ReadingSettings()).row_count()
+    if rows is not None:
+        return max(1.0, rows / lines)
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         for _ in islice(file, lines):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.config import TokenizerSettings
-from elmo_cli.embedder import Embedder
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ConfigError, InputError, RunError
 from elmo_cli.inference.dump_pieces import in_order
 from elmo_cli.inference.embed import embed_sentences, load_embedder, read_dump
@@ -31,10 +31,8 @@ from elmo_cli.metrics.checks import (
     stream_agreement,
 )
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds
 from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
-from elmo_cli.text.indexer import frame
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS
 
@@ -153,13 +151,11 @@ def _not_embedded(detail: str) -> CheckResult:
 def _check_bilm(embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str) -> list[CheckResult]:
     """Leak test and invariances on made-up sentences."""
     corpus = _made_up(embedder)
-    numbers, _ = frame(corpus, [0], True)
-    tokens = TokenIds.from_numpy(*embedder.indexer.table(corpus.types).index(numbers), device)
+    tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
     leaks = (
         leak_test(network, tokens, tolerance) if network.softmax else activation_leak_test(network, tokens, tolerance)
     )
-    given = (network, corpus, embedder.indexer, embedder.vocabulary, tolerance)
-    return [*leaks, *invariances(*given), *stream_agreement(*given)]
+    return [*leaks, *invariances(embedder, corpus, tolerance), *stream_agreement(embedder, corpus, tolerance)]
 
 
 def _made_up(embedder: Embedder) -> EncodedCorpus:

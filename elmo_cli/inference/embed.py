@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.config import Precision, TokenizerSettings
+from elmo_cli.devices import check_precision
 from elmo_cli.disk import refuse_target, write_atomically
-from elmo_cli.embedder import Embedder, Extractor, check_precision, embed_batches
+from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import DataError
 from elmo_cli.inference.dump_formats import INDEX, Format, Place, format_of, open_sink
 from elmo_cli.inference.dump_pieces import Piece, Plan, make_plan, read_pieces
@@ -231,7 +232,7 @@ def embed_sentences(
     stateful: bool = False,
 ) -> Iterator[tuple[int, Tensor]]:
     """Activations (L, T, W) of each sentence with its index, in the order of the batches."""
-    for indices, layers, lengths in embed_batches(embedder, corpus, batches, device, stateful=stateful):
+    for indices, layers, lengths in Extractor(embedder, device, stateful=stateful).batches(corpus, batches):
         for row, (index, length) in enumerate(zip(indices.tolist(), lengths.tolist(), strict=True)):
             yield index, layers[:, row, :length]
 

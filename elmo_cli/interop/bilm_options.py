@@ -1,4 +1,4 @@
-"""`options.json` of bilm-tf and AllenNLP (formats.md section 1), checked and put into our own words."""
+"""`options.json` of bilm-tf and AllenNLP (docs/explanation/formats.md), checked and put into our own words."""
 
 from __future__ import annotations
 

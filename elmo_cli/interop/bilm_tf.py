@@ -1,4 +1,4 @@
-"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (formats.md section 1) as a biLM.
+"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (docs/explanation/formats.md) as a biLM.
 
 The network is built from the options first, the weights are copied second, and every dataset of the file is accounted
 for. The file holds no softmax, so the biLM embeds but does not score.

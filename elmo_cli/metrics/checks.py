@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.model.bilm import BiLm, BiLmState
 from elmo_cli.model.encoder import TokenIds
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.streams import Stream
-from elmo_cli.text.vocabulary import Vocabulary
 
 TOLERANCE = 1e-5
 
@@ -44,6 +44,13 @@ class CheckResult:
     detail: str = ""
 
 
+class LeakResults(NamedTuple):
+    """The two halves of a leak test: without the second, a network that reads nothing would pass."""
+
+    leak: CheckResult  # that no token is seen where it must not be
+    context: CheckResult  # that it is seen where it must be
+
+
 class Predicts(Protocol):
     """A network that predicts each token of framed sentences from either side, such as a biLM with a softmax."""
 
@@ -63,16 +70,13 @@ class Embeds(Protocol):
         ...
 
 
-def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE) -> list[CheckResult]:
+def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """Change one token after the other: the scores that predict it must stay, those of its neighbours must move.
 
     Args:
         network: What is tested, in eval mode.
         tokens: Ids (1, T + 2) of a framed sentence with at least two different tokens.
         tolerance: Largest difference that counts as none.
-
-    Returns:
-        Two checks: that nothing leaks, and that context is used at all.
     """
 
     def predictions(changed: TokenIds) -> Tensor:
@@ -88,16 +92,13 @@ def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE)
     return _leak_results(hidden, seen, tolerance, "predictions")
 
 
-def activation_leak_test(network: Embeds, tokens: TokenIds, tolerance: float = TOLERANCE) -> list[CheckResult]:
+def activation_leak_test(network: Embeds, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """The leak test of a network without softmax: forward activations before a token and backward ones after it stay.
 
     Args:
         network: What is tested, in eval mode.
         tokens: Ids (1, T + 2) of a framed sentence with at least two different tokens.
         tolerance: Largest difference that counts as none.
-
-    Returns:
-        Two checks: that nothing leaks, and that context is used at all.
     """
 
     def activations(changed: TokenIds) -> Tensor:
@@ -114,27 +115,20 @@ def activation_leak_test(network: Embeds, tokens: TokenIds, tolerance: float = T
     return _leak_results(hidden, seen, tolerance, "activations")
 
 
-def invariances(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary | None = None,
-    tolerance: float = TOLERANCE,
-) -> list[CheckResult]:
+def invariances(embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TOLERANCE) -> list[CheckResult]:
     """Whether a sentence is the same alone, in company, with more padding, and in another order.
 
     Args:
-        network: In eval mode; its activations are compared and, where it has a softmax, its scores.
+        embedder: Of a biLM in eval mode; its activations are compared and, where it has a softmax, its scores.
         corpus: Some sentences of different length.
-        indexer: Of the network.
-        vocabulary: The ids that the softmax predicts.
         tolerance: Largest difference that counts as none.
     """
-    everyone = np.arange(len(corpus))
-    scored = vocabulary if network.softmax is not None else None
+    network, everyone = embedder.bilm(), np.arange(len(corpus))
+    feed = Feed(embedder, corpus, _device(network))
+    scored = network.softmax is not None and embedder.vocabulary is not None
 
     def outputs(batches: Sequence[NDArray[np.int64]], padding: int = 0) -> list[Tensor]:
-        found = _sentence_outputs(network, corpus, indexer, scored, batches, padding)
+        found = _sentence_outputs(network, feed, scored, batches, padding)
         return [part for _, parts in sorted(found, key=lambda item: item[0]) for part in parts]
 
     alone = outputs(np.split(everyone, len(everyone)))
@@ -147,43 +141,30 @@ def invariances(
 
 
 def stream_agreement(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary | None = None,
-    tolerance: float = TOLERANCE,
-    window: int = 5,
+    embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TOLERANCE, window: int = 5
 ) -> list[CheckResult]:
     """Whether the stream of pretraining and batches of whole sentences give the same activations and losses.
 
     Args:
-        network: In eval mode. Losses are left out of a network without a softmax, and of one whose softmax samples,
-            since its training loss is an estimate.
+        embedder: Of a biLM in eval mode. Losses are left out of a network without a softmax, and of one whose softmax
+            samples, since its training loss is an estimate.
         corpus: Some sentences.
-        indexer: Of the network.
-        vocabulary: The ids that the softmax predicts.
         tolerance: Largest difference that counts as none.
         window: Steps of a window; small, so that sentences go on from window to window.
     """
-    exact = network.softmax is not None and network.settings.softmax != "sampled"
-    scored = vocabulary if exact else None
-    everyone = np.arange(len(corpus))
-    batch = dict(_sentence_outputs(network, corpus, indexer, scored, [everyone]))
-    layers = [batch[index][0][1:] for index in range(len(corpus))]
-    results = [
-        _agreement(
-            "stream activations",
-            list(_stream_activations(network, corpus, indexer, window)),
-            layers,
-            tolerance,
-            "the stream of pretraining and whole sentences",
-        )
-    ]
-    if scored is not None:
+    network = embedder.bilm()
+    feed = Feed(embedder, corpus, _device(network))
+    scored = network.softmax is not None and embedder.vocabulary is not None and network.settings.softmax != "sampled"
+    batch = dict(_sentence_outputs(network, feed, scored, [np.arange(len(corpus))]))
+    whole = [batch[index] for index in range(len(corpus))]
+    layers, stream = [parts[0][1:] for parts in whole], list(_stream_activations(network, feed, window))
+    what = "the stream of pretraining and whole sentences"
+    results = [_agreement("stream activations", stream, layers, tolerance, what)]
+    if scored:
         steps = corpus.token_count + len(corpus)
-        nats = torch.stack([batch[index][1].sum(dim=1) for index in range(len(corpus))]).sum(dim=0) / steps
-        stream = _stream_nats(network, corpus, indexer, scored, window) / steps
-        results.append(_agreement("stream losses", [stream], [nats], tolerance, "mean nats of stream and sentences"))
+        nats = torch.stack([scores.sum(dim=1) for _, scores in whole]).sum(dim=0) / steps
+        found = _stream_nats(network, feed, window) / steps
+        results.append(_agreement("stream losses", [found], [nats], tolerance, "mean nats of stream and sentences"))
     return results
 
 
@@ -221,14 +202,14 @@ def _difference(found: Tensor, expected: Tensor) -> Tensor:
     return (found - expected).abs() / expected.abs().clamp(min=1.0)
 
 
-def _leak_results(hidden: Sequence[Tensor], seen: Sequence[Tensor], tolerance: float, what: str) -> list[CheckResult]:
+def _leak_results(hidden: Sequence[Tensor], seen: Sequence[Tensor], tolerance: float, what: str) -> LeakResults:
     # compared so that NaN fails
     leak = float(torch.cat([part.flatten() for part in hidden]).max())
     least = float(torch.cat([part.flatten() for part in seen]).min())
-    return [
+    return LeakResults(
         CheckResult("leak", leak <= tolerance, leak, tolerance, f"most that a token moves {what} that may not see it"),
         CheckResult("context", least > tolerance, least, tolerance, f"least that a token moves {what} beside it"),
-    ]
+    )
 
 
 def _agreement(
@@ -241,67 +222,50 @@ def _agreement(
     return CheckResult(name, value <= tolerance, value, tolerance, f"difference between {what}")
 
 
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
+
+
+@torch.inference_mode()
 def _sentence_outputs(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary | None,
-    batches: Sequence[NDArray[np.int64]],
-    padding: int = 0,
+    network: BiLm, feed: Feed, scored: bool, batches: Sequence[NDArray[np.int64]], padding: int = 0
 ) -> Iterator[tuple[int, list[Tensor]]]:
-    """Each sentence's index with its activations (L + 1, T, 2P) and, given a vocabulary, its nats (2, T + 1)."""
-    device = next(network.parameters()).device
-    table = indexer.table(corpus.types)
-    targets = None if vocabulary is None else vocabulary.lookup(corpus.types)
+    """Each sentence's index with its activations (L + 1, T, 2P) and, where it is scored, its nats (2, T + 1)."""
     for sentences in batches:
-        numbers, lengths = frame(corpus, sentences, True)
-        numbers = np.pad(numbers, ((0, 0), (0, padding)))
-        tokens = TokenIds.from_numpy(*table.index(numbers), device)
-        real = torch.as_tensor(lengths, device=device)
-        with torch.inference_mode():
-            layers, _ = network.layers(tokens, real)
-            scores = (
-                None if targets is None else network.score(tokens, torch.as_tensor(targets[numbers]).to(device), real)
-            )
+        tokens, lengths = feed.sentences(sentences)
+        tokens = tokens._replace(ids=functional.pad(tokens.ids, (0, padding)))
+        layers, _ = network.layers(tokens, lengths)
+        scores = None
+        if scored:
+            _, targets, _ = feed.scored(sentences)
+            scores = network.score(tokens, functional.pad(targets, (0, padding)), lengths)
         for row, (index, length) in enumerate(zip(sentences.tolist(), lengths.tolist(), strict=True)):
-            parts = [layers[:, row, :length]]
-            if scores is not None:
-                parts.append(scores[:, row, : length + 1])
-            yield index, parts
+            yield index, [layers[:, row, :length], *([] if scores is None else [scores[:, row, : length + 1]])]
 
 
-def _stream_activations(network: BiLm, corpus: EncodedCorpus, indexer: Indexer, window: int) -> Iterator[Tensor]:
+@torch.inference_mode()
+def _stream_activations(network: BiLm, feed: Feed, window: int) -> Iterator[Tensor]:
     """(L, T, 2P) of each sentence, read off a stream of one row."""
-    device = next(network.parameters()).device
-    table = indexer.table(corpus.types)
     state: BiLmState | None = None
     pieces = []
-    for cut in Stream(corpus, 1, window, seed=0, shuffle=False).epoch(0):
-        tokens = TokenIds.from_numpy(*table.index(cut.inputs), device)
-        with torch.inference_mode():
-            reset = torch.as_tensor(cut.reset, device=device)
-            outputs, state = network.run(network.encoder(tokens), reset=reset, state=state)
+    for cut in Stream(feed.corpus, 1, window, seed=0, shuffle=False).epoch(0):
+        reset = torch.as_tensor(cut.reset, device=feed.device)
+        outputs, state = network.run(network.encoder(feed.ids(cut.inputs)), reset=reset, state=state)
         pieces.append(torch.stack(outputs)[:, :, 0])  # (L, 2, T, P)
     steps = torch.cat(pieces, dim=2)
     start = 0
-    for length in corpus.lengths.tolist():
+    for length in feed.corpus.lengths.tolist():
         forward, backward = steps[:, :, start + 1 : start + 1 + length].unbind(dim=1)
         yield torch.cat([forward, backward.flip(1)], dim=2)
         start += length + 1
 
 
-def _stream_nats(network: BiLm, corpus: EncodedCorpus, indexer: Indexer, vocabulary: Vocabulary, window: int) -> Tensor:
+@torch.inference_mode()
+def _stream_nats(network: BiLm, feed: Feed, window: int) -> Tensor:
     """(2,) nats of a whole epoch in a stream of two rows."""
-    device = next(network.parameters()).device
-    table, targets = indexer.table(corpus.types), vocabulary.lookup(corpus.types)
     state: BiLmState | None = None
-    sums = torch.zeros(2, device=device)
-    for cut in Stream(corpus, min(2, len(corpus)), window, seed=0, shuffle=False).epoch(0):
-        tokens = TokenIds.from_numpy(*table.index(cut.inputs), device)
-        wanted, reset, mask = (
-            torch.as_tensor(values, device=device) for values in (targets[cut.targets], cut.reset, cut.mask)
-        )
-        with torch.inference_mode():
-            loss = network.stream_loss(tokens, wanted, reset, mask, state)
+    sums = torch.zeros(2, device=feed.device)
+    for cut in Stream(feed.corpus, min(2, len(feed.corpus)), window, seed=0, shuffle=False).epoch(0):
+        loss = network.stream_loss(*feed.window(cut), state)
         sums, state = sums + loss.sums, loss.state
     return sums

@@ -12,19 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elmo_cli.errors import WeightsError
-from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.vocabulary import Vocabulary
 
 
@@ -50,41 +46,63 @@ class Perplexity:
     unknown: int
     oov_rate: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float]:
         """All figures by name."""
         return asdict(self)
 
+
+@dataclass(frozen=True)
+class Nats:
+    """What a text costs to predict; those of several texts add up.
+
+    Attributes:
+        forward: Summed over the steps of the forward direction.
+        backward: Of the backward direction.
+        steps: Predicted steps of one direction.
+        tokens: Tokens of the text, frame not counted.
+        unknown: Those of them that the vocabulary lacks.
+    """
+
+    forward: float = 0.0
+    backward: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+    unknown: int = 0
+
     @classmethod
-    def of(cls, forward: float, backward: float, *, steps: int, tokens: int, unknown: int) -> Perplexity:
-        """From summed nats of either direction over so many steps each."""
-        left, right = forward / max(1, steps), backward / max(1, steps)
-        return cls(
-            forward=_exp(left),
-            backward=_exp(right),
-            mean=_exp((left + right) / 2),
-            steps=steps,
-            tokens=tokens,
-            unknown=unknown,
-            oov_rate=unknown / tokens if tokens else 0.0,
+    def of(cls, scores: NDArray[np.float64], corpus: EncodedCorpus, vocabulary: Vocabulary) -> Nats:
+        """From the scores (S, 2) of the sentences of a text."""
+        forward, backward = scores.sum(axis=0).tolist()
+        oov = vocabulary.oov(corpus)
+        return cls(forward, backward, corpus.token_count + len(corpus), oov.tokens, oov.unknown)
+
+    def __add__(self, other: Nats) -> Nats:
+        """Of both texts."""
+        steps, tokens, unknown = self.steps + other.steps, self.tokens + other.tokens, self.unknown + other.unknown
+        return Nats(self.forward + other.forward, self.backward + other.backward, steps, tokens, unknown)
+
+    def perplexity(self) -> Perplexity:
+        """The exponential of the mean; 1 where there is nothing to predict."""
+        forward, backward = self.forward / max(1, self.steps), self.backward / max(1, self.steps)
+        return Perplexity(
+            forward=_exp(forward),
+            backward=_exp(backward),
+            mean=_exp((forward + backward) / 2),
+            steps=self.steps,
+            tokens=self.tokens,
+            unknown=self.unknown,
+            oov_rate=self.unknown / max(1, self.tokens),
         )
 
 
 def token_scores(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary,
-    *,
-    max_tokens: int = 4096,
-    device: torch.device | str = "cpu",
+    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Negative log-likelihood of each token, batch by batch of sentences of similar length.
 
     Args:
-        network: A biLM with a softmax, on `device`; scored in eval mode and put back in the mode it was in.
+        embedder: A biLM with a softmax; moved to `device`, scored in eval mode and put back in the mode it was in.
         corpus: S sentences.
-        indexer: Of the network.
-        vocabulary: The ids that the softmax predicts.
         max_tokens: Cells of a batch, padding included.
         device: Where to compute.
 
@@ -92,38 +110,22 @@ def token_scores(
         Indices (B,) of the sentences, and nats (2, B, T + 1) on the CPU; see `BiLm.score`.
 
     Raises:
-        WeightsError: The model has no softmax.
+        WeightsError: The model has no vocabulary or no softmax.
     """
-    if network.softmax is None:
-        raise WeightsError(
-            "this biLM has no softmax, so it cannot score text",
-            expected="a biLM that was trained here; published weights come without their softmax",
-            remedy="train one with `elmo pretrain` to score text",
-        )
-    table = indexer.table(corpus.types)
-    target_ids = vocabulary.lookup(corpus.types)
+    network, feed = embedder.bilm().to(device), Feed(embedder, corpus, device)
     was_training = network.training
     network.eval()
     try:
         for sentences in length_batches(corpus.lengths + 2, max_tokens):
-            numbers, lengths = frame(corpus, sentences, True)
-            tokens = TokenIds.from_numpy(*table.index(numbers), device)
-            targets = torch.as_tensor(target_ids[numbers], device=device)
             with torch.inference_mode():
-                nats = network.score(tokens, targets, torch.as_tensor(lengths, device=device))
+                nats = network.score(*feed.scored(sentences))
             yield sentences, nats.cpu()
     finally:
         network.train(was_training)
 
 
 def sentence_scores(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary,
-    *,
-    max_tokens: int = 4096,
-    device: torch.device | str = "cpu",
+    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
 ) -> NDArray[np.float64]:
     """Negative log-likelihood of each sentence; the arguments are those of `token_scores`.
 
@@ -131,26 +133,19 @@ def sentence_scores(
         (S, 2) nats, forward and backward; a sentence of n tokens sums n + 1 steps in each.
     """
     scores = np.zeros((len(corpus), 2))
-    for sentences, nats in token_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device):
+    for sentences, nats in token_scores(embedder, corpus, max_tokens=max_tokens, device=device):
         # Summed in double on the host: a device may have no doubles.
         scores[sentences] = nats.double().sum(dim=2).T.numpy()
     return scores
 
 
 def perplexity(
-    network: BiLm,
-    corpus: EncodedCorpus,
-    indexer: Indexer,
-    vocabulary: Vocabulary,
-    *,
-    max_tokens: int = 4096,
-    device: torch.device | str = "cpu",
+    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
 ) -> Perplexity:
     """Exact perplexity of a text; the arguments are those of `token_scores`."""
-    nats = sentence_scores(network, corpus, indexer, vocabulary, max_tokens=max_tokens, device=device).sum(axis=0)
-    oov = vocabulary.oov(corpus)
-    steps = corpus.token_count + len(corpus)
-    return Perplexity.of(*nats.tolist(), steps=steps, tokens=oov.tokens, unknown=oov.unknown)
+    vocabulary = embedder.predicted()
+    scores = sentence_scores(embedder, corpus, max_tokens=max_tokens, device=device)
+    return Nats.of(scores, corpus, vocabulary).perplexity()
 
 
 def _exp(nats: float) -> float:

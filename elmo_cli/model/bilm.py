@@ -14,12 +14,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.config import ModelSettings, Precision
+from elmo_cli.config import ModelSettings
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
 from elmo_cli.model.kernel.dropout import drop_words, dropout
-from elmo_cli.model.kernel.lstm import LstmState, LstmWeights, lstm
-from elmo_cli.model.kernel.steps import Prepared
+from elmo_cli.model.kernel.layer import LstmState, LstmWeights
+from elmo_cli.model.kernel.lstm import lstm
+from elmo_cli.model.mode import EXACT, Mode
 from elmo_cli.model.softmax import AdaptiveSoftmax, Softmax, make_softmax
 
 BiLmState = tuple[LstmState, ...]
@@ -71,8 +72,7 @@ class BiLstmLayer(nn.Module):
         state: LstmState | None,
         reset: Tensor | None,
         lengths: Tensor | None,
-        precision: Precision,
-        prepared: Prepared | None = None,
+        mode: Mode,
     ) -> tuple[Tensor, LstmState]:
         """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.kernel.lstm.lstm`."""
         recurrent: Tensor = self.recurrent
@@ -87,8 +87,9 @@ class BiLstmLayer(nn.Module):
             cell_clip=self.cell_clip,
             projection_clip=self.projection_clip,
             forget_bias=self.forget_bias,
-            precision=precision,
-            prepared=prepared,
+            precision=mode.precision,
+            compiled=mode.compiled,
+            prepared=mode.prepared,
         )
 
 
@@ -103,17 +104,7 @@ class BiLm(nn.Module):
     Attributes:
         layer_count: L + 1.
         width: 2P, of a layer activation.
-        framed: Batches hold <S> and </S> around each sentence.
-        dropout: On token vectors and on each layer's output while training.
-        word_dropout: Share of the tokens whose vectors are zero while training.
-        activation_penalty: α of `StreamLoss.penalty`.
-        temporal_penalty: β of `StreamLoss.penalty`.
-        precision: Of the matrix products of LSTM and softmax while training.
-        eval_precision: Of those of the LSTM otherwise.
-        prepared: Keeps the LSTM's matrices ready from batch to batch of an extraction; None: nothing does.
     """
-
-    framed = True
 
     def __init__(self, settings: ModelSettings, vocabulary_size: int | None, *, softmax: bool = True) -> None:
         super().__init__()
@@ -121,11 +112,6 @@ class BiLm(nn.Module):
         self.vocabulary_size = vocabulary_size
         self.layer_count = settings.layers + 1
         self.width = 2 * settings.token_size
-        self.dropout = settings.dropout
-        self.word_dropout = self.activation_penalty = self.temporal_penalty = 0.0
-        self.precision: Precision = "float32"
-        self.eval_precision: Precision = "float32"
-        self.prepared: Prepared | None = None
         if vocabulary_size is None and (softmax or settings.encoder != "char"):
             raise ValueError("a biLM without a vocabulary needs the character encoder and has no softmax")
         self.encoder = make_encoder(settings, vocabulary_size)
@@ -144,6 +130,7 @@ class BiLm(nn.Module):
         lengths: Tensor | None = None,
         state: BiLmState | None = None,
         undropped: list[Tensor] | None = None,
+        mode: Mode = EXACT,
     ) -> tuple[list[Tensor], BiLmState]:
         """Run the LSTM stacks.
 
@@ -153,28 +140,32 @@ class BiLm(nn.Module):
             lengths: (B,) real steps of each row; None means all.
             state: State of each layer before the first step; None means zeros.
             undropped: Gets the outputs as they are before dropout, where someone wants them.
+            mode: How.
 
         Returns:
             L outputs (2, B, T, P), from the lowest layer to the top, and each layer's final state.
         """
         outputs: list[Tensor] = []
         final: list[LstmState] = []
-        precision = self._product_precision()
         for index, layer in enumerate(self.lstm_layers):
-            hidden, last = layer(
-                vectors, None if state is None else state[index], reset, lengths, precision, self.prepared
-            )
+            hidden, last = layer(vectors, None if state is None else state[index], reset, lengths, mode)
             if self.settings.residual and index > 0:
                 hidden = hidden + vectors
             if undropped is not None:
                 undropped.append(hidden)
-            vectors = self._drop(hidden)
+            vectors = self._drop(hidden, mode)
             outputs.append(vectors)
             final.append(last)
         return outputs, tuple(final)
 
     def stream_loss(
-        self, tokens: TokenIds, targets: Tensor, reset: Tensor, mask: Tensor, state: BiLmState | None
+        self,
+        tokens: TokenIds,
+        targets: Tensor,
+        reset: Tensor,
+        mask: Tensor,
+        state: BiLmState | None,
+        mode: Mode = EXACT,
     ) -> StreamLoss:
         """Loss of a window of the stream.
 
@@ -184,45 +175,32 @@ class BiLm(nn.Module):
             reset: (B, T) bool, true where a sentence begins.
             mask: (B, T) bool, false where nothing is left to predict.
             state: State after the window before; None at the start.
+            mode: How.
         """
-        undropped: list[Tensor] | None = [] if self.temporal_penalty else None
-        outputs, final = self.run(self.token_vectors(tokens), reset=reset, state=state, undropped=undropped)
+        undropped: list[Tensor] | None = [] if mode.temporal_penalty else None
+        vectors = self.token_vectors(tokens, mode)
+        outputs, final = self.run(vectors, reset=reset, state=state, undropped=undropped, mode=mode)
         penalty = None
-        if self.activation_penalty or self.temporal_penalty:
-            penalty = self._penalty(outputs[-1], undropped[-1] if undropped else outputs[-1], reset, mask)
+        if mode.activation_penalty or mode.temporal_penalty:
+            penalty = _penalty(outputs[-1], undropped[-1] if undropped else outputs[-1], reset, mask, mode)
         steps = int(mask.sum())
         hidden = outputs[-1]
         if steps < mask.numel():
             hidden, targets = hidden[:, mask], targets[:, mask]
         hidden, targets = hidden.reshape(2 * steps, -1), targets.reshape(-1)
-        total, rows = self._require_softmax().loss(hidden, targets, self._product_precision())
+        total, rows = self.require_softmax().loss(hidden, targets, mode.precision)
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
         return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
 
-    def _penalty(self, dropped: Tensor, undropped: Tensor, reset: Tensor, mask: Tensor) -> Tensor:
-        """α mean(d_t²) + β mean((h_t - h_(t-1))²): AR and TAR of Merity et al. 2018, section 4.7.
-
-        h is the top layer's output and d the same after dropout, (2, B, T, P). Padding is left out, and so is the
-        change from one sentence to the next.
-        """
-        total = dropped.new_zeros(())
-        if self.activation_penalty:
-            total = total + self.activation_penalty * dropped[:, mask].square().mean()
-        if self.temporal_penalty:
-            within = mask[:, 1:] & ~reset[:, 1:]
-            change = (undropped[:, :, 1:] - undropped[:, :, :-1])[:, within]
-            total = total + self.temporal_penalty * change.square().sum() / max(1, change.numel())
-        return total
-
-    def token_vectors(self, tokens: TokenIds | Tensor) -> Tensor:
+    def token_vectors(self, tokens: TokenIds | Tensor, mode: Mode = EXACT) -> Tensor:
         """Ids of any shape to what the LSTM layers read, (..., P); vectors that are known are taken as they are."""
         vectors = tokens if isinstance(tokens, Tensor) else self.encoder(tokens)
-        if self.word_dropout and self.training:
-            vectors = drop_words(vectors, self.word_dropout)
-        return self._drop(vectors)
+        if mode.word_dropout and self.training:
+            vectors = drop_words(vectors, mode.word_dropout)
+        return self._drop(vectors, mode)
 
     def layers(
-        self, tokens: TokenIds | Tensor, lengths: Tensor, state: BiLmState | None = None
+        self, tokens: TokenIds | Tensor, lengths: Tensor, state: BiLmState | None = None, mode: Mode = EXACT
     ) -> tuple[Tensor, BiLmState]:
         """Activations of whole sentences.
 
@@ -231,15 +209,17 @@ class BiLm(nn.Module):
                 they are known.
             lengths: (B,) tokens of each sentence, without the frame; may be 0.
             state: State to go on from, row by row; None means zeros.
+            mode: How.
 
         Returns:
             (L + 1, B, T, 2P): layer 0 is the token vector twice, layer l is [forward; backward] of LSTM layer l;
             zero beyond a sentence. With it the state after each row's own last step, </S> forward and <S> backward.
         """
-        vectors = self.token_vectors(tokens)
+        vectors = self.token_vectors(tokens, mode)
         framed = vectors.shape[1]
         flip = _flip(lengths + 2, framed)  # (B, T + 2)
-        outputs, final = self.run(torch.stack([vectors, _take(vectors, flip)]), lengths=lengths + 2, state=state)
+        both = torch.stack([vectors, _take(vectors, flip)])
+        outputs, final = self.run(both, lengths=lengths + 2, state=state, mode=mode)
         inner = vectors[:, 1:-1]
         activations = [torch.cat([inner, inner], dim=2)]
         activations += [torch.cat([output[0, :, 1:-1], _take(output[1], flip[:, 1:-1])], dim=2) for output in outputs]
@@ -260,7 +240,7 @@ class BiLm(nn.Module):
         """
         hidden, real = self._predictors(tokens, lengths)
         wanted = torch.stack([targets[:, 1:][real], targets[:, :-1][real]])
-        nll = self._require_softmax().nll(hidden.flatten(0, 1), wanted.flatten())
+        nll = self.require_softmax().nll(hidden.flatten(0, 1), wanted.flatten())
         scores = nll.new_zeros(2, *real.shape)
         scores[:, real] = nll.view(2, -1)
         return scores
@@ -276,14 +256,14 @@ class BiLm(nn.Module):
             (2, B, T + 1, V): column v is the log-probability of vocabulary id v + 1, at the places of `score`.
         """
         hidden, real = self._predictors(tokens, lengths)
-        chances = self._require_softmax().log_probabilities(hidden.flatten(0, 1))
+        chances = self.require_softmax().log_probabilities(hidden.flatten(0, 1))
         result = chances.new_zeros(2, *real.shape, chances.shape[1])
         result[:, real] = chances.view(2, -1, chances.shape[1])
         return result
 
     def _predictors(self, tokens: TokenIds, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Top outputs (2, N, P) that predict the tokens of `score`, and (B, T + 1) bool, true at these N places."""
-        vectors = self._drop(self.encoder(tokens))
+        vectors = self.token_vectors(tokens)
         steps = vectors.shape[1] - 1
         # the last step of either direction, </S> or <S>, predicts nothing
         backward = _take(vectors, _flip(lengths + 2, steps + 1)[:, :steps])
@@ -293,13 +273,16 @@ class BiLm(nn.Module):
         aligned = _take(backward_top, _flip(lengths + 1, steps))
         return torch.stack([forward_top[real], aligned[real]]), real
 
-    def _drop(self, vectors: Tensor) -> Tensor:
-        return dropout(vectors, self.dropout) if self.dropout and self.training else vectors
+    def _drop(self, vectors: Tensor, mode: Mode) -> Tensor:
+        rate = self.settings.dropout if mode.dropout is None else mode.dropout
+        return dropout(vectors, rate) if rate and self.training else vectors
 
-    def _product_precision(self) -> Precision:
-        return self.precision if self.training else self.eval_precision
+    def require_softmax(self) -> Softmax:
+        """The softmax.
 
-    def _require_softmax(self) -> Softmax:
+        Raises:
+            WeightsError: There is none.
+        """
         if self.softmax is None:
             raise WeightsError(
                 "this biLM has no softmax, so it cannot score text",
@@ -307,6 +290,22 @@ class BiLm(nn.Module):
                 remedy="published weights come without one: train a model with `elmo pretrain` to score text",
             )
         return self.softmax
+
+
+def _penalty(dropped: Tensor, undropped: Tensor, reset: Tensor, mask: Tensor, mode: Mode) -> Tensor:
+    """α mean(d_t²) + β mean((h_t - h_(t-1))²): AR and TAR of Merity et al. 2018, section 4.7.
+
+    h is the top layer's output and d the same after dropout, (2, B, T, P). Padding is left out, and so is the change
+    from one sentence to the next.
+    """
+    total = dropped.new_zeros(())
+    if mode.activation_penalty:
+        total = total + mode.activation_penalty * dropped[:, mask].square().mean()
+    if mode.temporal_penalty:
+        within = mask[:, 1:] & ~reset[:, 1:]
+        change = (undropped[:, :, 1:] - undropped[:, :, :-1])[:, within]
+        total = total + mode.temporal_penalty * change.square().sum() / max(1, change.numel())
+    return total
 
 
 def _flip(lengths: Tensor, steps: int) -> Tensor:

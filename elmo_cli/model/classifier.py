@@ -12,10 +12,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.config import ClassifySettings, Pooling
+from elmo_cli.config import ClassifySettings, Pooling, Precision
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.mode import EXACT, Mode
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.model.static import StaticTable
 
@@ -84,24 +85,36 @@ class Classifier(nn.Module):
         settings: Combiner, pooling and head.
         classes: How many.
         seed: Of the initial weights.
+        precision: Of the LSTM's matrix products while it is tuned.
+        combiner_precision: Of a learned function's while it trains.
 
     Attributes:
         embedder: As given.
+        tuning: How the embedder is run while it is tuned; otherwise it is run exactly.
         combiner: From layers to token vectors.
         pooling: From token vectors to one vector.
         head: From one vector to logits.
     """
 
-    def __init__(self, embedder: BiLm | StaticTable, settings: ClassifySettings, classes: int, seed: int) -> None:
+    def __init__(
+        self,
+        embedder: BiLm | StaticTable,
+        settings: ClassifySettings,
+        classes: int,
+        seed: int,
+        *,
+        precision: Precision = "float32",
+        combiner_precision: Precision = "float32",
+    ) -> None:
         super().__init__()
         self.embedder = embedder
         self.tune = settings.tune
+        self.tuning = Mode(precision, dropout=settings.tune_dropout, word_dropout=settings.word_dropout)
         if settings.tune:
-            embedder.dropout, embedder.word_dropout = settings.tune_dropout, settings.word_dropout
             embedder.requires_grad_(True)  # a table that pretraining kept as it was trains too
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.combiner = make_combiner(settings, embedder.layer_count, embedder.width, seed)
+            self.combiner = make_combiner(settings, embedder.layer_count, embedder.width, seed, combiner_precision)
             self.pooling = MaskedPooling(settings.pooling, embedder.width)
             self.head = _make_head(self.pooling.output_size, settings, classes)
 
@@ -123,7 +136,7 @@ class Classifier(nn.Module):
             (B, classes) logits.
         """
         with torch.set_grad_enabled(self.tune and torch.is_grad_enabled()):
-            layers, _ = self.embedder.layers(tokens, lengths)
+            layers, _ = self.embedder.layers(tokens, lengths, mode=self.tuning if self.embedder.training else EXACT)
         return self.classify_layers(layers, lengths)
 
     def classify_layers(self, layers: Tensor, lengths: Tensor) -> Tensor:

@@ -160,16 +160,14 @@ class LearnedFunction(Combiner):
         layer_count: K.
         width: W.
         layer_norm: Whether each layer is normalised per token first.
-
-    Attributes:
         precision: Of the matrix product while training; A and the result are float32 all the same.
     """
 
     linear = False
 
-    def __init__(self, layer_count: int, width: int, layer_norm: bool) -> None:
+    def __init__(self, layer_count: int, width: int, layer_norm: bool, precision: Precision = "float32") -> None:
         super().__init__(layer_norm)
-        self.precision: Precision = "float32"
+        self.precision = precision
         self.function = nn.Linear(layer_count * width, width)
 
     def mix(self, layers: Tensor) -> Tensor:
@@ -185,7 +183,9 @@ def _weighted_sum(weights: Tensor, layers: Tensor) -> Tensor:
     return (weights @ layers.flatten(1)).view(layers.shape[1:])
 
 
-def make_combiner(settings: ClassifySettings, layer_count: int, width: int, seed: int) -> Combiner:
+def make_combiner(
+    settings: ClassifySettings, layer_count: int, width: int, seed: int, precision: Precision = "float32"
+) -> Combiner:
     """The combiner of the settings.
 
     Args:
@@ -193,6 +193,7 @@ def make_combiner(settings: ClassifySettings, layer_count: int, width: int, seed
         layer_count: K, layers of the embedder.
         width: W of a layer.
         seed: Of the frozen weights, where they are drawn: the softmax of N(0, 1) draws.
+        precision: Of the matrix product of a learned function while it trains.
 
     Raises:
         ConfigError: `frozen_lambdas` are not one number for each layer, or there is no layer N.
@@ -201,7 +202,7 @@ def make_combiner(settings: ClassifySettings, layer_count: int, width: int, seed
     if mode == "trainable":
         return WeightedSum(layer_count, settings.layer_norm, softmax=settings.lambda_norm == "softmax")
     if mode == "function":
-        return LearnedFunction(layer_count, width, settings.layer_norm)
+        return LearnedFunction(layer_count, width, settings.layer_norm, precision)
     if mode == "frozen":
         return FrozenSum(_frozen_weights(settings.frozen_lambdas, layer_count, seed), settings.layer_norm)
     layer = int(mode.removeprefix("layer:"))

@@ -22,7 +22,7 @@ def write_card(
     """Write a model card.
 
     Args:
-        writer: Of the run.
+        writer: Writes the run.
         title: Headline.
         about: A sentence or two on what the model is and is not.
         facts: Data and settings worth knowing at a glance; all of them are in run.yaml. None leaves a line out.

@@ -26,14 +26,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings
-from elmo_cli.embedder import Embedder, embed_batches
+from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import make_combiner
-from elmo_cli.model.encoder import TokenIds
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import frame
 
 EXACT_BYTES = 256 * 2**20
 MEMORY_BYTES = 2 * 2**30
@@ -66,15 +64,11 @@ class LiveTexts:
 
     def __init__(self, embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> None:
         self.lengths = corpus.lengths
-        self._corpus, self._device = corpus, device
-        self._framed = embedder.indexer.framed
-        self._table = embedder.indexer.table(corpus.types)
+        self._feed = Feed(embedder, corpus, device)
 
     def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
         """(B, classes) of the texts at `indices`."""
-        numbers, lengths = frame(self._corpus, indices, self._framed)
-        tokens = TokenIds.from_numpy(*self._table.index(numbers), self._device)
-        logits: Tensor = classifier(tokens, torch.as_tensor(lengths, device=self._device))
+        logits: Tensor = classifier(*self._feed.sentences(indices))
         return logits
 
 
@@ -89,7 +83,7 @@ class ActivationCache:
     Args:
         embedder: What computes them; it is put in eval mode.
         corpus: The texts.
-        settings: Of the classifiers that will read it; they may differ in combiner and seed.
+        settings: Those of the classifiers that will read it, which may differ in combiner and seed.
         device: Where to compute, and where batches are handed out.
         tokens: Keep token vectors; False keeps pooled ones only, which must suffice.
         folder: Where a memory-mapped file is put, if one is needed; None: the system's folder for temporary files.
@@ -122,7 +116,7 @@ class ActivationCache:
             self.dtype = self._tokens.dtype
         normalise = make_combiner(settings, layers, width, seed=0).normalise
         batches = length_batches(self.lengths, TOKENS_PER_BATCH)
-        for indices, activations, _ in embed_batches(embedder, corpus, batches, device):
+        for indices, activations, _ in Extractor(embedder, device).batches(corpus, batches):
             self._store(indices, activations, normalise)
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
@@ -143,6 +137,7 @@ class ActivationCache:
 
     def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
         """(B, classes) of the texts at `indices`."""
+        # Mix and mean commute, and the mean was taken once for all epochs.
         if classifier.pooling.kind == "mean" and classifier.combiner.linear:
             logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
             return logits
@@ -175,6 +170,7 @@ class ActivationCache:
         if 2 * size <= memory_bytes:
             return torch.empty(shape, dtype=torch.float16)
         place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+        # With the last reader goes the file, also when a training fails.
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
         return flat.view(shape)
@@ -213,7 +209,7 @@ def make_cache(
     Args:
         embedder: Frozen.
         corpus: The texts.
-        settings: Of the classifier.
+        settings: How the classifier is made.
         device: Where to compute.
         folder: Where activations go that exceed the memory budget.
     """

@@ -18,7 +18,7 @@ from elmo_cli.config import Precision
 from elmo_cli.errors import RunError
 from elmo_cli.events import Saved
 from elmo_cli.model.bilm import BiLmState
-from elmo_cli.model.kernel.lstm import LstmState
+from elmo_cli.model.kernel.layer import LstmState
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.models import copy_tensors
 from elmo_cli.training.optimiser import Average
@@ -35,8 +35,8 @@ class PretrainingState(TrainingState):
     Attributes:
         window: Windows done of the epoch under way.
         best: Best validation perplexity so far; None before the first.
-        last_share: Of the last epoch that was validated, the share that was trained on: below 1 where time was up.
-        precision: Of the matrix products.
+        last_share: Share of the last validated epoch that was trained on: below 1 where time was up.
+        precision: What matrices are multiplied in.
         compiled: Whether the LSTM's steps are compiled, where that can be done.
         lstm: LSTM state after the last window; None between epochs.
     """
@@ -53,10 +53,10 @@ class Checkpoint:
     """The checkpoint of a run: written again and again, and read to go on.
 
     Args:
-        writer: Of the run.
+        writer: Writes the run.
         network: Its weights.
         optimiser: Its moments.
-        average: Of the weights.
+        average: Average of its weights.
     """
 
     def __init__(self, writer: RunWriter, network: nn.Module, optimiser: Optimizer, average: Average) -> None:

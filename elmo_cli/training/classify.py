@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from elmo_cli.config import Experiment
-from elmo_cli.data.records import fingerprint
-from elmo_cli.embedder import Embedder, pick_device
+from elmo_cli.data.files import fingerprint
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, as_record, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
@@ -20,6 +21,8 @@ from elmo_cli.runs.tables import confusion_csv, predictions_csv
 from elmo_cli.training.cache import ActivationCache, make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuneResults, finetune
 from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, refuse_seen_test
+
+STOPPED = "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
 
 
 @dataclass
@@ -93,13 +96,11 @@ def classify_run(
             {role: describe_files([texts.path]) for role, texts in files.items()},
             {"lm": {"name": embedder.name, "fingerprint": fingerprint(lm / WEIGHTS_FILE)}},
         )
-        for texts in files.values():
-            if note := cut_note(texts, settings.max_tokens):
-                yield Notice(note)
+        notes = [cut_note(texts, settings.max_tokens) for texts in files.values()]
+        yield from (Notice(note) for note in notes if note)
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
-        trained = yield from finetune(
-            embedder, train, settings, seed=experiment.seed, device=where, stop=stop, cache=cache
-        )
+        seed = experiment.seed
+        trained = yield from finetune(embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache)
         if isinstance(trained, Stopped):
             writer.abandon()
             last = trained
@@ -125,17 +126,7 @@ def _write(
     cache: ActivationCache | None,
     device: torch.device,
 ) -> ClassifierResults:
-    """Score the classifier and write all files of its run.
-
-    Args:
-        writer: Of the run.
-        experiment: The settings.
-        embedder: What the classifier stands on.
-        files: Labelled texts by role.
-        trained: The classifier.
-        cache: Activations of the training texts, where there are any.
-        device: Where to compute.
-    """
+    """Score the classifier and write all files of its run; `cache` is of the training texts."""
     settings, classes = experiment.classify, files["train"].classes
     cut = {role: texts.cut for role, texts in files.items()}
     results = ClassifierResults(embedder.name, settings.lambdas, settings.tune, classes, trained.results, cut)

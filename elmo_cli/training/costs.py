@@ -71,11 +71,6 @@ def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: 
     )
 
 
-def parameter_count(model: ModelSettings, vocabulary_size: int) -> int:
-    """Parameters of a biLM with its softmax."""
-    return _count(_outline(model, vocabulary_size).parameters())
-
-
 def vocabulary_parameters(model: ModelSettings, vocabulary_size: int) -> dict[str, int]:
     """Parameters that grow with a vocabulary: those of the embedding table, and those of the softmax beside it."""
     network = _outline(model, vocabulary_size)
@@ -165,14 +160,14 @@ def _size(count: int) -> str:
 
 
 def operations(settings: ModelSettings) -> int:
-    """Of the LSTM's matrix products for a token, both directions forward; a training step has three times as many."""
+    """Operations of the LSTM's products for a token, both directions forward; a training step has three times that."""
     size, cells = settings.token_size, settings.hidden_size
     products = 2 * size * 4 * cells + (cells * size if settings.projection_size else 0)
     return 2 * 2 * settings.layers * products
 
 
 def step_multiplications(model: ModelSettings, rows: int) -> int:
-    """Of the recurrent product of one direction in one step, for so many rows."""
+    """Multiplications of the recurrent product of one direction in one step, for so many rows."""
     return rows * model.token_size * 4 * model.hidden_size
 
 
@@ -182,7 +177,7 @@ def pick_precision(choice: PrecisionChoice, multiplications: int, device: torch.
     Args:
         choice: What the user wants; `auto` is bfloat16 where the device multiplies it natively and the products are
             large enough to gain from it, else float32.
-        multiplications: Of one product.
+        multiplications: How many one product has.
         device: Where to compute.
     """
     if choice != "auto":

@@ -21,7 +21,7 @@ from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.events import EpochDone, Event, Stop, Stopped, never
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
-from elmo_cli.model.combiner import LearnedFunction
+from elmo_cli.model.static import StaticTable
 from elmo_cli.text.batches import length_batches
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, log_probabilities, make_cache
 from elmo_cli.training.costs import pick_precision, step_multiplications
@@ -54,16 +54,16 @@ class FinetuneResults:
     """Figures of a training; a part of `results.json`.
 
     Attributes:
-        seed: Of the classifier.
+        seed: What weights, dropout and order were drawn by.
         epochs: Whole epochs done.
         best_epoch: Counted from 1; its weights are the classifier's.
         stopped: Whether the user ended it.
         lambdas: Layer weights in force, where the combiner has any.
         gamma: Scale of the mix, where the combiner has one.
-        precision: Of the matrix products, the lowest of all.
+        precision: The lowest in which matrices were multiplied.
         activations: In which the classifier reads its texts.
-        valid: Of the best epoch.
-        seconds: With the embedder's pass over the texts, if it was made here.
+        valid: Scores of the best epoch.
+        seconds: With the embedder's pass over the texts, where it was made here.
     """
 
     seed: int
@@ -100,7 +100,7 @@ class FinetuningState(TrainingState):
     Attributes:
         best_accuracy: On the validation texts.
         best_loss: There, in nats a text.
-        best_weights: Of that epoch.
+        best_weights: Weights after that epoch.
         epochs_done: What was told of each epoch.
     """
 
@@ -124,34 +124,19 @@ class FinetuningState(TrainingState):
 
 @dataclass(frozen=True)
 class _Training:
-    """What stays the same while a classifier is trained.
-
-    Attributes:
-        classifier: What is trained.
-        texts: What it reads.
-        labels: (N,) class numbers of all texts.
-        fit: Which texts it is trained on.
-        valid: Which it is validated on.
-        loss: Mean loss in nats of (B, classes) logits for (B,) targets.
-        optimiser: Of `weights`.
-        weights: Those that are trained.
-        average: Of them; of nothing where it is not asked for.
-        schedule: Of the learning rate.
-        epochs: How many at most.
-        precision: Of the matrix products.
-    """
+    """What stays the same while a classifier is trained."""
 
     classifier: Classifier
     texts: Texts
-    labels: Tensor
-    fit: Indices
+    labels: Tensor  # (N,) class numbers of all texts
+    fit: Indices  # which texts are trained on
     valid: Indices
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]  # mean nats, from (B, classes) logits and (B,) targets
     optimiser: torch.optim.Optimizer
-    weights: list[nn.Parameter]
+    weights: list[nn.Parameter]  # those that are trained
     average: Average
     schedule: Schedule
-    epochs: int
+    epochs: int  # at most
     precision: Precision
 
 
@@ -171,7 +156,7 @@ def finetune(
     Args:
         embedder: Frozen, its network is used as it is; with `tune`, a copy of it is trained.
         train: Texts and labels.
-        settings: Of the classifier.
+        settings: How the classifier is made and trained.
         seed: All that weights, drawn λ, dropout and order depend on. In float32 on a CPU, equal seeds give equal bits.
         parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.
@@ -225,8 +210,10 @@ def _set_up(
     """Everything before the first step; see `finetune`."""
     fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
     network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
-    classifier = Classifier(network, settings, len(train.classes), seed).to(device)
-    precision = _set_precision(classifier, settings, device)
+    tuned, learned = _precisions(network, settings, device)
+    classifier = Classifier(
+        network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
+    ).to(device)
     cache = cache or make_cache(embedder, train.corpus, settings, device)
     groups = classifier.parameter_groups(settings)
     weights = [parameter for group in groups for parameter in group["params"]]
@@ -249,7 +236,7 @@ def _set_up(
         average=Average(averaged, settings.average),
         schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
         epochs=epochs,
-        precision=precision,
+        precision="bfloat16" if "bfloat16" in (tuned, learned) else "float32",
     )
 
 
@@ -279,19 +266,20 @@ def _class_weights(
     return torch.as_tensor(found, dtype=torch.float32, device=device)
 
 
-def _set_precision(classifier: Classifier, settings: ClassifySettings, device: torch.device | str) -> Precision:
-    """Choose the precision of what multiplies matrices here, biLM and learned function, and return the lowest."""
-    chosen: set[Precision] = {"float32"}
-    network, combiner = classifier.embedder, classifier.combiner
+def _precisions(
+    network: BiLm | StaticTable, settings: ClassifySettings, device: torch.device | str
+) -> tuple[Precision, Precision]:
+    """Of what multiplies matrices here: the LSTM where it is tuned, and the learned function where there is one."""
+    tuned: Precision = "float32"
+    learned: Precision = "float32"
     if settings.tune and isinstance(network, BiLm):
         multiplications = step_multiplications(network.settings, settings.batch_size)
-        network.precision = pick_precision(settings.precision, multiplications, device)
-        chosen.add(network.precision)
-    if isinstance(combiner, LearnedFunction):
-        multiplications = settings.batch_size * combiner.function.weight.numel()  # for a token of each text
-        combiner.precision = pick_precision(settings.precision, multiplications, device)
-        chosen.add(combiner.precision)
-    return "bfloat16" if "bfloat16" in chosen else "float32"
+        tuned = pick_precision(settings.precision, multiplications, device)
+    if settings.lambdas == "function":
+        # for a token of each text
+        multiplications = settings.batch_size * network.layer_count * network.width**2
+        learned = pick_precision(settings.precision, multiplications, device)
+    return tuned, learned
 
 
 def _batches(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:

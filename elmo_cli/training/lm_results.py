@@ -6,22 +6,20 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from elmo_cli.config import Precision
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
-from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.encoder import TokenIds
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.training.checkpoint import PretrainingState
 from elmo_cli.training.prepare import PretrainJob
-from elmo_cli.training.step import make_indexer
 
 LEAK_TEST_SENTENCES, LEAK_TEST_TOKENS = 3, 10
 
@@ -33,12 +31,12 @@ class Pretrained:
     """A biLM whose training came to its end; the weights of its best epoch are in the run.
 
     Attributes:
-        network: With the weights of the last epoch.
+        embedder: With the weights of the last epoch.
         state: Where the training ended.
         ended_by: What ended it.
     """
 
-    network: BiLm
+    embedder: Embedder
     state: PretrainingState
     ended_by: EndedBy
 
@@ -65,16 +63,16 @@ class LmResults:
     """`results.json` of a pretraining.
 
     Attributes:
-        validation: Of the best epoch.
+        validation: Perplexity of the best epoch.
         epochs: Epochs done.
         best_epoch: Counted from 1.
         ended_by: What ended the training.
-        last_epoch_share: Of the last epoch, below 1 where time was up.
+        last_epoch_share: Share of the last epoch that was trained on, below 1 where time was up.
         steps: Optimiser steps.
         tokens: Predicted steps of one direction.
         seconds: Over all sessions.
         tokens_per_second: Over all of that time, validation included.
-        precision: Of the matrix products.
+        precision: What matrices were multiplied in.
         compiled: Whether compiled LSTM steps were wanted.
         parameters: Softmax included.
         vocabulary_size: Without padding.
@@ -108,12 +106,12 @@ def write_lm_results(
     Raises:
         ElmoError: The leak test fails.
     """
-    network, state = trained.network, trained.state
+    embedder, state = trained.embedder, trained.state
+    network = embedder.network
     copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
     network.eval()
-    indexer = make_indexer(network, job.vocabulary)
     results = LmResults(
-        validation=perplexity(network, job.valid, indexer, job.vocabulary, device=device),
+        validation=perplexity(embedder, job.valid, device=device),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
         ended_by=trained.ended_by,
@@ -126,7 +124,7 @@ def write_lm_results(
         compiled=state.compiled,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         vocabulary_size=len(job.vocabulary),
-        leak_test=_test_for_leaks(network, job.valid, indexer, device),
+        leak_test=_test_for_leaks(embedder, job.valid, device),
     )
     document = asdict(results)
     writer.write_json(RESULTS_FILE, document)
@@ -134,22 +132,20 @@ def write_lm_results(
     return document
 
 
-def _test_for_leaks(
-    network: BiLm, corpus: EncodedCorpus, indexer: Indexer, device: torch.device | str
-) -> LeakTest | None:
+def _test_for_leaks(embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> LeakTest | None:
     """See on some sentences that no token helps to predict itself; None if none has two different tokens.
 
     Raises:
         ElmoError: One does: then every perplexity is wrong.
     """
-    table = indexer.table(corpus.types)
+    feed = Feed(embedder, corpus, device)
     tested, worst_leak, least_context = 0, 0.0, math.inf
     for sentence in range(len(corpus)):
-        numbers, _ = frame(corpus, [sentence], True)
+        tokens, _ = feed.sentences(np.array([sentence]))
         # Of a longer sentence the beginning: its last token then stands in the place of </S>, which is just as good.
-        tokens = TokenIds.from_numpy(*table.index(numbers[:, : LEAK_TEST_TOKENS + 2]), device)
+        tokens = tokens._replace(ids=tokens.ids[:, : LEAK_TEST_TOKENS + 2])
         if len(set(tokens.ids[0, 1:-1].tolist())) > 1:
-            leak, context = leak_test(network, tokens)
+            leak, context = leak_test(embedder.bilm(), tokens)
             if not leak.passed:
                 raise ElmoError(
                     f"the model sees what it predicts: changing a token moved its own scores by {leak.value:.2g}",

@@ -11,7 +11,8 @@ from typing import TypeVar
 import torch
 
 from elmo_cli.config import Experiment, PretrainSettings
-from elmo_cli.embedder import pick_device
+from elmo_cli.devices import pick_device
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.events import Event, Finished, Notice, Step, Stop, Stopped, Validation, as_record, never
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.model.bilm import BiLm
@@ -27,10 +28,10 @@ from elmo_cli.training.lm_results import EndedBy, Pretrained, write_lm_results
 from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
 from elmo_cli.training.state import StepCounter
-from elmo_cli.training.step import Feed, accumulate_gradients, parameter_groups, regularise
+from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
 STEPS_PER_EVENT = 10
-NOTABLE_OOV = 0.2
+NOTABLE_OOV, NOT_IN_VOCABULARY = 0.2, "not in the vocabulary: do they belong together?"
 COMPILING_MINUTES = 3.0  # a shorter training is not worth it
 COMPILING = "compiling the LSTM's steps for this processor first, which takes up to half a minute"
 UNCOMPILED = "the LSTM's steps run uncompiled, about a tenth slower"
@@ -46,7 +47,7 @@ def pretrain(
 
     Args:
         job: What to train, on what.
-        writer: Of the run.
+        writer: Writes the run.
         device: Where to compute.
         resume: Go on from the checkpoint in the run.
         stop: Asked after every step; once it is true, the state is saved and the training ends.
@@ -65,9 +66,8 @@ def pretrain(
     steps = _steps(stream, settings)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     counter = StepCounter(state, steps, DIVERGED, settings.max_minutes)
-    feed = Feed(network, job.vocabulary, job.corpus.types, device)
-    network.precision = state.precision
-    regularise(network.train(), settings)
+    embedder = Embedder.of(network.train(), job.vocabulary, job.vocabulary.tokenizer, writer.name)
+    feed, mode = Feed(embedder, job.corpus, device), training_mode(settings, state.precision, state.compiled)
     yield from _compiling_notices(state)
     while not (ended_by := _ended_by(state, settings, counter)):
         windows = stream.windows_per_epoch(state.epoch)
@@ -75,7 +75,7 @@ def pretrain(
             # The rate falls with the steps, or with the time where that is nearer to its end.
             set_rate(optimiser, schedule.factor(max(state.step + 1, counter.time_share * steps)))
             optimiser.zero_grad()
-            found = accumulate_gradients(network, [feed(cut) for cut in cuts], state.lstm, state.compiled)
+            found = accumulate_gradients(network, [feed.window(cut) for cut in cuts], state.lstm, mode)
             clip_gradients(network.parameters(), settings.clip_norm)
             optimiser.step()
             counter.count(found.loss, found.steps)
@@ -93,11 +93,11 @@ def pretrain(
         state.last_share = state.window / windows
         state.epoch, state.window, state.lstm = state.epoch + 1, 0, None
         with average.in_force():
-            scores = perplexity(network, job.valid, feed.indexer, job.vocabulary, device=device)
+            scores = perplexity(embedder, job.valid, device=device)
             validation = _keep_if_best(state, scores, writer, network)
         yield _logged(validation, writer)
         yield checkpoint.save(state, counter)
-    return Pretrained(network, state, ended_by)
+    return Pretrained(embedder, state, ended_by)
 
 
 def _build(job: PretrainJob, device: torch.device | str) -> tuple[BiLm, torch.optim.Optimizer, Average]:
@@ -217,11 +217,8 @@ def pretrain_run(
         notices: list[str] = []
         job = prepare_pretraining(experiment, paths, vocabulary, notices.append, reading)
         yield from map(Notice, notices)
-        unknown = job.vocabulary.oov(job.corpus).rate
-        if unknown > NOTABLE_OOV:
-            yield Notice(
-                f"{100 * unknown:.0f} % of the training tokens are not in the vocabulary: do they belong together?"
-            )
+        if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
+            yield Notice(f"{100 * unknown:.0f} % of the training tokens are {NOT_IN_VOCABULARY}")
         if resume:
             check_same_training(writer.description, job)
         refuse_too_large(job.settings.model, job.settings.pretrain, len(job.vocabulary), out, where)

@@ -6,7 +6,6 @@ import torch
 
 from elmo_cli.embedder import Embedder
 from elmo_cli.model.static import StaticTable
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import StaticVectors, table_for
 
@@ -21,4 +20,4 @@ def static_embedder(vectors: StaticVectors, vocabulary: Vocabulary, seed: int) -
     """
     matrix, _ = table_for(vocabulary, vectors, seed)
     network = StaticTable(torch.from_numpy(matrix)).eval()
-    return Embedder(Indexer("word", False, vocabulary), network, vocabulary, vocabulary.tokenizer, vectors.source.stem)
+    return Embedder.of(network, vocabulary, vocabulary.tokenizer, vectors.source.stem)

@@ -185,11 +185,6 @@ class Coverage:
     tokens: int
     tokens_found: int
 
-    @property
-    def oov_rate(self) -> float:
-        """Share of the running tokens without a vector; 0 for an empty corpus."""
-        return 1.0 - self.tokens_found / self.tokens if self.tokens else 0.0
-
 
 def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = False) -> Coverage:
     """Count the tokens of a corpus that have a vector; `lowercase` as for a vocabulary that lower-cases."""

@@ -24,7 +24,7 @@ _SAFER = "save the vectors as word2vec text, which holds no program"
 # how files of torch before 1.6 begin: a pickled magic number
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
-Table = tuple[list[str], NDArray[np.float32]]
+TokensAndMatrix = tuple[list[str], NDArray[np.float32]]
 _Value = TypeVar("_Value")
 
 
@@ -33,7 +33,7 @@ def is_torch(start: bytes) -> bool:
     return start.startswith(_OLD_TORCH)
 
 
-def read_course(path: Path) -> Table:
+def read_course(path: Path) -> TokensAndMatrix:
     """Tokens and (V, D) matrix of a `.pt` dictionary; the two values are found by their content, names settle doubt.
 
     Raises:
@@ -67,7 +67,7 @@ def read_course(path: Path) -> Table:
     return _course_table(content, path)
 
 
-def read_gensim(path: Path, stream: IO[bytes]) -> Table:
+def read_gensim(path: Path, stream: IO[bytes]) -> TokensAndMatrix:
     """Tokens and (V, D) matrix of gensim's KeyedVectors, large ones from the `.npy` that gensim writes beside them.
 
     Args:
@@ -155,7 +155,7 @@ def _refusal(path: Path, asked: str) -> DataError:
     )
 
 
-def _course_table(content: object, path: Path) -> Table:
+def _course_table(content: object, path: Path) -> TokensAndMatrix:
     if not isinstance(content, Mapping):
         raise DataError(
             f"{path} holds a {type(content).__name__}",
@@ -236,7 +236,7 @@ def _row(row: object, token: object, count: int, path: Path) -> int:
     return number
 
 
-def _table(tokens: Sequence[object], matrix: NDArray[Any], path: Path) -> Table:
+def _table(tokens: Sequence[object], matrix: NDArray[Any], path: Path) -> TokensAndMatrix:
     """Tokens and matrix that fit each other, as strings and float32."""
     other = next((token for token in tokens if not isinstance(token, str)), None)
     if other is not None:

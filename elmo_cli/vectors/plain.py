@@ -23,7 +23,7 @@ _SAMPLE = 1 << 20
 _CHUNK = 1 << 22
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
-Table = tuple[list[str], NDArray[np.float32]]
+TokensAndMatrix = tuple[list[str], NDArray[np.float32]]
 
 
 def read_plain(stream: IO[bytes], path: Path) -> tuple[list[str], NDArray[np.float32], str]:
@@ -101,7 +101,7 @@ def _guess_width(sample: bytes, path: Path) -> int:
     return width
 
 
-def _read_text(stream: IO[bytes], path: Path, width: int, first_line: int) -> Table:
+def _read_text(stream: IO[bytes], path: Path, width: int, first_line: int) -> TokensAndMatrix:
     """Lines of a token and D numbers; a token may hold spaces, so the last D fields are the vector."""
     tokens: list[str] = []
     values = array("f")
@@ -153,7 +153,7 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table:
+def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> TokensAndMatrix:
     """Token, space and D float32, V times; a newline between them is optional."""
     tokens: list[str] = []
     size = 4 * width

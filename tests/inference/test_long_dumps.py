@@ -15,7 +15,7 @@ import torch
 from bilm_files import Shape, make
 from tinyworld import make_bilm, make_static
 
-from elmo_cli.embedder import Embedder, Extractor, embed_batches
+from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ElmoError
 from elmo_cli.inference import dump_pieces
 from elmo_cli.inference import embed as dumps
@@ -53,7 +53,7 @@ def test_windows_give_the_activations_of_whole_sentences(embedder: Embedder, sta
         for part in parts:
             assert np.isnan(found[part.sentence][:, part.start :, part.columns][:, : part.layers.shape[1]]).all()
             found[part.sentence][:, part.start : part.start + part.layers.shape[1], part.columns] = part.layers
-    for indices, layers, _ in embed_batches(embedder, corpus, batches, stateful=stateful):
+    for indices, layers, _ in Extractor(embedder, stateful=stateful).batches(corpus, batches):
         for row, index in enumerate(indices.tolist()):
             np.testing.assert_allclose(found[index], layers[:, row, : lengths[index]], atol=1e-6)
 

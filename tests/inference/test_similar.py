@@ -11,7 +11,7 @@ import torch
 from tinyworld import TOKENIZER, make_bilm, make_experiment, make_texts, write_csv
 
 from elmo_cli.config import DataSettings, Experiment
-from elmo_cli.embedder import Embedder, embed_batches
+from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.inference import similar as module
 from elmo_cli.inference.similar import Similar, similar_run
@@ -44,7 +44,7 @@ def search(world: Experiment, **options: Any) -> Similar:
 
 def layers_of(embedder: Embedder, tokens: list[str]) -> torch.Tensor:
     """(K, T, W) of one sentence alone."""
-    ((_, layers, _),) = embed_batches(embedder, encode_tokens([tokens]), [np.array([0])])
+    ((_, layers, _),) = Extractor(embedder).batches(encode_tokens([tokens]), [np.array([0])])
     return layers[:, 0]
 
 

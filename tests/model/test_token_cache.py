@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elmo_cli.config import EncoderKind, ModelSettings, TokenizerSettings
-from elmo_cli.embedder import Embedder, embed_batches
+from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
 from elmo_cli.model.token_cache import TokenCache
@@ -50,13 +50,13 @@ def make(max_bytes: int = 1 << 20, kind: EncoderKind = "char") -> tuple[Embedder
 
 
 def run(embedder: Embedder, corpus: EncodedCorpus) -> list[Tensor]:
-    return [layers for _, layers, _ in embed_batches(embedder, corpus, BATCHES)]
+    return [layers for _, layers, _ in Extractor(embedder).batches(corpus, BATCHES)]
 
 
 def expected(embedder: Embedder, corpus: EncodedCorpus) -> list[Tensor]:
     """Each batch for itself, past any cache."""
     fresh = Embedder(embedder.indexer, embedder.network, None, embedder.tokenizer, "lm", TokenCache(0))
-    return [next(embed_batches(fresh, corpus, [batch]))[1] for batch in BATCHES]
+    return [next(Extractor(fresh).batches(corpus, [batch]))[1] for batch in BATCHES]
 
 
 @pytest.mark.parametrize("kind", ["char", "word+char"])
@@ -99,7 +99,7 @@ def test_a_full_cache_encodes_the_rest_for_its_batch(rows: int) -> None:
 def test_changed_weights_are_noticed_even_between_batches(change: str) -> None:
     embedder, calls, encoder = make()
     corpus = encode_tokens(SENTENCES)
-    batches = embed_batches(embedder, corpus, BATCHES)
+    batches = Extractor(embedder).batches(corpus, BATCHES)
     before = next(batches)[1]
     calls.clear()
     if change == "step":
@@ -118,7 +118,7 @@ def test_changed_weights_are_noticed_even_between_batches(change: str) -> None:
 def test_two_readers_share_it() -> None:
     embedder, _, _ = make()
     corpus, other = encode_tokens(SENTENCES), encode_tokens(SENTENCES[::-1])
-    pairs = zip(embed_batches(embedder, corpus, BATCHES), embed_batches(embedder, other, BATCHES), strict=True)
+    pairs = zip(Extractor(embedder).batches(corpus, BATCHES), Extractor(embedder).batches(other, BATCHES), strict=True)
     found = [(one[1], two[1]) for one, two in pairs]
     torch.testing.assert_close([one for one, _ in found], expected(embedder, corpus))
     torch.testing.assert_close([two for _, two in found], expected(embedder, other))

@@ -187,11 +187,12 @@ def test_of_two_writers_the_first_wins(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
-    old, young = tmp_path / "a-1.new", tmp_path / "b-2.new"
+    old, young, file = tmp_path / "a-1.new", tmp_path / "b-2.new", tmp_path / ".fingerprint.json.3.new"
     for folder in (old, young):
         folder.mkdir()
         (folder / "tokens.int32").touch()
-    for path in (old / "tokens.int32", old):
+    file.touch()
+    for path in (old / "tokens.int32", old, file):
         os.utime(path, (0, 0))
     write_corpus(tmp_path / "corpus", [encode(TEXTS, str.split)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b-2.new", "corpus"]
@@ -262,7 +263,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(corpus_file: Path, monk
 def test_without_a_place_for_the_cache_the_corpus_is_held_in_memory(corpus_file: Path) -> None:
     (corpus_file.parent / "runs").write_text("a file where the folder should be", encoding="utf-8")
     said: list[str] = []
-    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, say=said.append)
+    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, notify=said.append)
     assert same(found, encode(["the cat sat", "the dog"], str.split))
     assert "cannot be kept" in said[0]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,13 +23,12 @@ from elmo_cli.config import (
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.kernel import compiled as lstm_fused
-from elmo_cli.training import costs, step
+from elmo_cli.training import costs
 from elmo_cli.training.costs import (
     compiling_pays,
     estimate,
     memory_of,
     operations,
-    parameter_count,
     pick_precision,
     refuse_too_large,
     step_multiplications,
@@ -53,6 +51,10 @@ MODELS: list[dict[str, Any]] = [
 
 def settings(**model: Any) -> ModelSettings:
     return ModelSettings.model_validate({"hidden_size": 8, **model})
+
+
+def parameter_count(model: ModelSettings, words: int) -> int:
+    return estimate(model, PretrainSettings(), words).parameters
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -227,12 +229,13 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each step asked for compiled passes."""
     asked = []
 
-    @contextmanager
-    def recording(compiled: bool) -> Iterator[None]:
-        asked.append(compiled)
-        yield
+    def recording(self: BiLm, *arguments: Any) -> Any:
+        *given, mode = arguments
+        asked.append(mode.compiled)
+        return stream_loss(self, *given, replace(mode, compiled=False))
 
-    monkeypatch.setattr(step, "fused", recording)
+    stream_loss = BiLm.stream_loss
+    monkeypatch.setattr(BiLm, "stream_loss", recording)
     return asked
 
 

@@ -1,4 +1,4 @@
-"""One step of each loop against its formula: the rate of the schedule, the clipped gradient, the rule of the optimiser."""
+"""One step of each loop against its formula: the schedule's rate, the clipped gradient, the optimiser's rule."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from test_finetune import train
 from tinyworld import SETTINGS, make_corpus, make_static, make_texts
 
 from elmo_cli.config import ClassifySettings
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.events import Finished
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
@@ -21,11 +22,10 @@ from elmo_cli.training.cache import ActivationCache
 from elmo_cli.training.finetune import FINAL_RATE
 from elmo_cli.training.prepare import prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run
-from elmo_cli.training.step import Feed
 
 
 def clipped(gradients: dict[str, np.ndarray], limit: float | None) -> dict[str, np.ndarray]:
-    """G · min(1, limit / |all g|)."""
+    """Scale by min(1, limit / |all g|)."""
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
     factor = 1.0 if limit is None else min(1.0, limit / (norm + 1e-6))
     return {name: factor * gradient for name, gradient in gradients.items()}
@@ -68,7 +68,8 @@ def test_a_step_of_a_pretraining_by_hand(tmp_path: Path, clip: float | None) -> 
     network = BiLm(settings.model, len(job.vocabulary))
     stream = Stream(job.corpus, settings.pretrain.batch_size, settings.pretrain.window, settings.seed)
     (window,) = stream.epoch(0)
-    batch = Feed(network, job.vocabulary, job.corpus.types, "cpu")(window)
+    embedder = Embedder.of(network, job.vocabulary, job.vocabulary.tokenizer, "lm")
+    batch = Feed(embedder, job.corpus).window(window)
     network.stream_loss(*batch, None).loss.backward()
     weights = dict(network.named_parameters())
     gradients = clipped({name: weight.grad.double().numpy() for name, weight in weights.items()}, clip)

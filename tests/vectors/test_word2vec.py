@@ -99,14 +99,14 @@ def test_no_tokens_no_vectors() -> None:
 def test_static_embedder_looks_vectors_up() -> None:
     import torch
 
-    from elmo_cli.embedder import embed_batches
+    from elmo_cli.embedder import Extractor
 
     encoded = corpus()
     vocabulary = vocabulary_of(encoded)
     vectors = train_word2vec(encoded, vocabulary, SETTINGS, seed=1)
     embedder = static_embedder(vectors, vocabulary, seed=1)
     text = encode_tokens([["cat", "bank"], ["dog"]])
-    _, layers, lengths = next(embed_batches(embedder, text, [np.array([0, 1])]))
+    _, layers, lengths = next(Extractor(embedder).batches(text, [np.array([0, 1])]))
     assert layers.shape == (1, 2, 2, 8)
     assert lengths.tolist() == [2, 1]
     torch.testing.assert_close(layers[0, 0, 1], torch.from_numpy(vectors.matrix[vectors.rows["bank"]]))

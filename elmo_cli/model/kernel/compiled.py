@@ -1,7 +1,7 @@
-"""Adds the steps of `lstm_pointwise` as one compiled pass each, where a compiler can be had.
+"""Adds the steps of `pointwise` as one compiled pass each, where a compiler can be had.
 
 Nothing depends on it. It needs a C++ compiler, takes some seconds for each new shape, and rounds differently in the
-last bit; so it is used only where a long training run asks for it (`fused`), for float32 states on the CPU.
+last bit; so it is used only where a long training run asks for it, for float32 states on the CPU.
 With bfloat16 products, the gates are kept for the backward pass in bfloat16; they are computed in float32.
 """
 
@@ -11,8 +11,7 @@ import functools
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +24,6 @@ MOST_SHAPES = 16
 
 Pass = Callable[[list[Tensor]], object]
 _compiled: dict[object, Pass | None] = {}
-_wanted = False
 
 
 def obstacle() -> str | None:
@@ -38,28 +36,12 @@ def obstacle() -> str | None:
     return None
 
 
-@contextmanager
-def fused(wanted: bool = True) -> Iterator[str | None]:
-    """Let training passes of the LSTM kernel within compile their pointwise work; yields the obstacle, if any.
-
-    The first window of each shape takes some seconds more. What cannot be compiled is warned of once and then runs
-    without.
-    """
-    global _wanted
-    problem = obstacle() if wanted else None
-    before, _wanted = _wanted, wanted and problem is None
-    try:
-        yield problem
-    finally:
-        _wanted = before
+def can_compile(state: Tensor) -> bool:
+    """Whether to try with such a state; what then fails all the same is warned of once, and runs uncompiled."""
+    return state.device.type == "cpu" and state.dtype == torch.float32 and obstacle() is None
 
 
-def is_wanted(state: Tensor) -> bool:
-    """Whether a training pass with this state shall use compiled steps."""
-    return _wanted and state.device.type == "cpu" and state.dtype == torch.float32
-
-
-class FusedForward(Forward):
+class CompiledForward(Forward):
     """The pointwise work of a step forward, compiled; `ready` tells whether that worked."""
 
     def __init__(self, window: Window, clips: Clips, products: torch.dtype) -> None:
@@ -97,7 +79,7 @@ class FusedForward(Forward):
         return tensors
 
 
-class FusedBackward(Backward):
+class CompiledBackward(Backward):
     """The pointwise work of a step backward, compiled; `ready` tells whether that worked."""
 
     def __init__(
@@ -158,6 +140,7 @@ def _cells_forward(
     cell: Tensor,
     *given: Tensor,
 ) -> None:
+    # The columns of j come doubled, as in `pointwise`.
     i, j, f, o = (torch.sigmoid(part.float()) for part in pre.chunk(4, dim=-1))
     j = j * 2 - 1
     c = f * before + i * j
@@ -222,6 +205,7 @@ def _cells_backward(
 
 def compiled(formula: Callable[..., None], clip: float | None, tensors: Sequence[Tensor]) -> Pass | None:
     """`formula` for tensors of these shapes and strides, compiled at the first call; None where that fails."""
+    # Compiled code splits its loops over the threads that there were.
     key = (formula, clip, torch.get_num_threads(), *(_layout(tensor) for tensor in tensors))
     if key not in _compiled:
         if len(_compiled) >= MOST_SHAPES:
@@ -234,6 +218,7 @@ def compiled(formula: Callable[..., None], clip: float | None, tensors: Sequence
 
 def _layout(tensor: Tensor) -> tuple[object, ...]:
     """What compiled code takes for granted: type, sizes, and the strides along which something lies."""
+    # Along a size of 1 nothing is ever stepped, and torch leaves such strides as it pleases.
     strides = tuple(step for size, step in zip(tensor.shape, tensor.stride(), strict=True) if size > 1)
     return tensor.dtype, tuple(tensor.shape), strides
 

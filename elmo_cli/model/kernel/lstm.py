@@ -1,45 +1,24 @@
-"""One projected, clipped LSTM layer for several directions at once.
+"""The fast LSTM layer: the formula of `naive`, with a hand-written gradient, for several directions at once.
 
-For each direction g and step t, with the state (h, c) of the step before, set to zero where `reset` is true:
-
-    i, j, f, o = split(x_t W_x + h W_h + b)
-    c = clip(sigmoid(f + forget_bias) * c + sigmoid(i) * tanh(j), ±cell_clip)
-    h = clip((sigmoid(o) * tanh(c)) W_p, ±projection_clip)      without W_p: h = sigmoid(o) * tanh(c)
-
-Gate order and clips are those of bilm-tf's LSTMCell. Legend: G directions, B batch, T tokens (steps), I input size,
-D cell size, P output size (D without a projection).
+This module is what the rest calls and what autograd sees; the loops over the steps are in `steps`. Legend: G
+directions, B batch, T tokens (steps), I input size, D cell size, P output size (D without a projection).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from elmo_cli.model.kernel import steps as lstm_kernel
-from elmo_cli.model.kernel.compiled import is_wanted
+from elmo_cli.config import Precision
+from elmo_cli.model.kernel.compiled import can_compile
+from elmo_cli.model.kernel.layer import LstmState, LstmWeights
 from elmo_cli.model.kernel.memory import buffer
 from elmo_cli.model.kernel.pointwise import Clips, Tape
 from elmo_cli.model.kernel.products import packing_pays
-from elmo_cli.model.kernel.steps import Options, Prepared, Weights
-
-
-class LstmWeights(NamedTuple):
-    """Weights of one layer, the directions stacked."""
-
-    input: Tensor  # (G, I, 4D), gates i, j, f, o
-    recurrent: Tensor  # (G, P, 4D)
-    bias: Tensor  # (G, 4D)
-    projection: Tensor | None  # (G, D, P)
-
-
-class LstmState(NamedTuple):
-    """What a step hands to the next one."""
-
-    hidden: Tensor  # (G, B, P)
-    cell: Tensor  # (G, B, D)
+from elmo_cli.model.kernel.steps import Options, Prepared, run_backward, run_forward, run_inference
 
 
 def lstm(
@@ -52,7 +31,8 @@ def lstm(
     cell_clip: float | None = None,
     projection_clip: float | None = None,
     forget_bias: float = 1.0,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Precision = "float32",
+    compiled: bool = False,
     prepared: Prepared | None = None,
 ) -> tuple[Tensor, LstmState]:
     """Run one layer over a window of steps.
@@ -69,35 +49,34 @@ def lstm(
         forget_bias: Added to the forget gate.
         precision: Of the matrix products. With bfloat16 their sums, the state, the pointwise work and the gradients of
             the weights stay in float32; float32 means the precision of `inputs`, which may also be float64.
+        compiled: Whether the pointwise work of a call with gradients shall be compiled, where `can_compile` says so.
+            The first call of each shape then takes some seconds more, and all round differently in the last bit.
         prepared: For calls without gradients, what keeps the matrices ready for the next one with the same weights.
 
     Returns:
         (G, B, T, P) outputs and the final state, which carries gradients (detach it between windows).
     """
-    batch = inputs.shape[1]
-    directions, output_size = weights.recurrent.shape[:2]
-    if state is None:
-        cell_size = weights.bias.shape[1] // 4
-        state = LstmState(
-            inputs.new_zeros(directions, batch, output_size), inputs.new_zeros(directions, batch, cell_size)
-        )
-    options = _options(weights, batch, precision, Clips(cell_clip, projection_clip), forget_bias)
+    state = state or LstmState.zeros(inputs, weights)
+    product_type = torch.bfloat16 if precision == "bfloat16" else weights.bias.dtype
+    multiplications = inputs.shape[1] * weights.recurrent[0].numel()  # of the recurrent product of a step
+    options = Options(
+        Clips(cell_clip, projection_clip),
+        forget_bias,
+        product_type,
+        packed=packing_pays(weights.bias.device, product_type, multiplications),
+        compiled=compiled and can_compile(weights.bias),
+    )
     keep = None
     if reset is not None:
+        # One step more than there are: the backward pass looks one step ahead.
         keep = (~torch.cat([reset, reset[:, :1]], dim=1)).t()[..., None].to(inputs.dtype)  # (T + 1, B, 1)
+    # Without gradients no tape: a window then needs the memory of one step beside its outputs.
     arguments = (inputs, *weights, *state)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in arguments):
         outputs, hidden, cell = _Layer.apply(*arguments, keep, lengths, options)  # type: ignore[no-untyped-call]
     else:
-        outputs, hidden, cell = _infer(inputs, Weights(*weights), *state, keep, lengths, options, prepared)
+        outputs, hidden, cell = _infer(inputs, weights, *state, keep, lengths, options, prepared)
     return outputs, LstmState(hidden, cell)
-
-
-def _options(weights: LstmWeights, batch: int, precision: str, clips: Clips, forget_bias: float) -> Options:
-    product_type = torch.bfloat16 if precision == "bfloat16" else weights.bias.dtype
-    _, rows, columns = weights.recurrent.shape
-    packed = packing_pays(weights.bias.device, product_type, batch * rows * columns)
-    return Options(clips, forget_bias, product_type, packed, is_wanted(weights.bias))
 
 
 def _groups(directions: int, options: Options) -> list[slice]:
@@ -107,6 +86,7 @@ def _groups(directions: int, options: Options) -> list[slice]:
 
 def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """Inputs (G, T, B, I) for the products, and the history (G, T + 1, B, P) that begins with `hidden`."""
+    # Time-major, so that a step is one block of memory.
     rows = inputs.transpose(1, 2).to(options.precision, memory_format=torch.contiguous_format).contiguous()
     history = buffer(hidden, (hidden.shape[0], inputs.shape[2] + 1, *hidden.shape[1:]))
     history[:, 0] = hidden
@@ -116,13 +96,13 @@ def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Te
 def _final(values: Tensor, lengths: Tensor | None) -> Tensor:
     """Of (G, T + 1, B, ...) values the one after each row's last real step: (G, B, ...)."""
     if lengths is None:
-        return values[:, -1].clone()
+        return values[:, -1].clone()  # a view would keep the whole window alive from one to the next
     return values[:, lengths, torch.arange(values.shape[2], device=values.device)]
 
 
 def _infer(
     inputs: Tensor,
-    weights: Weights,
+    weights: LstmWeights,
     hidden: Tensor,
     cell: Tensor,
     keep: Tensor | None,
@@ -130,6 +110,7 @@ def _infer(
     options: Options,
     prepared: Prepared | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """The layer without gradients: nothing but the hidden states is kept."""
     with torch.no_grad():
         rows, history = _start(inputs, hidden, options)
         ends = None
@@ -137,7 +118,7 @@ def _infer(
             ends = torch.arange(1, inputs.shape[2] + 1, device=lengths.device)[:, None, None] == lengths[:, None]
         steps = None if keep is None else keep.unbind(0)
         cells = [
-            lstm_kernel.run_inference(rows[g], weights.part(g), history[g], cell[g], steps, ends, options, prepared)
+            run_inference(rows[g], weights.part(g), history[g], cell[g], steps, ends, options, prepared)
             for g in _groups(len(cell), options)
         ]
         return history[:, 1:].transpose(1, 2), _final(history, lengths), torch.cat(cells)
@@ -160,10 +141,10 @@ class _Layer(torch.autograd.Function):
         lengths: Tensor | None,
         options: Options,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        weights = Weights(input_weights, recurrent, bias, projection)
+        weights = LstmWeights(input_weights, recurrent, bias, projection)
         rows, history = _start(inputs, hidden, options)
         groups, steps = _groups(len(cell), options), None if keep is None else keep.unbind(0)
-        tapes = [lstm_kernel.run_forward(rows[g], weights.part(g), history[g], cell[g], steps, options) for g in groups]
+        tapes = [run_forward(rows[g], weights.part(g), history[g], cell[g], steps, options) for g in groups]
         ctx.options, ctx.groups = options, groups
         ctx.save_for_backward(
             input_weights,
@@ -174,14 +155,14 @@ class _Layer(torch.autograd.Function):
             lengths,
             *(part for tape in tapes for part in tape.parts()),
         )
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(False)  # final states are detached between windows: no zeros are made for them
         final_cell = torch.cat([_final(tape.cells, lengths) for tape in tapes])
         return history[:, 1:].transpose(1, 2), _final(history, lengths), final_cell
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         input_weights, recurrent, bias, projection, keep, lengths, *parts = ctx.saved_tensors
-        weights = Weights(input_weights, recurrent, bias, projection)
+        weights = LstmWeights(input_weights, recurrent, bias, projection)
         count = len(parts) // len(ctx.groups)
         tapes = [Tape(*parts[start : start + count]) for start in range(0, len(parts), count)]
         upstream, first_hidden, cells = _upstream(gradients, tapes[0].hidden, lengths)
@@ -190,7 +171,7 @@ class _Layer(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             inputs = buffer(upstream, (*upstream.shape[:3], input_weights.shape[1]))
         found = [
-            lstm_kernel.run_backward(
+            run_backward(
                 tape,
                 weights.part(group),
                 upstream[group],
@@ -206,7 +187,7 @@ class _Layer(torch.autograd.Function):
         if first_hidden is not None:
             hidden += first_hidden
         rows = None if inputs is None else inputs.transpose(1, 2)
-        return rows, *filled.parts(), hidden, cell, None, None, None
+        return rows, *filled, hidden, cell, None, None, None
 
 
 def _upstream(

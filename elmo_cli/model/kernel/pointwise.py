@@ -6,7 +6,7 @@ Three identities keep the passes few:
     reset: f's pre-activation is -inf, so that neither the cell nor its gradient passes a sentence's beginning
     gradients of the gates = coefficients known before the loop * (dh or dc)
 
-`lstm_fused` has the same steps in one compiled pass each. Legend: G directions, B batch, T tokens (steps), D cell size,
+`compiled` has the same steps in one compiled pass each. Legend: G directions, B batch, T tokens (steps), D cell size,
 P output size; gates i, j, f, o along 4D; C is the precision of the products.
 """
 

@@ -1,7 +1,7 @@
 """Adds the arithmetic of an LSTM layer: a forward and a hand-written backward pass over a window of steps.
 
 Products over many steps at once stand outside the loops (inputs, gradients of inputs and weights); inside, there is one
-recurrent product a step (two with a projection) and the pointwise work of `lstm_pointwise` or `lstm_fused`.
+recurrent product a step (two with a projection) and the pointwise work of `pointwise` or `compiled`.
 
 Legend: G directions, B batch, T tokens (steps), I input size, D cell size, P output size; gates i, j, f, o along 4D.
 """
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elmo_cli.model.kernel.compiled import FusedBackward, FusedForward
+from elmo_cli.model.kernel.compiled import CompiledBackward, CompiledForward
+from elmo_cli.model.kernel.layer import LstmWeights
 from elmo_cli.model.kernel.memory import buffer
 from elmo_cli.model.kernel.pointwise import Backward, Clips, Forward, Tape, Window
 from elmo_cli.model.kernel.products import (
@@ -37,32 +38,7 @@ class Options:
     forget_bias: float
     precision: torch.dtype  # of the matrix products
     packed: bool  # whether the matrices are packed, and the directions run one by one
-    fused: bool  # whether the pointwise work is compiled
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Weights of the directions that are run together, in the state's precision."""
-
-    input: Tensor  # (G, I, 4D)
-    recurrent: Tensor  # (G, P, 4D)
-    bias: Tensor  # (G, 4D)
-    projection: Tensor | None  # (G, D, P)
-
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """The tensors in the order of the fields."""
-        return self.input, self.recurrent, self.bias, self.projection
-
-    def empty(self) -> Weights:
-        """Uninitialised memory of their shapes."""
-        matrices = [buffer(each, each.shape) for each in (self.input, self.recurrent)]
-        projection = None if self.projection is None else buffer(self.projection, self.projection.shape)
-        return Weights(matrices[0], matrices[1], torch.empty_like(self.bias), projection)
-
-    def part(self, group: slice) -> Weights:
-        """Those of some directions."""
-        projection = None if self.projection is None else self.projection[group]
-        return Weights(self.input[group], self.recurrent[group], self.bias[group], projection)
+    compiled: bool  # whether the pointwise work is compiled, in calls with gradients
 
 
 def make_product(matrix: Tensor, rows: int, options: Options) -> Product:
@@ -72,7 +48,7 @@ def make_product(matrix: Tensor, rows: int, options: Options) -> Product:
 
 
 def run_forward(
-    inputs: Tensor, weights: Weights, history: Tensor, cell: Tensor, keep: Sequence[Tensor] | None, options: Options
+    inputs: Tensor, weights: LstmWeights, history: Tensor, cell: Tensor, keep: Sequence[Tensor] | None, options: Options
 ) -> Tape:
     """All steps forward, with everything kept that `run_backward` needs.
 
@@ -93,7 +69,7 @@ def run_forward(
 
 
 def _forward_point(
-    inputs: Tensor, weights: Weights, history: Tensor, cell: Tensor, keep: Sequence[Tensor] | None, options: Options
+    inputs: Tensor, weights: LstmWeights, history: Tensor, cell: Tensor, keep: Sequence[Tensor] | None, options: Options
 ) -> tuple[Forward, Tape]:
     """The pointwise work, compiled if so wanted and possible, and the tape that it fills; arguments as above."""
     directions, steps, batch, _ = inputs.shape
@@ -101,13 +77,15 @@ def _forward_point(
     shape = (directions, steps, batch, size)
     cells = buffer(cell, (directions, steps + 1, batch, size))
     cells[:, 0] = cell
+    # The hidden state serves as it is where no reset zeroes it and no product wants it rounded: one pass less a step.
     apart = keep is not None or precision != cell.dtype
     recurrent = buffer(cell, history.shape, precision) if apart else None
     unprojected = None if weights.projection is None else buffer(cell, shape, precision)
-    if options.fused:
+    if options.compiled:
+        # A compiled pass computes the tanh anew for less than it takes to write and read it.
         gates = buffer(cell, (*shape[:-1], 4 * size), precision)
         tape = Tape(inputs, gates, cells, None, recurrent, unprojected, history)
-        point = FusedForward(Window.of(tape, keep), options.clips, precision)
+        point = CompiledForward(Window.of(tape, keep), options.clips, precision)
         if point.ready:
             return point, tape
     gates, squashed = buffer(cell, (*shape[:-1], 4 * size)), buffer(cell, shape)
@@ -117,7 +95,7 @@ def _forward_point(
 
 def run_inference(
     inputs: Tensor,
-    weights: Weights,
+    weights: LstmWeights,
     history: Tensor,
     cell: Tensor,
     keep: Sequence[Tensor] | None,
@@ -142,6 +120,7 @@ def run_inference(
     """
     directions, steps, batch, _ = inputs.shape
     final = cell if ends is None else cell.clone()
+    # Two cells in turn: a step reads the one and writes the other, and the given state stays as it is.
     cells = [cell, *([torch.empty_like(cell), torch.empty_like(cell)] * steps)][: steps + 1]
     gates = cell.new_empty(directions, batch, 4 * cell.shape[-1])
     apart = keep is not None or options.precision != cell.dtype
@@ -179,9 +158,9 @@ class Prepared:
     def __init__(self) -> None:
         self._kept: dict[object, tuple[list[Tensor], list[int], _ForwardProducts]] = {}
 
-    def products(self, weights: Weights, batch: int, options: Options) -> _ForwardProducts:
+    def products(self, weights: LstmWeights, batch: int, options: Options) -> _ForwardProducts:
         """Those of some weights, for batches of any size."""
-        parts = [part for part in weights.parts() if part is not None]
+        parts = [part for part in weights if part is not None]
         key, versions = (options, *(part.data_ptr() for part in parts)), [part._version for part in parts]
         found = self._kept.get(key)
         if found is None or found[1] != versions:
@@ -191,13 +170,14 @@ class Prepared:
 
 
 class _ForwardProducts:
-    """The matrices of a call forward, made ready once, with the columns of j doubled (see `lstm_pointwise`)."""
+    """The matrices of a call forward, made ready once, with the columns of j doubled (see `pointwise`)."""
 
-    def __init__(self, weights: Weights, batch: int, options: Options) -> None:
+    def __init__(self, weights: LstmWeights, batch: int, options: Options) -> None:
         self.size = size = weights.bias.shape[-1] // 4
         bias = self._doubled(weights.bias, weights.bias.dtype)[:, None]
         bias[..., 2 * size : 3 * size] += options.forget_bias
         self.bias = bias
+        # The number of rows is but a hint to oneDNN: how many steps share a product differs from window to window.
         self.input = make_product(self._doubled(weights.input, options.precision), 8 * batch, options)
         self.recur = make_product(self._doubled(weights.recurrent, options.precision), batch, options)
         self.project = None
@@ -220,6 +200,7 @@ class _ForwardProducts:
             rows = inputs[:, start : start + length].reshape(directions, -1, width)
             gates = self.input(rows, self.bias).view(directions, -1, batch, 4 * self.size)
             if keep is not None:
+                # sigmoid(-inf) = 0 forgets the cell, and its derivative 0 stops the gradient: no pass of its own.
                 begins = torch.stack(list(keep[start : min(steps, start + length)])) == 0
                 gates[..., 2 * self.size : 3 * self.size].masked_fill_(begins, float("-inf"))
             yield from gates.unbind(1)
@@ -234,12 +215,12 @@ class _ForwardProducts:
 
 def run_backward(
     tape: Tape,
-    weights: Weights,
+    weights: LstmWeights,
     upstream: Tensor,
     final_cells: Sequence[Tensor | None],
     keep: Sequence[Tensor] | None,
     options: Options,
-    gradients: Weights,
+    gradients: LstmWeights,
     input_gradients: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """All steps backward.
@@ -266,6 +247,7 @@ def run_backward(
     if keep is not None:
         hidden = hidden * keep[0]
     rows = gates.view(directions, steps * batch, 4 * size)
+    # The loop has left the gradients of all pre-activations: one product over all steps for each matrix.
     recurrent = (tape.hidden if tape.recurrent is None else tape.recurrent)[:, :steps]
     fill_weight_gradient(gradients.input, tape.inputs.flatten(1, 2), rows, options.packed)
     fill_weight_gradient(gradients.recurrent, recurrent.flatten(1, 2), rows, options.packed)
@@ -289,16 +271,17 @@ def _backward_point(
 ) -> Backward:
     """The pointwise work, compiled where that of the forward pass was."""
     if tape.squashed is None:
-        point = FusedBackward(tape, Window.of(tape, keep), upstream, gates, projected, options.clips)
+        point = CompiledBackward(tape, Window.of(tape, keep), upstream, gates, projected, options.clips)
         if point.ready:
             return point
+    # Compiled forward but not backward: what the compiled pass had no need to keep is made up for.
     tape = tape.plain()
     return Backward(tape, Window.of(tape, keep), upstream, gates, projected, options.clips)
 
 
 def _backward_steps(
     point: Backward,
-    weights: Weights,
+    weights: LstmWeights,
     gates: Sequence[Tensor],
     batch: int,
     final_cells: Sequence[Tensor | None],

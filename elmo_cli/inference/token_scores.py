@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,7 @@ import torch
 from elmo_cli.disk import write_atomically
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError
-from elmo_cli.metrics.perplexity import Perplexity, token_scores
-from elmo_cli.model.bilm import BiLm
+from elmo_cli.metrics.perplexity import Nats, Perplexity, token_scores
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, UNK, EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import Vocabulary
@@ -24,18 +22,11 @@ from elmo_cli.text.vocabulary import Vocabulary
 CHUNK = 1024  # texts that are in memory together
 SENTENCE_COLUMNS = ("sentence", "tokens", "unknown", "nll_forward", "nll_backward", "perplexity", "text")
 TOKEN_COLUMNS = ("sentence", "position", "token", "unknown", "nll_forward", "nll_backward")
-Row = tuple[Any, ...]
+Row = tuple[object, ...]
 
 
 def write_scores(
-    path: Path,
-    network: BiLm,
-    embedder: Embedder,
-    vocabulary: Vocabulary,
-    texts: Iterable[str],
-    *,
-    per_token: bool,
-    device: torch.device | str = "cpu",
+    path: Path, embedder: Embedder, texts: Iterable[str], *, per_token: bool, device: torch.device | str = "cpu"
 ) -> Perplexity:
     """Score texts one chunk after the other, and write a row for each of them, or for each of their tokens.
 
@@ -44,9 +35,7 @@ def write_scores(
 
     Args:
         path: To end in `.csv` or `.jsonl`.
-        network: Of the embedder, on `device`.
-        embedder: How text becomes ids.
-        vocabulary: The ids that the softmax predicts.
+        embedder: A biLM with a softmax.
         texts: A sentence each.
         per_token: A row for each token instead.
         device: Where to compute.
@@ -56,32 +45,30 @@ def write_scores(
 
     Raises:
         ConfigError: The name has another ending.
+        WeightsError: The model has no vocabulary or no softmax.
         ElmoError: The disk refuses.
     """
     check_name(path)
-    total, steps, tokens, unknown = np.zeros(2), 0, 0, 0
+    vocabulary, total = embedder.predicted(), Nats()
     columns = TOKEN_COLUMNS if per_token else SENTENCE_COLUMNS
 
     def rows() -> Iterator[Row]:
-        nonlocal steps, tokens, unknown
+        nonlocal total
         tokenize, source, first = Tokenizer(embedder.tokenizer), iter(texts), 1
         while chunk := list(islice(source, CHUNK)):
             corpus = encode(chunk, tokenize)
             found: list[np.ndarray] = [np.empty(0)] * len(corpus)
-            for sentences, nats in token_scores(network, corpus, embedder.indexer, vocabulary, device=device):
+            for sentences, nats in token_scores(embedder, corpus, device=device):
                 for row, sentence in enumerate(sentences.tolist()):
                     found[sentence] = nats[:, row, : corpus.lengths[sentence] + 1].double().numpy()
             for index, scores in enumerate(found):
-                total[:] += scores.sum(axis=1)
-                yield from (_token_rows if per_token else _sentence_row)(
-                    first + index, corpus, index, scores, vocabulary
-                )
-            oov = vocabulary.oov(corpus)
-            steps, tokens = steps + corpus.token_count + len(corpus), tokens + oov.tokens
-            unknown, first = unknown + oov.unknown, first + len(chunk)
+                row_of = _token_rows if per_token else _sentence_row
+                yield from row_of(first + index, corpus, index, scores, vocabulary)
+            total += Nats.of(np.array([scores.sum(axis=1) for scores in found]), corpus, vocabulary)
+            first += len(chunk)
 
     write_atomically(path, lambda beside: _write(beside, path.suffix == ".csv", columns, rows()))
-    return Perplexity.of(*total.tolist(), steps=steps, tokens=tokens, unknown=unknown)
+    return total.perplexity()
 
 
 def check_name(path: Path) -> None:
@@ -104,7 +91,7 @@ def _sentence_row(
     numbers = corpus.sentence(index)
     forward, backward = scores.sum(axis=1).tolist()
     unknown = int((vocabulary.lookup(corpus.types)[numbers] == UNK).sum())
-    mean = Perplexity.of(forward, backward, steps=len(numbers) + 1, tokens=len(numbers), unknown=unknown).mean
+    mean = Nats(forward, backward, steps=len(numbers) + 1).perplexity().mean
     text = " ".join(corpus.types[token] for token in numbers.tolist())
     yield number, len(numbers), unknown, round(forward, 6), round(backward, 6), round(mean, 6), text
 
