@@ -5,7 +5,7 @@
 >>> model.predict(["Oil prices rose on Monday"])
 ['Business']
 
-`load` takes a run of either kind, for who does not know which it is.
+`load` takes a run of any kind, for who does not know which it is.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ TOKENS_PER_BATCH = 4096
 Text = str | Sequence[str]
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier:
-    """Load a run: an `Elmo` from `elmo pretrain` or `elmo import`, a `TextClassifier` from `elmo classify`.
+def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier | Comparison:
+    """Load a run of any of these kinds; the classes' own `load` takes one kind, and has its type.
 
-    Of `elmo compare` it is a `Comparison`, which holds results and no model.
+    From `elmo pretrain` or `elmo import` it is an `Elmo`, from `elmo classify` a `TextClassifier`, from `elmo compare`
+    a `Comparison`, which holds results and no model.
 
     Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
 
