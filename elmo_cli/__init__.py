@@ -1,7 +1,7 @@
 """ELMo for everyone: train a bidirectional language model on your own text, and use it.
 
->>> import elmo_cli
->>> model = elmo_cli.load("runs/classify-frozen")
+>>> from elmo_cli import TextClassifier
+>>> model = TextClassifier.load("runs/classify-frozen")
 >>> model.predict(["Oil prices rose on Monday"])
 
 Names are loaded on first use, so that importing the package costs nothing.

@@ -1,9 +1,11 @@
-"""A trained run in Python: `load` it, then `predict`, `embed` or `perplexity`.
+"""A trained run in Python: load it, then `predict`, `embed` or `perplexity`.
 
->>> import elmo_cli
->>> model = elmo_cli.load("runs/classify-frozen")
+>>> from elmo_cli import TextClassifier
+>>> model = TextClassifier.load("runs/classify-frozen")
 >>> model.predict(["Oil prices rose on Monday"])
 ['Business']
+
+`load` takes a run of any kind, for who does not know which it is.
 """
 
 from __future__ import annotations
@@ -37,10 +39,11 @@ TOKENS_PER_BATCH = 4096
 Text = str | Sequence[str]
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Any:
-    """Load a run: an `Elmo` from `elmo pretrain` or `elmo import`, a `TextClassifier` from `elmo classify`.
+def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier | Comparison:
+    """Load a run of any of these kinds; the classes' own `load` takes one kind, and has its type.
 
-    Of `elmo compare` it is a `Comparison`, which holds results and no model.
+    From `elmo pretrain` or `elmo import` it is an `Elmo`, from `elmo classify` a `TextClassifier`, from `elmo compare`
+    a `Comparison`, which holds results and no model.
 
     Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
 
@@ -80,7 +83,12 @@ class Elmo:
 
     @classmethod
     def load(cls, path: str | PathLike[str], device: str = "auto") -> Self:
-        """Load an LM run."""
+        """Load a run of `elmo pretrain` or `elmo import`.
+
+        Raises:
+            RunError: It is not a run of this kind.
+            WeightsError: Its weights do not fit its settings.
+        """
         return cls(load_lm(Path(path)), device)
 
     def tokens(self, text: str) -> list[str]:
@@ -132,7 +140,12 @@ class TextClassifier:
 
     @classmethod
     def load(cls, path: str | PathLike[str], device: str = "auto") -> Self:
-        """Load a classifier run."""
+        """Load a run of `elmo classify`.
+
+        Raises:
+            RunError: It is not a run of this kind.
+            WeightsError: Its weights do not fit its settings.
+        """
         return cls(load_classifier(Path(path)), device)
 
     @property
@@ -149,6 +162,22 @@ class TextClassifier:
         _refuse_one_string(texts)
         shares = [one.probabilities for one in predict_stream(self.loaded, texts, device=self.device)]
         return np.array(shares, dtype=np.float32).reshape(-1, len(self.classes))
+
+    def predict_frame(self, texts: Sequence[str] | pd.Series[str]) -> pd.DataFrame:
+        """Label and probabilities of each text, in columns named as those of `elmo predict`.
+
+        Args:
+            texts: Strings; a column of another frame gives the result its index, so that the two can be joined.
+
+        Returns:
+            A row for each text: `label`, and `p(CLASS)` for each class.
+        """
+        import pandas as pd
+
+        shares = self.predict_proba(list(texts) if isinstance(texts, pd.Series) else texts)
+        frame = pd.DataFrame(shares, columns=[f"p({name})" for name in self.classes])
+        frame.insert(0, "label", [self.classes[number] for number in shares.argmax(axis=1)])
+        return frame.set_index(texts.index) if isinstance(texts, pd.Series) else frame
 
 
 class Comparison:

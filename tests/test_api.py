@@ -63,6 +63,25 @@ def test_a_classifier_predicts(folder: Path) -> None:
     np.testing.assert_allclose(model.predict_proba(["the\\sky"]), model.predict_proba(["the sky"]), atol=1e-6)
 
 
+def test_predictions_as_a_frame(folder: Path) -> None:
+    model = elmo_cli.TextClassifier.load(folder / "runs/classify-trainable")
+    given = pd.DataFrame({"text": ["the sky of up number 3", "the sea"]}, index=["a", "b"])
+    frame = model.predict_frame(given["text"])
+    assert list(frame.columns) == ["label", "p(down)", "p(up)"]
+    assert list(given.join(frame)["label"]) == model.predict(list(given["text"]))
+    np.testing.assert_array_equal(frame[["p(down)", "p(up)"]], model.predict_proba(list(given["text"])))
+    assert list(model.predict_frame(["the sea"]).index) == [0]
+    assert model.predict_frame([]).shape == (0, 3)
+
+
+def test_a_class_loads_its_own_kind_alone(folder: Path) -> None:
+    assert isinstance(elmo_cli.Elmo.load(folder / "runs/lm"), elmo_cli.Elmo)
+    with pytest.raises(RunError, match="classifier"):
+        elmo_cli.Elmo.load(folder / "runs/classify-trainable")
+    with pytest.raises(RunError, match="an LM run"):
+        elmo_cli.TextClassifier.load(folder / "runs/lm")
+
+
 @pytest.mark.parametrize("run", ["lm", "classify-trainable"])
 def test_one_string_is_not_a_list_of_texts(run: str, folder: Path) -> None:
     model = elmo_cli.load(folder / "runs" / run)

@@ -7,7 +7,9 @@ import re
 import resource
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,19 @@ RANKS = {
 }
 # Rooms that never load torch, so that reading text stays light; `commands` loads it only inside functions.
 WITHOUT_TORCH = ("errors", "config", "data", "text")
-HEAVY = {"torch", "pandas", "sklearn", "gensim", "h5py", "scipy", "numpy", "safetensors", "matplotlib", "jinja2"}
+HEAVY = {
+    "torch",
+    "joblib",
+    "pandas",
+    "sklearn",
+    "gensim",
+    "h5py",
+    "scipy",
+    "numpy",
+    "safetensors",
+    "matplotlib",
+    "jinja2",
+}
 RENDERING = {"typer", "rich", "click"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -98,6 +112,17 @@ def test_only_the_commands_know_typer_and_rich(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) in WITHOUT_TORCH], ids=name_of)
 def test_text_and_settings_do_without_torch(path: Path) -> None:
     assert all(name.split(".")[0] != "torch" for _, name in imports(path))
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tools = {"test", "docs"}  # what a user's installation does without, so the package imports none of it
+    extras = [each for name, extra in project["optional-dependencies"].items() if name not in tools for each in extra]
+    declared = {re.split(r"[^\w-]", each)[0].lower() for each in (*project["dependencies"], *extras)}
+    imported = {name.split(".")[0] for path in MODULES for _, name in imports(path)}
+    foreign = imported - sys.stdlib_module_names - {"elmo_cli"}
+    homes = packages_distributions()
+    assert {name.lower().replace("_", "-") for package in foreign for name in homes[package]} == declared
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
