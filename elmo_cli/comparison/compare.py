@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.crew import train_side_by_side
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
+from elmo_cli.comparison.side_by_side import train_side_by_side
 from elmo_cli.comparison.train import finished, train_rows
 from elmo_cli.config import Experiment, ReadingSettings
 from elmo_cli.devices import pick_device
@@ -74,10 +74,7 @@ def compare_run(
             yield from add_page(writer, lm_paths(experiment))
         else:
             last = Stopped(finished(job, kept))
-            if writer.committed:
-                writer.leave_unfinished()
-            else:
-                writer.abandon()
+            (writer.leave_unfinished if writer.committed else writer.abandon)()
     # Only now is the run in its place, whatever the consumer does with the last event.
     yield last
 

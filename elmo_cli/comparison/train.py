@@ -1,9 +1,9 @@
-"""The loop of a comparison: every classifier that is not there yet, one after the other or side by side."""
+"""The loop of a comparison: every classifier that is not there yet, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import cast
 
 from elmo_cli.comparison.classifiers import Classifiers
@@ -12,27 +12,12 @@ from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import ClassifierDone, EpochDone, Event, Stop, Stopped, as_record
+from elmo_cli.events import ClassifierDone, Event, Stop, Stopped
 from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
 from elmo_cli.training.finetune import finetune
 
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a classifier that was just trained leaves.
-
-    Attributes:
-        task: Which it is.
-        trained: Its answers.
-        epochs: How it came to them; none of the reference, which has no epochs.
-    """
-
-    task: Task
-    trained: Trained
-    epochs: tuple[EpochDone, ...] = ()
 
 
 def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
@@ -48,18 +33,17 @@ def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None
     for task in job.work():
         if job.key_of(task) in kept:
             continue
-        answers = yield from trainer.train(task, stop)
-        if answers is None:
+        trained = yield from trainer.train(task, stop)
+        if trained is None:
             return False
-        yield keep(job, kept, answers)
+        yield keep(job, kept, task, trained)
     return True
 
 
-def keep(job: Job, kept: Classifiers, answers: Answers) -> ClassifierDone:
+def keep(job: Job, kept: Classifiers, task: Task, trained: Trained) -> ClassifierDone:
     """Keep a finished classifier, and tell of it."""
-    task, trained = answers.task, answers.trained
     row, size = job.rows[task.row], job.sizes[task.size]
-    kept.keep(row, size, trained, [as_record(epoch) for epoch in answers.epochs])
+    kept.keep(row, size, trained)
     return ClassifierDone(
         row=row.name,
         seed=task.seed,
@@ -77,35 +61,19 @@ def finished(job: Job, kept: Classifiers) -> int:
 
 
 class Trainer:
-    """Trains the classifiers of a job; those of one embedder share its activations.
-
-    Args:
-        job: The comparison.
-    """
+    """Trains the classifiers of a comparison; those of one embedder share its activations."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._embedder: Embedder | None = None
         self._caches: Caches = (None, None)
 
-    def train(self, task: Task, stop: Stop) -> Generator[Event, None, Answers | None]:
-        """Train one classifier and classify all texts.
-
-        Args:
-            task: Which.
-            stop: Asked before each step whether to end.
-
-        Yields:
-            The events of the training.
-
-        Returns:
-            The classifier's answers; None if it was stopped.
-        """
+    def train(self, task: Task, stop: Stop) -> Generator[Event, None, Trained | None]:
+        """Train one classifier, with the events of that, and classify all texts; None if it was stopped."""
         job = self._job
         row, size, seed = job.rows[task.row], job.sizes[task.size], task.seed
         if not isinstance(row, EmbedderRow):
-            reference = fit_reference(row.texts, size, seed=seed, stop=stop)
-            return None if reference is None else Answers(task, reference)
+            return fit_reference(row.texts, size, seed=seed, stop=stop)
         train, test = row.texts
         caches = self._caches_of(row)
         done = yield from finetune(
@@ -125,23 +93,21 @@ class Trainer:
         if size.whole:
             on_train = predict(done.classifier, row.embedder, train.corpus, job.device, caches[0]).argmax(1)
         record = cast(TrainingRecord, asdict(done.results))
-        trained = Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train)
-        return Answers(task, trained, done.epochs)
+        return Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train, done.epochs)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""
         if row.embedder is not self._embedder:
             self._embedder, self._caches = row.embedder, (None, None)  # the last ones go before the next ones come
             if not row.settings.tune:
-                self._caches = self._compute(row)
+                job = self._job
+                sharing = (one for one in job.rows if isinstance(one, EmbedderRow) and one.embedder is row.embedder)
+                tokens = not all(pooled_suffices(one.settings) for one in sharing)
+                train, test = (
+                    ActivationCache(
+                        row.embedder, texts.corpus, row.settings, job.device, tokens=tokens, folder=job.folder
+                    )
+                    for texts in row.texts
+                )
+                self._caches = train, test
         return self._caches
-
-    def _compute(self, row: EmbedderRow) -> Caches:
-        rows = (other for other in self._job.rows if isinstance(other, EmbedderRow) and other.embedder is row.embedder)
-        tokens = not all(pooled_suffices(other.settings) for other in rows)
-        device, folder = self._job.device, self._job.folder
-        train, test = (
-            ActivationCache(row.embedder, texts.corpus, row.settings, device, tokens=tokens, folder=folder)
-            for texts in row.texts
-        )
-        return train, test

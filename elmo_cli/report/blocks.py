@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from elmo_cli.report.cells import Table
 from elmo_cli.report.figures import Drawing, shares_of_classes
@@ -14,13 +14,7 @@ MOST_CONFUSIONS = 20
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix.
-
-    Attributes:
-        title: Stands above it.
-        classes: Names of the classes.
-        counts: Texts by true and predicted class.
-    """
+    """A confusion matrix: counts of texts by true and predicted class."""
 
     title: str
     classes: Sequence[str]
@@ -57,14 +51,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a row or run says of a text.
-
-    Attributes:
-        name: The row or run.
-        predicted: The class.
-        probability: That it gives this class; None where it has no probabilities.
-        right: Whether that is the true class.
-    """
+    """The class that a row or run predicts for a text, with its probability where it has one."""
 
     name: str
     predicted: str
@@ -86,12 +73,7 @@ class Block:
     """A headline and what is below it, in the order of the fields.
 
     Attributes:
-        title: Headline.
         notes: How to read what follows, a sentence each.
-        tables: Tables.
-        figures: Figures, drawn where they stand.
-        matrices: Confusion matrices.
-        examples: Texts with what was made of them.
         items: A list of sentences.
         closed: Whether the reader opens it.
         hint: How a run comes to hold what the block shows.
@@ -123,10 +105,8 @@ class Part:
     """What a page shows of one run.
 
     Attributes:
-        name: Name of the run.
-        kind: Its kind in words.
-        lead: The conclusion.
-        warnings: Sentences that belong beside it.
+        kind: In words.
+        lead: The conclusion, with the warnings that belong beside it.
         blocks: None of them empty; no blocks if the run has neither results nor metrics.
         missing: What the run does not hold.
     """
@@ -136,4 +116,4 @@ class Part:
     lead: str
     warnings: Sequence[str]
     blocks: Sequence[Block]
-    missing: Sequence[str] = field(default=())
+    missing: Sequence[str] = ()

@@ -6,27 +6,21 @@ import os
 import signal
 from concurrent.futures import BrokenExecutor
 from multiprocessing import active_children
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from compareworld import change, make_world
+from compareworld import change
 
 from elmo_cli.cluster import cores
-from elmo_cli.comparison import crew
+from elmo_cli.comparison import side_by_side
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Experiment:
-    return make_world(tmp_path)
-
-
-def side_by_side(world: Experiment, **given: Any) -> list[Event]:
+def run_side_by_side(world: Experiment, **given: Any) -> list[Event]:
     return list(compare_run(change(world, "compare", jobs=2), **given))
 
 
@@ -48,7 +42,7 @@ def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
         single = results_of(list(compare_run(world, world.output / "single")))
     finally:
         torch.set_num_threads(threads)
-    events = side_by_side(world)
+    events = run_side_by_side(world)
     assert results_of(events) == single
     done = [event for event in events if isinstance(event, ClassifierDone)]
     assert [event.done for event in done] == list(range(1, 10))
@@ -57,7 +51,7 @@ def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
 
 def test_a_process_that_is_lost_costs_nothing_but_time(world: Experiment) -> None:
     world = change(world, "compare", lambdas=("layer:0",))
-    whole = results_of(side_by_side(world, out=world.output / "whole"))
+    whole = results_of(run_side_by_side(world, out=world.output / "whole"))
     events, told = [], ""
     for event in compare_run(change(world, "compare", jobs=2)):
         events.append(event)
@@ -72,8 +66,8 @@ def test_without_processes_the_classifiers_are_trained_here(world: Experiment, m
     def refuse(*arguments: object, **more: object) -> None:
         raise BrokenExecutor("Resource temporarily unavailable")
 
-    monkeypatch.setattr(crew, "pool", refuse)
-    assert isinstance(side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
+    monkeypatch.setattr(side_by_side, "pool", refuse)
+    assert isinstance(run_side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
 
 
 def test_stopped_and_taken_up_again(world: Experiment) -> None:
@@ -88,7 +82,7 @@ def test_stopped_and_taken_up_again(world: Experiment) -> None:
         done += isinstance(event, ClassifierDone)
     assert isinstance(events[-1], Stopped)
     assert events[-1].step == done == 3
-    events = side_by_side(world, resume=True)
+    events = run_side_by_side(world, resume=True)
     assert [event.done for event in events if isinstance(event, ClassifierDone)] == [4, 5, 6, 7, 8, 9]
 
 
@@ -96,14 +90,14 @@ def test_an_error_of_a_process_is_the_error_of_the_comparison(
     world: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a process reads the input anew, so it meets what has changed since
-    start = crew.pool
+    start = side_by_side.pool
 
     def spoil(*arguments: Any, **more: Any) -> Any:
         assert world.data.test is not None
         world.data.test.write_text("label,text\nunknown,a b\n", encoding="utf-8")
         return start(*arguments, **more)
 
-    monkeypatch.setattr(crew, "pool", spoil)
+    monkeypatch.setattr(side_by_side, "pool", spoil)
     with pytest.raises(ElmoError, match="unknown"):
-        side_by_side(world)
+        run_side_by_side(world)
     assert not (world.output / "compare").exists()
