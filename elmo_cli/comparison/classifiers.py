@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from elmo_cli.comparison.job import Job, Key
-from elmo_cli.comparison.rows import Row
+from elmo_cli.comparison.rows import Row, facts
 from elmo_cli.comparison.statistics import RowResult, Trained
 from elmo_cli.comparison.subsets import Size
 from elmo_cli.events import as_record
@@ -75,7 +75,7 @@ class Classifiers:
     def rows(self, job: Job, fraction: float) -> list[RowResult]:
         """All rows with their classifiers of a share of the labelled texts, each of them finished."""
         return [
-            RowResult(row.facts(), [self._done[row.name, row.source, seed, fraction] for seed in job.seeds_of(row)])
+            RowResult(facts(row), [self._done[row.name, row.source, seed, fraction] for seed in job.seeds_of(row)])
             for row in job.rows
         ]
 

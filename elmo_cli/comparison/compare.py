@@ -14,8 +14,7 @@ from typing import Any
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
-from elmo_cli.comparison.side_by_side import train_side_by_side
-from elmo_cli.comparison.train import finished, train_rows
+from elmo_cli.comparison.train import finished, train_rows, train_side_by_side
 from elmo_cli.config import Experiment, ReadingSettings
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError

@@ -50,19 +50,6 @@ class Row:
     texts: Texts
     unknown: UnknownTokens
 
-    def facts(self) -> RowFacts:
-        """What the row is, for the results."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "lm": None,
-            "mode": None,
-            "tune": None,
-            "layers": None,
-            "width": None,
-            "unknown": self.unknown,
-        }
-
 
 @dataclass(frozen=True)
 class EmbedderRow(Row):
@@ -72,16 +59,20 @@ class EmbedderRow(Row):
     settings: ClassifySettings
     lm: str | None = None
 
-    def facts(self) -> RowFacts:
-        """What the row is, for the results."""
-        return {
-            **super().facts(),
-            "lm": self.lm,
-            "mode": self.settings.lambdas if self.kind == "lm" else None,
-            "tune": self.settings.tune,
-            "layers": self.embedder.layer_count,
-            "width": self.embedder.width,
-        }
+
+def facts(row: Row) -> RowFacts:
+    """What a row is, for the results."""
+    own = row if isinstance(row, EmbedderRow) else None
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "lm": own.lm if own else None,
+        "mode": own.settings.lambdas if own and own.lm else None,  # a static table has one layer and no combiner
+        "tune": own.settings.tune if own else None,
+        "layers": own.embedder.layer_count if own else None,
+        "width": own.embedder.width if own else None,
+        "unknown": row.unknown,
+    }
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def lm_figures(run: ReportedLm) -> list[Drawing]:
 
 def _binned(steps: Sequence[tuple[int, float]]) -> Iterator[tuple[float, float]]:
     """Step and perplexity, neighbours joined where there are too many to draw."""
-    size = -(-len(steps) // MOST_POINTS)
+    size = max(1, -(-len(steps) // MOST_POINTS))
     for start in range(0, len(steps), size):
         part = [one for one in steps[start : start + size] if math.isfinite(one[1])]
         if part:

@@ -13,14 +13,14 @@ import torch
 from compareworld import change
 
 from elmo_cli.cluster import cores
-from elmo_cli.comparison import side_by_side
+from elmo_cli.comparison import train
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
 
 
-def run_side_by_side(world: Experiment, **given: Any) -> list[Event]:
+def side_by_side(world: Experiment, **given: Any) -> list[Event]:
     return list(compare_run(change(world, "compare", jobs=2), **given))
 
 
@@ -42,7 +42,7 @@ def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
         single = results_of(list(compare_run(world, world.output / "single")))
     finally:
         torch.set_num_threads(threads)
-    events = run_side_by_side(world)
+    events = side_by_side(world)
     assert results_of(events) == single
     done = [event for event in events if isinstance(event, ClassifierDone)]
     assert [event.done for event in done] == list(range(1, 10))
@@ -51,7 +51,7 @@ def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
 
 def test_a_process_that_is_lost_costs_nothing_but_time(world: Experiment) -> None:
     world = change(world, "compare", lambdas=("layer:0",))
-    whole = results_of(run_side_by_side(world, out=world.output / "whole"))
+    whole = results_of(side_by_side(world, out=world.output / "whole"))
     events, told = [], ""
     for event in compare_run(change(world, "compare", jobs=2)):
         events.append(event)
@@ -66,8 +66,8 @@ def test_without_processes_the_classifiers_are_trained_here(world: Experiment, m
     def refuse(*arguments: object, **more: object) -> None:
         raise BrokenExecutor("Resource temporarily unavailable")
 
-    monkeypatch.setattr(side_by_side, "pool", refuse)
-    assert isinstance(run_side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
+    monkeypatch.setattr(train, "pool", refuse)
+    assert isinstance(side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
 
 
 def test_stopped_and_taken_up_again(world: Experiment) -> None:
@@ -82,7 +82,7 @@ def test_stopped_and_taken_up_again(world: Experiment) -> None:
         done += isinstance(event, ClassifierDone)
     assert isinstance(events[-1], Stopped)
     assert events[-1].step == done == 3
-    events = run_side_by_side(world, resume=True)
+    events = side_by_side(world, resume=True)
     assert [event.done for event in events if isinstance(event, ClassifierDone)] == [4, 5, 6, 7, 8, 9]
 
 
@@ -90,14 +90,14 @@ def test_an_error_of_a_process_is_the_error_of_the_comparison(
     world: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a process reads the input anew, so it meets what has changed since
-    start = side_by_side.pool
+    start = train.pool
 
     def spoil(*arguments: Any, **more: Any) -> Any:
         assert world.data.test is not None
         world.data.test.write_text("label,text\nunknown,a b\n", encoding="utf-8")
         return start(*arguments, **more)
 
-    monkeypatch.setattr(side_by_side, "pool", spoil)
+    monkeypatch.setattr(train, "pool", spoil)
     with pytest.raises(ElmoError, match="unknown"):
-        run_side_by_side(world)
+        side_by_side(world)
     assert not (world.output / "compare").exists()
