@@ -50,7 +50,10 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
     for penalty in GRID:
         if stop():
             return None
-        machine = _fit(features, train.labels[size.fit], penalty, seed)
+        machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the record, and said in the results
+            machine.fit(features, train.labels[size.fit])
         tried.append((float((machine.predict(valid) == train.labels[size.valid]).mean()), penalty, machine))
     accuracy, penalty, machine = max(tried, key=lambda one: one[0])  # of equal ones the first
 
@@ -58,8 +61,7 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         found = machine.predict(vectoriser.transform(_tokens(corpus, np.arange(len(corpus)))))
         return np.asarray(found, dtype=np.int64)
 
-    training_answers = classify(train.corpus) if size.whole else None
-    answers = classify(test.corpus)
+    answers, on_train = classify(test.corpus), classify(train.corpus) if size.whole else None
     training: TrainingRecord = {
         "seed": seed,
         "C": penalty,
@@ -71,14 +73,7 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         "valid": {"examples": len(size.valid), "accuracy": accuracy, "loss": None},
         "seconds": round(time.monotonic() - began, 2),
     }
-    return Trained(seed, answers, training, train_predicted=training_answers)
-
-
-def _fit(features: Any, labels: NDArray[np.int64], penalty: float, seed: int) -> LinearSVC:
-    machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the training record, and said in the results
-        return machine.fit(features, labels)
+    return Trained(seed, answers, training, train_predicted=on_train)
 
 
 def _tokens(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> list[list[str]]:

@@ -33,31 +33,11 @@ _ASK_SECONDS = 0.1  # between two looks at whether to stop
 
 
 def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
-    """Train and test what is not done yet, and keep each.
+    """Train and test what is not done yet, and keep each classifier: side by side what can be, the rest in turn.
 
     Yields:
-        The events of each training, and `ClassifierDone` after it.
-
-    Returns:
-        Whether all are done: it was not stopped.
-    """
-    trainer = Trainer(job)
-    for task in job.work():
-        if job.key_of(task) in kept:
-            continue
-        trained = yield from trainer.train(task, stop)
-        if trained is None:
-            return False
-        yield _keep(job, kept, task, trained)
-    return True
-
-
-def train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) -> Generator[Event, None, bool]:
-    """Train what is not done yet in at most so many processes, and keep each classifier as it comes.
-
-    Yields:
-        A `Notice` of how many there are, and of one that is lost, which leaves the others' classifiers undone too;
-        `ClassifierDone` after each classifier.
+        The events of each training in this process, `ClassifierDone` after each classifier, and a `Notice` of how many
+        processes there are, and of one that is lost.
 
     Returns:
         Whether it was not stopped; what is under way is then lost, what is done is not.
@@ -65,7 +45,21 @@ def train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) 
     Raises:
         Exception: What a process raised.
     """
-    todo = [task for task in job.work() if job.key_of(task) not in kept]
+    for processes in range(job.experiment.compare.jobs, 1, -1):  # one less whenever one is lost
+        if not (yield from _train_side_by_side(job, kept, stop, processes)):
+            return False
+    trainer = Trainer(job)
+    for task in _undone(job, kept):
+        trained = yield from trainer.train(task, stop)
+        if trained is None:
+            return False
+        yield _keep(job, kept, task, trained)
+    return True
+
+
+def _train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) -> Generator[Event, None, bool]:
+    """At most so many at once; a process that is lost leaves the others' classifiers undone too."""
+    todo = _undone(job, kept)
     processes = min(processes, len(todo))
     if processes < 2:
         return True
@@ -104,7 +98,11 @@ def _keep(job: Job, kept: Classifiers, task: Task, trained: Trained) -> Classifi
 
 def finished(job: Job, kept: Classifiers) -> int:
     """Classifiers of the comparison that are done, those of earlier sessions included."""
-    return sum(job.key_of(task) in kept for task in job.work())
+    return len(job.work()) - len(_undone(job, kept))
+
+
+def _undone(job: Job, kept: Classifiers) -> list[Task]:
+    return [task for task in job.work() if job.key_of(task) not in kept]
 
 
 class Trainer:

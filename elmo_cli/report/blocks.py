@@ -21,15 +21,15 @@ class Matrix:
     counts: Sequence[Sequence[int]]
 
     @property
-    def rows(self) -> list[list[tuple[int, float]]]:
+    def cells(self) -> list[list[tuple[int, float]]]:
         """(count, share of the true class) by true and predicted class."""
         shares = shares_of_classes(self.counts)
-        return [list(zip(counts, row, strict=True)) for counts, row in zip(self.counts, shares, strict=True)]
+        return [list(zip(*pair, strict=True)) for pair in zip(self.counts, shares, strict=True)]
 
     @property
     def accuracy(self) -> float:
         """Share on the diagonal."""
-        right = sum(row[place] for place, row in enumerate(self.counts))
+        right = sum(guesses[true] for true, guesses in enumerate(self.counts))
         return right / max(1, sum(map(sum, self.counts)))
 
     @property
@@ -42,8 +42,8 @@ class Matrix:
         """The most frequent mistakes: true and predicted class, count, share of the true class."""
         found = [
             (self.classes[true], self.classes[guess], count, share)
-            for true, row in enumerate(self.rows)
-            for guess, (count, share) in enumerate(row)
+            for true, guesses in enumerate(self.cells)
+            for guess, (count, share) in enumerate(guesses)
             if count and true != guess
         ]
         return sorted(found, key=lambda one: -one[2])[:MOST_CONFUSIONS]
@@ -56,7 +56,6 @@ class Answer:
     name: str
     predicted: str
     probability: float | None
-    right: bool
 
 
 @dataclass(frozen=True)

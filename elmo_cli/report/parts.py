@@ -104,14 +104,7 @@ def _table_of(rows: Sequence[Mapping[str, Cell]], columns: Columns) -> list[Tabl
 
 def _examples(examples: Sequence[ExampleRecord]) -> list[Example]:
     return [
-        Example(
-            one["text"],
-            one["label"],
-            [
-                Answer(name, told["predicted"], told["probability"], told["predicted"] == one["label"])
-                for name, told in one["rows"].items()
-            ],
-        )
+        Example(one["text"], one["label"], [Answer(name, **answer) for name, answer in one["rows"].items()])
         for one in examples
     ]
 

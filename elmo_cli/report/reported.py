@@ -176,7 +176,7 @@ def _mistakes(path: Path, name: str) -> list[Example]:
         ]
         surest = sorted(wrong, key=lambda one: -one[0])[:MOST_EXAMPLES]
         return [
-            Example(line["text"], line["label"], [Answer(name, line["predicted"], probability, right=False)])
+            Example(line["text"], line["label"], [Answer(name, line["predicted"], probability)])
             for probability, line in surest
         ]
 
