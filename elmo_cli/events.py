@@ -1,7 +1,8 @@
-"""What a training loop tells whoever consumes it: frozen events, in the order in which they happen.
+"""What work tells whoever waits for it: frozen events, in the order in which they happen.
 
-The loops neither print nor draw. A consumer shows the events, and may stop consuming between any two of them. What a
-loop has made, its generator returns; so whoever runs it within another generator writes `made = yield from loop`.
+Training loops are generators of events; a consumer may stop between any two of them. What a loop has made, its
+generator returns; so whoever runs it within another generator writes `made = yield from loop`. Plain functions are
+handed a `tell` and call it with `Notice` and `Progress`. Neither prints or draws: that is for who is told.
 """
 
 from __future__ import annotations
@@ -126,6 +127,23 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of work is, now and then; with all of it done, it is over.
+
+    Attributes:
+        what: What is done, such as "reading", or what is counted, such as "sentences".
+        done: How much of it.
+        total: All of it; None while that is unknown.
+        in_bytes: Whether bytes are counted.
+    """
+
+    what: str
+    done: int
+    total: int | None
+    in_bytes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a training that ran to its end.
 
@@ -147,7 +165,14 @@ class Stopped:
     step: int
 
 
-Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
+Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Progress | Finished | Stopped
+
+Tell = Callable[[Notice | Progress], object]
+
+
+def silent(event: Notice | Progress) -> None:
+    """For work that nobody waits for."""
+
 
 Stop = Callable[[], bool]  # asked between two steps whether to end
 
@@ -160,7 +185,3 @@ def never() -> bool:
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
-
-
-Notify = Callable[[str], object]  # told something that the user should know
-OnProgress = Callable[[int, int | None], object]  # told what is done and, where it is known, all there is to do

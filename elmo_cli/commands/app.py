@@ -15,7 +15,25 @@ import typer
 from typer.core import TyperGroup
 
 from elmo_cli import __version__
-from elmo_cli.commands import bench, classify, compare, data, lm, more, predict, report, similar, start, vectors, vocab
+from elmo_cli.commands.baseline_svd import baseline_svd
+from elmo_cli.commands.baseline_word2vec import baseline_word2vec
+from elmo_cli.commands.bench import bench
+from elmo_cli.commands.check import check
+from elmo_cli.commands.classify import classify
+from elmo_cli.commands.compare import compare
+from elmo_cli.commands.data_get import data_get
+from elmo_cli.commands.data_show import data_show
+from elmo_cli.commands.embed import embed
+from elmo_cli.commands.evaluate import evaluate
+from elmo_cli.commands.import_ import import_
+from elmo_cli.commands.init import init
+from elmo_cli.commands.predict import predict
+from elmo_cli.commands.pretrain import pretrain
+from elmo_cli.commands.quickstart import quickstart
+from elmo_cli.commands.report import report
+from elmo_cli.commands.similar import similar
+from elmo_cli.commands.vocab_build import vocab_build
+from elmo_cli.commands.vocab_show import vocab_show
 from elmo_cli.errors import ElmoError
 
 START, ROAD, MORE = "Start", "Road", "More"
@@ -61,22 +79,35 @@ def _elmo(
     """
 
 
-app.command(rich_help_panel=START)(start.quickstart)
-app.command(rich_help_panel=START)(start.init)
-app.add_typer(data.app, name="data", rich_help_panel=START)
-app.add_typer(vocab.app, name="vocab", rich_help_panel=ROAD)
-app.command(rich_help_panel=ROAD)(lm.pretrain)
-app.command(rich_help_panel=ROAD)(classify.classify)
-app.command(rich_help_panel=ROAD)(classify.evaluate)
-app.command(rich_help_panel=ROAD)(predict.predict)
-app.command(rich_help_panel=ROAD)(compare.compare)
-app.add_typer(vectors.app, name="baseline", rich_help_panel=MORE)
-app.command(rich_help_panel=MORE)(more.embed)
-app.command(rich_help_panel=MORE)(similar.similar)
-app.command(rich_help_panel=MORE)(report.report)
-app.command("import", rich_help_panel=MORE)(more.import_weights)
-app.command(rich_help_panel=MORE)(more.check)
-app.command(rich_help_panel=MORE)(bench.bench)
+def _group(name: str, help: str, panel: str) -> typer.Typer:
+    """Commands of two words."""
+    group = typer.Typer(no_args_is_help=True, help=help)
+    app.add_typer(group, name=name, rich_help_panel=panel)
+    return group
+
+
+app.command(rich_help_panel=START)(quickstart)
+app.command(rich_help_panel=START)(init)
+data = _group("data", "Fetch a data set ('data get'), look into a file ('data show').", START)
+data.command("get")(data_get)
+data.command("show")(data_show)
+vocab = _group("vocab", "Build a vocabulary ('vocab build'), look at one ('vocab show').", ROAD)
+vocab.command("build")(vocab_build)
+vocab.command("show")(vocab_show)
+app.command(rich_help_panel=ROAD)(pretrain)
+app.command(rich_help_panel=ROAD)(classify)
+app.command(rich_help_panel=ROAD)(evaluate)
+app.command(rich_help_panel=ROAD)(predict)
+app.command(rich_help_panel=ROAD)(compare)
+baseline = _group("baseline", "Train static vectors to compare with ('baseline word2vec', 'baseline svd').", MORE)
+baseline.command("word2vec")(baseline_word2vec)
+baseline.command("svd")(baseline_svd)
+app.command(rich_help_panel=MORE)(embed)
+app.command(rich_help_panel=MORE)(similar)
+app.command(rich_help_panel=MORE)(report)
+app.command("import", rich_help_panel=MORE)(import_)
+app.command(rich_help_panel=MORE)(check)
+app.command(rich_help_panel=MORE)(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve
 
 Run = Annotated[
     Path | None,
@@ -46,8 +46,8 @@ def bench(
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.bench import bench_run
 
-    flags = {"preset": preset, "data.text": column, "data.encoding": encoding}
-    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
-    screen.say("measuring, for about a minute at most")
+    experiment = resolve(config, assignments, preset=preset, seed=seed, data={"text": column, "encoding": encoding})
+    output = Output(json, quiet)
+    output.say("measuring, for about a minute at most")
     report = asdict(bench_run(experiment, run, corpus, device=pick_device(device)))
-    screen.show(report, *views.bench(report))
+    output.show(report, *views.bench(report))

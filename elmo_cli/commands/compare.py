@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve, without_effect
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve, without_effect
 from elmo_cli.commands.signals import stop_on_signals
 
 Baselines = Annotated[
@@ -80,25 +80,28 @@ def compare(
     from elmo_cli.commands.progress import follow
     from elmo_cli.comparison.compare import compare_run
 
-    flags = {
-        "data.train": train,
-        "data.test": test,
-        "data.encoding": encoding,
-        "compare.baselines": baseline,
-        "compare.lms": lm,
-        "compare.lambdas": lambdas,
-        "compare.reference": reference,
-        "compare.against": against,
-        "compare.seeds": seeds,
-        "compare.fractions": fractions,
-        "compare.jobs": jobs,
-        "classify.tune": tune,
-    }
-    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
-    screen.say(*without_effect(assignments, experiment))
+    experiment = resolve(
+        config,
+        assignments,
+        seed=seed,
+        data={"train": train, "test": test, "encoding": encoding},
+        classify={"tune": tune},
+        compare={
+            "baselines": baseline,
+            "lms": lm,
+            "lambdas": lambdas,
+            "reference": reference,
+            "against": against,
+            "seeds": seeds,
+            "fractions": fractions,
+            "jobs": jobs,
+        },
+    )
+    output = Output(json, quiet)
+    output.say(*without_effect(assignments, experiment))
     with stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
-        results = follow(screen, events, stop, unit="texts", stopped=STOPPED, epochs=False)
-    screen.show(results, *views.comparison(results))
+        results = follow(output, events, stop, unit="texts", stopped=STOPPED, epochs=False)
+    output.show(results, *views.comparison(results))
     page = (out or experiment.output / "compare") / "report.html"
-    screen.say(*([f"page with figures: {page}"] if page.exists() else []))
+    output.say(*([f"page with figures: {page}"] if page.exists() else []))

@@ -1,16 +1,15 @@
-"""Texts from a file or from stdin, as they come; and a bar for work that is counted."""
+"""Texts from a file or from stdin, as they come."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from elmo_cli.commands.render import Screen
 from elmo_cli.errors import ConfigError, ElmoError
 
 if TYPE_CHECKING:
@@ -96,38 +95,3 @@ def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:
 
     own = TokenizerSettings.model_validate(Run.open(run).description.get("embedder", {}).get("tokenizer", {}))
     return own.model_copy(update={"kind": given.kind, "pattern": given.pattern})
-
-
-@contextmanager
-def measured(screen: Screen, name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A function of (bytes read, all) that moves a bar on stderr, from its first call until all is read."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    messages = screen.messages
-    columns = (TextColumn(name, markup=False), BarColumn(bar_width=30), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=messages, disable=not messages.is_terminal, transient=True)
-    task = bar.add_task("", total=None)
-
-    def move(done: int, total: int | None) -> None:
-        if done == total:  # another bar may follow, and a terminal has room for one at a time
-            bar.stop()
-            return
-        bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield move
-    finally:
-        bar.stop()
-
-
-@contextmanager
-def counted(screen: Screen, name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A function of (done, all if known) that moves a bar on stderr while the block runs."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    messages = screen.messages
-    columns = (TextColumn(name, markup=False), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=messages, disable=not messages.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,17 +1,39 @@
-"""Flags that several commands share, each declared once, and the resolution of a command's settings."""
+"""Flags that several commands share, each declared once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-if TYPE_CHECKING:
-    from elmo_cli.config import Experiment
+from elmo_cli.config import choices
+from elmo_cli.errors import ConfigError, nearest
 
 COMMON = "Common options"
+
+
+def named(choice: Any, *more: str) -> str:
+    """The values of a `Literal`, and forms of others, as help shows them: `word|char|word+char`."""
+    return "|".join((*get_args(choice), *more))
+
+
+def choice(flag: str, values: Any, help: str, **more: Any) -> Any:
+    """An option that takes one of the values of a `Literal`.
+
+    typer knows these by itself, but does not say which of them is nearest to a mistyped one.
+    """
+    known = get_args(values)
+
+    def checked(text: str) -> str:
+        if text not in known:
+            raise ConfigError(
+                f"{flag} got '{text}'", where="the command line", expected=", ".join(known), remedy=nearest(text, known)
+            )
+        return text
+
+    return typer.Option(flag, parser=checked, metavar=named(values), help=help, **more)
+
 
 Config = Annotated[
     Path | None,
@@ -26,7 +48,7 @@ Assignments = Annotated[
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random draws.", rich_help_panel=COMMON)]
 Device = Annotated[
     str,
-    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.", rich_help_panel=COMMON),
+    typer.Option("--device", metavar=named(choices.Device), help="Where to compute.", rich_help_panel=COMMON),
 ]
 Json = Annotated[
     bool,
@@ -40,11 +62,11 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; b
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run left off.")]
 Preset = Annotated[
-    str | None,
-    typer.Option(
+    choices.Preset | None,
+    choice(
         "--preset",
-        metavar="tiny|small|base|original",
-        help="Sizes and rates to start from; parameters without vocabulary: tiny 33 k, for seconds; small 2.1 M, "
+        choices.Preset,
+        "Sizes and rates to start from; parameters without vocabulary: tiny 33 k, for seconds; small 2.1 M, "
         "for minutes on a laptop; base 9.5 M, for hours; original 93.6 M, the ELMo of bilm-tf, for GPUs.",
     ),
 ]
@@ -76,33 +98,21 @@ Lowercase = Annotated[
     bool | None, typer.Option("--lowercase/--keep-case", help="Lower-case the text first.", show_default=False)
 ]
 TokenizerKind = Annotated[
-    str | None, typer.Option("--tokenizer", metavar="words|whitespace|regex", help="How text becomes tokens.")
+    choices.TokenizerKind | None, choice("--tokenizer", choices.TokenizerKind, "How text becomes tokens.")
 ]
-
-
-def without_effect(assignments: Sequence[str] | None, experiment: Experiment) -> list[str]:
-    """A note on values of `--set` that only a tuned classifier looks at, where none is tuned."""
-    from elmo_cli.config import TUNING
-
-    keys = {assignment.partition("=")[0].strip() for assignment in assignments or ()}
-    idle = [key for name in TUNING if (key := f"classify.{name}") in keys]
-    if experiment.classify.tune or not idle:
-        return []
-    return [f"note: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used without --tune"]
-
-
-def resolve(
-    config: Path | None, assignments: Sequence[str] | None, seed: int | None, flags: Mapping[str, Any] | None = None
-) -> Experiment:
-    """The settings of a command: preset, settings file, `--set`, then its own flags.
-
-    Args:
-        config: Value of `--config`.
-        assignments: Values of `--set`.
-        seed: Value of `--seed`.
-        flags: Further flags by dotted key; None and empty lists stand for flags that were not given.
-    """
-    from elmo_cli.config import load_experiment
-
-    given = {key: value for key, value in (flags or {}).items() if value is not None and value != []}
-    return load_experiment(config, assignments or (), {"seed": seed, **given})
+Windows = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--window",
+        min=1,
+        metavar="N",
+        help="Tokens on each side; repeatable. Several write a file each: of --out v.txt, v-w1.txt for window 1.",
+    ),
+]
+Dim = Annotated[int | None, typer.Option("--dim", min=1, help="Width of a vector.")]
+VectorFile = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write, compressed if it ends in .gz.")
+]
+Binary = Annotated[bool, typer.Option("--binary", help="word2vec's binary format instead of text.")]
+Stateful = Annotated[bool, typer.Option("--stateful", help="Carry the state from batch to batch, as bilm-tf does.")]
+ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]

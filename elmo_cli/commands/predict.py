@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from elmo_cli.commands import options
-from elmo_cli.commands.options import resolve
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve
+from elmo_cli.config import choices
+from elmo_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from elmo_cli.inference.predict import Prediction
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A classifier run.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Texts: a table, a text a line, a folder, or - for stdin.")]
 Format = Annotated[
-    Literal["csv", "jsonl"], typer.Option("--format", help="CSV with a header, or a JSON document a line.")
+    choices.PredictionFormat,
+    options.choice("--format", choices.PredictionFormat, "CSV with a header, or a JSON document a line."),
 ]
 BatchSize = Annotated[
     int | None,
@@ -46,16 +56,56 @@ def predict(
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
     """
     from elmo_cli.commands.inputs import texts_of, usual_batch
-    from elmo_cli.commands.predictions import write_predictions
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
 
     loaded = load_classifier(run)
     # The classifier's own cleaning is applied to what is read, so it is read as it is.
-    experiment = resolve(config, assignments, None, {"data.text": column, "data.encoding": encoding})
+    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
     texts = texts_of(file, experiment.data.model_copy(update={"clean": "none"}))
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
-    cut = write_predictions(stream, loaded.classes, "json" if json else format)
+    cut = _write(stream, loaded.classes, "json" if json else format)
     if cut:
-        Screen(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
+        Output(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
+
+
+def _write(
+    stream: Iterable[Prediction], classes: Sequence[str], format: choices.PredictionFormat | Literal["json"]
+) -> int:
+    """Write each prediction before the next one is asked for; returns how many texts were cut.
+
+    Args:
+        stream: The predictions.
+        classes: Names of the classes, in the order of the probabilities.
+        format: `csv`: label, a probability for each class, text. `jsonl`: a document a line. `json`: a list of such.
+
+    Raises:
+        DataError: There is no text.
+    """
+    cut = count = 0
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    header = ["label", *(f"p({name})" for name in classes), "text"]
+    for count, prediction in enumerate(stream, start=1):
+        cut += prediction.cut
+        if format == "csv":
+            if count == 1:  # not before: texts that cannot be read leave stdout empty
+                rows.writerow(header)
+            rows.writerow([prediction.label, *(f"{share:.6f}" for share in prediction.probabilities), prediction.text])
+        else:
+            separator = "" if format == "jsonl" else "[\n" if count == 1 else ",\n"
+            end = "\n" if format == "jsonl" else ""
+            sys.stdout.write(separator + dumps(_document(prediction, classes), ensure_ascii=False) + end)
+        sys.stdout.flush()
+    if not count:
+        raise DataError(
+            "there is nothing to label", expected="a text a line", remedy="give texts, a line each, or name a file"
+        )
+    if format == "json":
+        sys.stdout.write("\n]\n")
+    return cut
+
+
+def _document(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
+    shares = {name: round(share, 6) for name, share in zip(classes, prediction.probabilities, strict=True)}
+    return {"label": prediction.label, "probabilities": shares, "text": prediction.text}

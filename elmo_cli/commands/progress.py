@@ -1,30 +1,30 @@
-"""Following a loop of the library: its events as a bar on a terminal, or as lines in a log, on stderr."""
+"""What the library tells while it works, shown: as a bar on a terminal, or as lines in a log, on stderr."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, Self
 
+import rich.progress
 import typer
-from rich.progress import BarColumn, Progress, ProgressColumn, Task
+from rich.progress import BarColumn, ProgressColumn, Task
 from rich.text import Text
 
-from elmo_cli.commands.render import Screen, duration, lambda_bars, number, plain
+from elmo_cli.commands.render import Output, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
-from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Step, Stopped, Validation
+from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Progress, Step, Stopped, Validation
 
 LOG_SECONDS = 30.0
 
 
-class _Figures(ProgressColumn):
-    """Rate, loss, perplexity and time left of the last `Step`, as plain text."""
+class _Words(ProgressColumn):
+    """What is said beside the bar, as plain text."""
 
     def render(self, task: Task) -> Text:
-        """The figures, empty before the first step."""
-        step = task.fields.get("step")
-        return Text(describe_step(step, task.fields["unit"]) if step is not None else "")
+        """The words."""
+        return Text(task.fields["words"])
 
 
 def describe_step(step: Step, unit: str) -> str:
@@ -34,6 +34,19 @@ def describe_step(step: Step, unit: str) -> str:
     )
     perplexity = f"  ppl {step.perplexity:,.0f}" if unit == "tokens" and step.perplexity < 1e6 else ""
     return f"{rate} {unit}/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
+
+
+def describe_progress(event: Progress, seconds: float) -> str:
+    """Figures of counted work after so many seconds, e.g. `reading 12.0 of 48.0 MB  left 1:15`."""
+    done, total = (
+        None if count is None else f"{count / 1e6:,.1f}" if event.in_bytes else f"{count:,}"
+        for count in (event.done, event.total)
+    )
+    unit = " MB" if event.in_bytes else ""
+    if event.total is None or not event.done:
+        return f"{event.what} {done}{unit}"
+    left = duration(seconds * (event.total - event.done) / event.done)
+    return f"{event.what} {done} of {total}{unit}  left {left}"
 
 
 def describe(event: Event) -> str | None:
@@ -59,8 +72,68 @@ def describe(event: Event) -> str | None:
             return None
 
 
+class Display:
+    """Shows events on stderr as they come: lines that stay, and one bar for how far the work is; in a log, lines.
+
+    Args:
+        output: Where to show.
+        unit: What a training's steps count: tokens or texts.
+        epochs: Whether the epochs of classifiers are shown.
+
+    Attributes:
+        notices: The notices so far.
+    """
+
+    def __init__(self, output: Output, unit: str = "", epochs: bool = True) -> None:
+        self._messages, self._unit, self._epochs = output.messages, unit, epochs
+        self._live = self._messages.is_terminal and not output.quiet
+        columns = (BarColumn(bar_width=18), _Words())
+        self._bar = rich.progress.Progress(
+            *columns, console=self._messages, disable=not self._live, transient=True, redirect_stdout=False
+        )
+        self._task = self._bar.add_task("", total=None, words="")
+        self._logged = time.monotonic()
+        self._began, self._what = self._logged, ""
+        self.notices: list[str] = []
+
+    def __enter__(self) -> Self:
+        """The bar comes with the first event that says how far the work is."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Step():
+                words = describe_step(event, self._unit)
+                self._move(event.step, event.steps, words, f"epoch {event.epoch}  step {event.step} of {event.steps}  ")
+            case Progress():
+                if event.what != self._what:
+                    self._began, self._what = time.monotonic(), event.what
+                words = describe_progress(event, time.monotonic() - self._began)
+                self._move(event.done, event.total, words)
+                if event.done == event.total:  # what follows may be long and say nothing
+                    self._bar.stop()
+                    self._what = ""
+            case _:
+                self.notices += [event.message] if isinstance(event, Notice) else []
+                line = describe(event) if self._epochs or not isinstance(event, EpochDone) else None
+                if line is not None:
+                    self._messages.print(line, soft_wrap=True)
+
+    def _move(self, done: int, total: int | None, words: str, place: str = "") -> None:
+        self._bar.update(self._task, completed=done, total=total, words=words)
+        self._bar.start()  # not before, or it would show the words of what is over
+        if not self._live and time.monotonic() - self._logged >= LOG_SECONDS:
+            self._logged = time.monotonic()
+            self._messages.print(place + words, soft_wrap=True)
+
+
 def follow(
-    screen: Screen,
+    output: Output,
     events: Iterable[Event],
     stop: Stop,
     *,
@@ -71,7 +144,7 @@ def follow(
     """Consume a loop, show it, and return its results.
 
     Args:
-        screen: Where to show.
+        output: Where to show.
         events: The loop.
         stop: The flag that the loop looks at; gives the exit code if it stopped by it.
         unit: What its steps count: tokens or texts.
@@ -83,35 +156,17 @@ def follow(
     """
     results: dict[str, Any] = {}
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(_shown(screen, events, unit, epochs)) as shown:
-        for event in shown:
+    with closing(_each(events)) as each, Display(output, unit, epochs) as show:
+        for event in each:
+            show(event)
             if isinstance(event, Finished):
                 results = event.results
             elif isinstance(event, Stopped):
-                screen.say(*([stopped] if stopped else []))
+                output.say(*([stopped] if stopped else []))
                 raise typer.Exit(stop.code or 1)
     return results
 
 
-def _shown(screen: Screen, events: Iterable[Event], unit: str, epochs: bool) -> Generator[Event, None, None]:
-    """Pass the events on after showing each."""
-    messages = screen.messages
-    live = messages.is_terminal and not screen.quiet
-    columns = (BarColumn(bar_width=18), _Figures())
-    last = time.monotonic()
-    progress = Progress(*columns, console=messages, disable=not live, transient=True)
-    task = progress.add_task("", total=None, unit=unit)
-    try:
-        for event in events:
-            line = describe(event) if epochs or not isinstance(event, EpochDone) else None
-            if isinstance(event, Step):
-                progress.start()  # not before: reading the corpus may show a bar of its own
-                progress.update(task, total=event.steps, completed=event.step, step=event)
-                if not live and time.monotonic() - last >= LOG_SECONDS:
-                    last = time.monotonic()
-                    line = f"epoch {event.epoch}  step {event.step} of {event.steps}  {describe_step(event, unit)}"
-            if line is not None:
-                messages.print(line, soft_wrap=True)
-            yield event
-    finally:
-        progress.stop()
+def _each(events: Iterable[Event]) -> Generator[Event, None, None]:
+    """The events; closing this closes them too."""
+    yield from events

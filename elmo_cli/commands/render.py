@@ -181,7 +181,7 @@ def console_on(file: TextIO, quiet: bool = False) -> Console:
 
 
 @dataclass(frozen=True)
-class Screen:
+class Output:
     """Where a command shows what it does.
 
     Attributes:

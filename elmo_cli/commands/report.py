@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve
 
 Runs = Annotated[
     list[Path] | None,
@@ -43,12 +43,13 @@ def report(
       elmo report runs/compare runs/lm --out report.html
       elmo report runs/compare --figures figures
     """
+    from elmo_cli.commands.progress import Display
     from elmo_cli.report.page import write_report
 
-    folder = resolve(config, assignments, None).output
-    written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite)
-    screen = Screen(json, quiet)
-    screen.say(*(f"warning: {warning}" for warning in written.warnings), *written.notices)
+    folder = resolve(config, assignments).output
+    output = Output(json, quiet)
+    with Display(output) as tell:
+        written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
     document = {
         "page": written.page and str(written.page),
         "figures": [str(path) for path in written.figures],
@@ -56,4 +57,4 @@ def report(
         "warnings": list(written.warnings),
         "notices": list(written.notices),
     }
-    screen.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))
+    output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
 Token = Annotated[
     str | None, typer.Option("--token", metavar="TOKEN", help="Which token; needed if the sentence has several.")
@@ -37,7 +36,7 @@ SameWord = Annotated[bool, typer.Option("--same-word", help="Only the same word,
 
 
 def similar(
-    run: Run,
+    run: options.ModelRun,
     sentence: Sentence,
     token: Token = None,
     occurrence: Occurrence = 1,
@@ -62,13 +61,14 @@ def similar(
       elmo similar runs/lm "a play on Broadway" --token play
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
-    from elmo_cli.commands.inputs import counted, spooled
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
-    flags = {"data.text": column, "data.encoding": encoding}
-    experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)
-    with spooled(corpus) as files, counted(screen, "sentences") as progress:
+    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
+    output = Output(json, quiet)
+    with spooled(corpus) as files, Display(output) as tell:
         found = similar_run(
             experiment,
             run,
@@ -80,8 +80,7 @@ def similar(
             top=top,
             same_word=same_word,
             device=pick_device(device),
-            progress=progress,
+            tell=tell,
         )
-    screen.say(*(f"note: {note}" for note in found.notices))
     document = asdict(found)
-    screen.show(document, *views.similar(document))
+    output.show(document, *views.similar(document))

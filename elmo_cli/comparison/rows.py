@@ -24,7 +24,8 @@ from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
-from elmo_cli.vectors.formats import StaticVectors, coverage, read_vectors, table_for
+from elmo_cli.vectors.formats import read_vectors
+from elmo_cli.vectors.static import StaticVectors, coverage, table_for
 
 REFERENCE = "TF-IDF + SVM"
 

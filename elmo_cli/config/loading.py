@@ -9,9 +9,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
+from elmo_cli.config.choices import Preset
 from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
-from elmo_cli.config.settings import ADAGRAD, Experiment, Preset
+from elmo_cli.config.settings import ADAGRAD, Experiment
 from elmo_cli.errors import ConfigError, nearest
 
 CONFIG_NAME = "elmo.yaml"

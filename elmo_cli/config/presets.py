@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from elmo_cli.config.settings import Preset
+from elmo_cli.config.choices import Preset
 
 PRESET_PURPOSES: dict[Preset, str] = {
     "tiny": "tests and demonstrations: seconds",

@@ -5,22 +5,28 @@ from __future__ import annotations
 import codecs
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from elmo_cli.config.choices import (
+    Activation,
+    Cleaning,
+    EncoderKind,
+    Header,
+    LambdaMode,
+    LambdaNorm,
+    OptimiserKind,
+    Pooling,
+    PrecisionChoice,
+    Preset,
+    SoftmaxKind,
+    SvdWeighting,
+    TokenizerKind,
+    Word2VecAlgorithm,
+)
 from elmo_cli.errors import nearest
-
-Preset = Literal["tiny", "small", "base", "original"]
-TokenizerKind = Literal["words", "whitespace", "regex"]
-Cleaning = Literal["none", "ag-news"]
-EncoderKind = Literal["word", "char", "word+char"]
-SoftmaxKind = Literal["full", "adaptive", "sampled"]
-Precision = Literal["float32", "bfloat16"]
-PrecisionChoice = Literal["auto", "float32", "bfloat16"]
-OptimiserKind = Literal["adamw", "adagrad"]
-Pooling = Literal["max", "mean", "max+mean", "attention"]
 
 # YAML and shells have uses of their own for most of these signs, so each has a name too.
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
@@ -109,7 +115,7 @@ class ReadingSettings(Settings):
     label: Name | None = Field(None, description="label column; absent means found by content")
     encoding: Encoding = Field("utf-8", description="of text files, CSV and JSON lines, such as latin-1")
     delimiter: Delimiter = Field("auto", description="between columns of CSV files: comma, semicolon, tab, bar, a sign")
-    header: Literal["auto", "yes", "no"] = Field("auto", description="whether CSV files begin with column names")
+    header: Header = Field("auto", description="whether CSV files begin with column names")
     clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
 
 
@@ -135,7 +141,7 @@ class VocabularySettings(Settings):
 
 
 class CharacterSettings(Settings):
-    """The ELMo character CNN: embedding, convolutions, highways (`docs/explanation/formats.md`)."""
+    """The ELMo character CNN: embedding, convolutions, highways (docs/explanation/formats.md#options)."""
 
     dim: int = Field(16, ge=1, description="width of a character vector")
     filters: tuple[tuple[int, int], ...] = Field(
@@ -143,7 +149,7 @@ class CharacterSettings(Settings):
     )
     max_characters: int = Field(50, ge=3, description="characters of a token, begin and end marks included")
     highway_layers: int = Field(2, ge=0, description="highway layers after the convolutions")
-    activation: Literal["relu", "tanh"] = Field("relu", description="after the maximum over positions")
+    activation: Activation = Field("relu", description="after the maximum over positions")
 
 
 class ModelSettings(Settings):
@@ -241,7 +247,7 @@ class ClassifySettings(Settings):
 
     lambdas: str = Field("trainable", description="combiner: trainable, frozen, function, or layer:N")
     frozen_lambdas: str | None = Field(None, description="weights for frozen, e.g. 0.2,0.5,0.3, or uniform")
-    lambda_norm: Literal["softmax", "none"] = Field("softmax", description="normalisation of the layer weights")
+    lambda_norm: LambdaNorm = Field("softmax", description="normalisation of the layer weights")
     layer_norm: bool = Field(True, description="normalise each layer per token before the mix")
     pooling: Pooling = Field("max+mean", description="from token vectors to one vector of the text")
     hidden_size: int = Field(256, ge=0, description="hidden layer of the classifier; 0 means none")
@@ -274,8 +280,10 @@ class ClassifySettings(Settings):
     @classmethod
     def _mode_is_known(cls, mode: str) -> str:
         kind, _, layer = mode.partition(":")
-        if mode not in ("trainable", "frozen", "function") and not (kind == "layer" and layer.isdecimal()):
-            raise PydanticCustomError("literal_error", "Input should be 'trainable', 'frozen', 'function' or 'layer:N'")
+        modes = get_args(LambdaMode)
+        if mode not in modes and not (kind == "layer" and layer.isdecimal()):
+            named = ", ".join(f"'{one}'" for one in modes)
+            raise PydanticCustomError("literal_error", "Input should be {named} or 'layer:N'", {"named": named})
         return mode
 
     @model_validator(mode="after")
@@ -290,7 +298,7 @@ class CompareSettings(Settings):
 
     baselines: Paths = Field((), description="static embedding files, a row each")
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
-    lambdas: Names = Field(("trainable", "frozen", "function"), description="a row of the LM for each")
+    lambdas: Names = Field(get_args(LambdaMode), description="a row of the LM for each")
     reference: bool = Field(True, description="a row for TF-IDF with a linear SVM, which has no embeddings")
     against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
@@ -306,7 +314,7 @@ class Word2VecSettings(Settings):
     window: int = Field(5, ge=1, description="tokens on each side")
     epochs: int = Field(10, ge=1, description="passes over the corpus")
     negative: int = Field(5, ge=1, description="negative samples for each pair")
-    algorithm: Literal["skip-gram", "cbow"] = Field("skip-gram", description="what is predicted from what")
+    algorithm: Word2VecAlgorithm = Field("skip-gram", description="what is predicted from what")
     workers: int = Field(1, ge=1, description="threads; only one gives the same vectors each time")
 
 
@@ -315,7 +323,7 @@ class SvdSettings(Settings):
 
     dim: int = Field(256, ge=1, description="width of a vector")
     window: int = Field(5, ge=1, description="tokens on each side")
-    weighting: Literal["raw", "log", "ppmi"] = Field("ppmi", description="of counts: none, log(1 + n), or positive PMI")
+    weighting: SvdWeighting = Field("ppmi", description="of counts: none, log(1 + n), or positive PMI")
     smoothing: float = Field(0.75, gt=0.0, le=1.0, description="exponent on the context counts of PPMI")
     exponent: float = Field(0.5, ge=0.0, le=1.0, description="exponent on the singular values that scale the vectors")
 

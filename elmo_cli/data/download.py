@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elmo_cli.errors import DataError, ElmoError, nearest
-from elmo_cli.events import OnProgress
+from elmo_cli.events import Progress, Tell, silent
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def fetch(
     *,
     mirror: str | None = None,
     overwrite: bool = False,
-    on_progress: OnProgress | None = None,
+    tell: Tell = silent,
 ) -> Fetched:
     """Fetch the files of a data set into a folder; those that are there already, and right, are not fetched again.
 
@@ -93,7 +93,7 @@ def fetch(
         folder: Made where it is missing.
         mirror: Address of another folder that holds the same files.
         overwrite: Replace files of the same names that are something else.
-        on_progress: Told bytes fetched of the file under way, and its size where the server says it.
+        tell: Told how much is fetched of the file under way, and of how much where the server says it.
 
     Raises:
         DataError: Another file is in the way.
@@ -111,7 +111,7 @@ def fetch(
             )
     try:
         for name in missing:
-            _download(f"{source}/{name}", folder / name, wanted.files[name], on_progress)
+            _download(f"{source}/{name}", folder / name, wanted.files[name], tell)
     except BaseException:
         with suppress(OSError):  # it holds files, or was not even made
             folder.rmdir()
@@ -126,14 +126,14 @@ def _is_right(path: Path, checksum: str) -> bool:
     return path.is_file() and bool(pooch.hashes.hash_matches(str(path), checksum))
 
 
-def _download(url: str, path: Path, checksum: str, on_progress: OnProgress | None) -> None:
+def _download(url: str, path: Path, checksum: str, tell: Tell) -> None:
     import pooch
     from requests import RequestException
 
     pooch.get_logger().setLevel("ERROR")  # what it would log is said here
     part = path.with_name(path.name + ".part")
     try:
-        downloader = _Resuming(part, on_progress or (lambda done, total: None))
+        downloader = _Resuming(part, tell)
         pooch.retrieve(url, checksum, path.name, path.parent, downloader=downloader)
     except RequestException as error:  # before OSError, of which it is one
         begun = part.is_file() and part.stat().st_size > 0
@@ -181,11 +181,11 @@ class _Resuming:
 
     Args:
         part: That file.
-        on_progress: See `fetch`.
+        tell: See `fetch`.
     """
 
-    def __init__(self, part: Path, on_progress: OnProgress) -> None:
-        self._part, self._on_progress = part, on_progress
+    def __init__(self, part: Path, tell: Tell) -> None:
+        self._part, self._tell = part, tell
 
     def __call__(self, url: str, output_file: str, registry: object, check_only: bool = False) -> None:
         """What pooch calls: fetch `url` into `output_file`."""
@@ -207,5 +207,5 @@ class _Resuming:
                 for chunk in response.iter_content(_CHUNK):
                     file.write(chunk)
                     done += len(chunk)
-                    self._on_progress(done, total)
+                    self._tell(Progress("fetching", done, total, in_bytes=True))
         self._part.replace(output_file)

@@ -23,7 +23,7 @@ from elmo_cli.data.formats import open_file
 from elmo_cli.data.formats.format import Format
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import DataError
-from elmo_cli.events import OnProgress
+from elmo_cli.events import Progress, Tell, silent
 
 CountTokens = Callable[[str], int]
 
@@ -126,7 +126,7 @@ def inspect(
     reading: ReadingSettings,
     count_tokens: CountTokens,
     max_tokens: int,
-    on_progress: OnProgress | None = None,
+    tell: Tell = silent,
 ) -> Inspection:
     """Look through files of texts, with labels where there are any.
 
@@ -135,14 +135,14 @@ def inspect(
         reading: How to read them.
         count_tokens: How many tokens a text has.
         max_tokens: How many of them a classifier reads.
-        on_progress: Told bytes read of the file under way, and its size.
+        tell: Told how much is read of the file under way.
 
     Raises:
         DataError: A file is missing, empty, in another encoding or broken.
     """
     reports, prints = [], []
     for path in paths:
-        report, texts = _look_through(open_file(path, reading), count_tokens, max_tokens, on_progress)
+        report, texts = _look_through(open_file(path, reading), count_tokens, max_tokens, tell)
         reports.append(report)
         prints.append(texts)
     shared = {}
@@ -160,7 +160,7 @@ def inspect(
 
 
 def _look_through(
-    file: Format, count_tokens: CountTokens, max_tokens: int, on_progress: OnProgress | None
+    file: Format, count_tokens: CountTokens, max_tokens: int, tell: Tell
 ) -> tuple[FileReport, NDArray[np.int64]]:
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
     columns = file.columns(labelled=False)
@@ -170,8 +170,10 @@ def _look_through(
     classes: Counter[str] = Counter()
     texts, labels = array("q"), array("q")
     size = file.path.stat().st_size
-    # The size itself is told at last, as it ends the bar.
-    on_bytes = (lambda done: on_progress(min(done, size - 1), size)) if on_progress is not None else None
+
+    def on_bytes(done: int) -> None:
+        # The size itself is told at last, as it ends the bar.
+        tell(Progress("reading", min(done, size - 1), size, in_bytes=True))
 
     def refuse(error: DataError) -> None:
         refused[1:] = []  # the first one is shown, the others are counted
@@ -189,8 +191,7 @@ def _look_through(
             labels.append(_number(record.label or ""))
         if len(report.samples) < SAMPLES:
             report.samples.append((record.label, record.text))
-    if on_progress is not None:
-        on_progress(size, size)
+    tell(Progress("reading", size, size, in_bytes=True))
     _count(report, lengths, classes, max_tokens)
     numbers = np.frombuffer(texts, dtype=np.int64) if texts else np.zeros(0, np.int64)
     _compare(report, numbers, np.frombuffer(labels, dtype=np.int64) if labels else numbers)

@@ -18,6 +18,7 @@ from torch import Tensor
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ConfigError, InputError, RunError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.dump_pieces import in_order
 from elmo_cli.inference.embed import embed_sentences, load_embedder, read_dump
 from elmo_cli.metrics.checks import (
@@ -50,6 +51,7 @@ def check_run(
     stateful: bool = False,
     batch_size: int = 1,
     device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> list[CheckResult]:
     """Check an LM run or the biLM of a classifier run.
 
@@ -63,6 +65,7 @@ def check_run(
         stateful: Whether `expected` was computed with the state carried from batch to batch.
         batch_size: Sentences of a batch, where it was.
         device: Where to compute.
+        tell: Told the checks that are done, and the sentences that are embedded to be compared.
 
     Returns:
         The checks in their order. A run that cannot be loaded fails the first, and no others are made.
@@ -93,12 +96,18 @@ def check_run(
     results = [CheckResult("files", True, detail="settings, vocabulary and weights belong together")]
     embedder.network.to(device)
     results.append(finite_weights(embedder.network))
+    tell(Progress("checks", len(results), None))
     if results[-1].passed and isinstance(embedder.network, BiLm):
-        results += _check_bilm(embedder, embedder.network, tolerance, device)
+        for result in _check_bilm(embedder, embedder.network, tolerance, device):
+            results.append(result)
+            tell(Progress("checks", len(results), None))
     if results[-1].passed and expected is not None and texts is not None:
         corpus = encode(texts, Tokenizer(tokenizer or embedder.tokenizer))
         batches = in_order(corpus, batch_size)
-        found = dict(embed_sentences(embedder, corpus, batches, device, stateful=stateful))
+        found = {}
+        for number, layers in embed_sentences(embedder, corpus, batches, device, stateful=stateful):
+            found[number] = layers
+            tell(Progress("sentences", len(found), len(corpus)))
         results.append(compare_embeddings(found, read_dump(expected), tolerance))
     return results
 
@@ -148,14 +157,15 @@ def _not_embedded(detail: str) -> CheckResult:
     return CheckResult("embeddings", False, detail=detail)
 
 
-def _check_bilm(embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str) -> list[CheckResult]:
+def _check_bilm(
+    embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str
+) -> Iterator[CheckResult]:
     """Leak test and invariances on made-up sentences."""
     corpus = _made_up(embedder)
     tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
-    leaks = (
-        leak_test(network, tokens, tolerance) if network.softmax else activation_leak_test(network, tokens, tolerance)
-    )
-    return [*leaks, *invariances(embedder, corpus, tolerance), *stream_agreement(embedder, corpus, tolerance)]
+    yield from (leak_test if network.softmax else activation_leak_test)(network, tokens, tolerance)
+    yield from invariances(embedder, corpus, tolerance)
+    yield from stream_agreement(embedder, corpus, tolerance)
 
 
 def _made_up(embedder: Embedder) -> EncodedCorpus:

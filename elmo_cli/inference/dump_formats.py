@@ -19,21 +19,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO, cast, get_args
+from typing import Any, Protocol, TextIO, cast, get_args
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.config.choices import DumpFormat
 from elmo_cli.errors import ConfigError
 from elmo_cli.text.encoded import EncodedCorpus
 
-Format = Literal["hdf5", "npz", "parquet", "jsonl"]
 Values = NDArray[np.floating[Any]]
 Place = Path | TextIO
 
 INDEX = "sentence_to_index"
-SUFFIXES: dict[str, Format] = {
+SUFFIXES: dict[str, DumpFormat] = {
     **{"": "hdf5", ".hdf5": "hdf5", ".h5": "hdf5", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet"},
     **{".jsonl": "jsonl", ".ndjson": "jsonl"},
 }
@@ -89,7 +89,7 @@ class Sink(Protocol):
         """
 
 
-def format_of(place: Place, given: Format | None) -> Format:
+def format_of(place: Place, given: DumpFormat | None) -> DumpFormat:
     """The format that was named, else that of a file's ending, HDF5 without one; JSON lines for a stream.
 
     Raises:
@@ -107,13 +107,13 @@ def format_of(place: Place, given: Format | None) -> Format:
             f"the ending of {place.name} names no format",
             where=place,
             expected="one of " + ", ".join(filter(None, SUFFIXES)),
-            remedy="name it with --format " + "|".join(get_args(Format)),
+            remedy="name it with --format " + "|".join(get_args(DumpFormat)),
         )
     return found
 
 
 @contextmanager
-def open_sink(place: Place, format: Format, dtype: str) -> Iterator[Sink]:
+def open_sink(place: Place, format: DumpFormat, dtype: str) -> Iterator[Sink]:
     """A sink that writes to a file or, as JSON lines, to a stream.
 
     Args:

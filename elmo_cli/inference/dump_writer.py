@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from elmo_cli.config.choices import Dtype, DumpPooling, NamedLayers
 from elmo_cli.embedder import Part
 from elmo_cli.errors import ConfigError
 from elmo_cli.inference.dump_formats import Sentence, Sink, Values
 from elmo_cli.text.encoded import EncodedCorpus
 
-Layers = Literal["all", "top", "average"] | int
-Pool = Literal["none", "mean", "max"]
-Dtype = Literal["float32", "float16"]
+Layers = NamedLayers | int
 
 IN_MEMORY = 64 << 20  # bytes of a sentence
 
@@ -42,7 +41,7 @@ class Form:
     count: int
     width: int
     layers: Layers
-    pool: Pool
+    pool: DumpPooling
     dtype: Dtype
 
     def __post_init__(self) -> None:

@@ -7,37 +7,39 @@ document.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.config import Precision, TokenizerSettings
+from elmo_cli.config.choices import Dtype, DumpFormat, DumpPooling
 from elmo_cli.devices import check_precision
 from elmo_cli.disk import refuse_target, write_atomically
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import DataError
-from elmo_cli.inference.dump_formats import INDEX, Format, Place, format_of, open_sink
+from elmo_cli.events import Progress, Tell, silent
+from elmo_cli.inference.dump_formats import INDEX, Place, format_of, open_sink
 from elmo_cli.inference.dump_pieces import Piece, Plan, make_plan, read_pieces
-from elmo_cli.inference.dump_writer import Dtype, Form, Layers, Pool, Writer
+from elmo_cli.inference.dump_writer import Form, Layers, Writer
+from elmo_cli.interop.hdf5 import Hdf5Reader
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
+_NUMBER = re.compile("[0-9]{1,18}")
 INDEX_CHARACTERS = 1 << 26  # of all sentences; their index is written only whole
 STREAM = Path("-")  # stands for a stream in a report
 # For the difference that a precision makes: sentences, and tokens of each.
 COMPARED, COMPARED_TOKENS = 16, 128
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class EmbedReport:
     """
 
     path: Path
-    format: Format
+    format: DumpFormat
     sentences: int
     tokens: int
     layers: int
@@ -75,9 +77,9 @@ def embed_run(
     texts: Iterable[str],
     out: Place,
     *,
-    format: Format | None = None,
+    format: DumpFormat | None = None,
     layers: Layers = "all",
-    pool: Pool = "none",
+    pool: DumpPooling = "none",
     dtype: Dtype = "float32",
     precision: Precision = "float32",
     tokenizer: TokenizerSettings | None = None,
@@ -86,7 +88,7 @@ def embed_run(
     batch_tokens: int | None = None,
     device: torch.device | str = "cpu",
     overwrite: bool = False,
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> EmbedReport:
     """Embed sentences with a run and write them.
 
@@ -106,7 +108,7 @@ def embed_run(
             Longer sentences are run in windows, with the same activations.
         device: Where to compute.
         overwrite: Replace the file where it exists.
-        progress: Called with the sentences written, and with their number as soon as it is known.
+        tell: Told the sentences that are written, and their number as soon as it is known.
 
     Raises:
         ConfigError: There is no such layer, the format cannot be told, the ways of batching contradict each other, the
@@ -141,9 +143,9 @@ def embed_run(
                 tally.add(piece, plan)
                 for parts in extractor.parts(piece.corpus, plan.batches(piece.corpus), plan.max_cells):
                     previous, waiting = waiting, thread.submit(writer.write, parts)
-                    tally.advance(previous, progress)
+                    tally.advance(previous, tell)
             tally.total = tally.sentences
-            tally.advance(waiting, progress)
+            tally.advance(waiting, tell)
             sink.close(tally.names)
 
     if isinstance(out, Path):
@@ -190,12 +192,11 @@ class _Tally:
         self.windowed += int((piece.corpus.lengths + 2 > plan.max_cells // rows).sum())
         self.total = self.sentences if piece.last else None
 
-    def advance(self, batch: Future[int] | None, progress: Progress | None) -> None:
+    def advance(self, batch: Future[int] | None, tell: Tell) -> None:
         """Wait until a batch is written, and pass on what went wrong with it."""
         if batch is not None:
             self.written += batch.result()
-            if progress is not None:
-                progress(self.written, self.total)
+            tell(Progress("sentences", self.written, self.total))
 
 
 def precision_difference(
@@ -241,27 +242,14 @@ def read_dump(path: Path) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
     """The sentences of an embedding file in the order of their numbers.
 
     Raises:
-        DataError: The file is missing, no HDF5, or has a dataset that is no sentence.
+        DataError: The file is missing, no HDF5, or has a dataset that is no sentence or does not lie whole in it.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            names = [name for name in file if name != INDEX]
-            other = next((name for name in names if not name.isdecimal()), None)
-            if other is not None or not names:
-                found = f"{path} has a dataset '{other}'" if other else f"{path} holds no sentences"
-                raise DataError(
-                    found,
-                    where=path,
-                    expected="datasets 0, 1, ...: embeddings of a text",
-                    remedy="give the HDF5 file that was computed from these sentences",
-                )
-            for name in sorted(names, key=int):
-                yield int(name), file[name][()]
-    except OSError as error:
-        reason = "there is no file" if not path.exists() else "no whole HDF5 file:"
-        raise DataError(
-            f"{reason} {path}",
-            where=path,
-            expected="embeddings that `elmo embed` wrote",
-            remedy="give the HDF5 file that was computed from these sentences",
-        ) from error
+    remedy = "give the HDF5 file that was computed from these sentences"
+    with Hdf5Reader(path, DataError, remedy) as file:
+        names = [name for name in file.names() if name != INDEX]
+        other = next((name for name in names if not _NUMBER.fullmatch(name)), None)
+        if other is not None or not names:
+            found = f"{path} has a dataset {other[:80]!r}" if other else f"{path} holds no sentences"
+            raise DataError(found, where=path, expected="datasets 0, 1, ...: embeddings of a text", remedy=remedy)
+        for name in sorted(names, key=int):
+            yield int(name), file.read(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -12,6 +13,7 @@ from elmo_cli.config import DataSettings, Experiment, ReadingSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
@@ -73,6 +75,7 @@ def evaluate_run(
     device: str = "auto",
     scores: Path | None = None,
     per_token: bool = False,
+    tell: Tell = silent,
 ) -> Evaluation | list[Evaluation | Skipped]:
     """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
 
@@ -85,6 +88,7 @@ def evaluate_run(
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
         per_token: Write those of each token there instead.
+        tell: Told the sentences that are scored, and the runs.
 
     Returns:
         Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
@@ -101,7 +105,7 @@ def evaluate_run(
             remedy="elmo evaluate RUN FILE",
         )
     if scores is not None:
-        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token)
+        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token, tell)
     if per_token:
         raise ConfigError(
             "--per-token is given without --scores",
@@ -109,15 +113,17 @@ def evaluate_run(
             remedy="add --scores FILE, or leave --per-token out",
         )
     if run is not None:
-        return _evaluate(run, file, experiment.data, where)
+        return _evaluate(run, file, experiment.data, where, tell)
     results: list[Evaluation | Skipped] = []
     failures: list[ElmoError] = []
-    for path in _runs_below(experiment.output):
+    paths = _runs_below(experiment.output)
+    for done, path in enumerate(paths, start=1):
         try:
-            results.append(_evaluate(path, file, experiment.data, where))
+            results.append(_evaluate(path, file, experiment.data, where, tell))
         except ElmoError as error:
             failures.append(error)
             results.append(Skipped(run=path.name, skipped=error.message))
+        tell(Progress("runs", done, len(paths)))
     if len(failures) == len(results):
         raise failures[0]
     return results
@@ -137,7 +143,7 @@ def _runs_below(folder: Path) -> list[Path]:
     return kept
 
 
-def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> Evaluation:
+def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> Evaluation:
     run = Run.open(path)
     if run.kind not in ("lm", "classifier"):
         raise RunError(
@@ -146,11 +152,13 @@ def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) 
             expected="an LM run or a classifier run",
             remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
         )
-    return (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
+    if run.kind == "lm":
+        return _evaluate_lm(run, file, data, device, tell)
+    return _evaluate_classifier(run, file, data, device)
 
 
 def _evaluate_sentences(
-    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool
+    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool, tell: Tell
 ) -> LmEvaluation:
     """The perplexity of an LM run, with the scores of each sentence or token in a file."""
     if path is None:
@@ -159,8 +167,15 @@ def _evaluate_sentences(
     check_name(scores)
     embedder = load_lm(run.path)
     texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    found = write_scores(scores, embedder, texts, per_token=per_token, device=device)
+    found = write_scores(scores, embedder, _counted(texts, tell), per_token=per_token, device=device)
     return {**_lm_evaluation(run, file, found), "scores": str(scores)}
+
+
+def _counted(texts: Iterable[str], tell: Tell) -> Iterator[str]:
+    """Texts, and how many of them were taken."""
+    for done, text in enumerate(texts, start=1):
+        tell(Progress("sentences", done, None))
+        yield text
 
 
 def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
@@ -178,11 +193,11 @@ def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
     )
 
 
-def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> LmEvaluation:
+def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> LmEvaluation:
     embedder = load_lm(run.path)
     reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
     corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device))
+    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device, tell=tell))
 
 
 def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> ClassifierEvaluation:

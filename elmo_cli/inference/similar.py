@@ -21,6 +21,7 @@ from elmo_cli.config import Experiment
 from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, nearest
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import encode_tokens
@@ -32,8 +33,6 @@ LONGEST = BATCH_TOKENS - 2  # tokens of a text between <S> and </S>
 PIECE = 8 * BATCH_TOKENS  # tokens that are held at once, so that there are sentences of similar length among them
 
 _NONE = -2.0  # less than any cosine
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def similar_run(
     top: int = 10,
     same_word: bool = False,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    tell: Tell = silent,
 ) -> Similar:
     """Search a corpus for the tokens that are most like a token in a sentence.
 
@@ -111,7 +110,7 @@ def similar_run(
         top: Hits at most.
         same_word: Only tokens of the same form, in whatever case.
         device: Where to compute.
-        progress: Called with the sentences that were searched.
+        tell: Told the sentences that are searched, and the notices.
 
     Raises:
         ConfigError: There is no such token or layer, no text was given, or a number is out of its bounds.
@@ -128,8 +127,7 @@ def similar_run(
     search = _Search(tokens, position, top, same_word, Extractor(embedder, device), represent)
     for piece in _pieces(experiment, files, tokenize):
         search.look_through(piece)
-        if progress is not None:
-            progress(search.sentences, None)
+        tell(Progress("sentences", search.sentences, None))
     if not search.searched:
         raise DataError(
             "there is nothing to search",
@@ -138,6 +136,8 @@ def similar_run(
             remedy="give another --corpus, or name its text column with --column",
         )
     notices = _notices(embedder, search)
+    for notice in notices:
+        tell(Notice(notice))
     return Similar(
         tokens[position], position, tokens, name, search.sentences, search.searched, tuple(search.hits), notices
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_cli.embedder import Embedder, Feed
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -125,26 +126,39 @@ def token_scores(
 
 
 def sentence_scores(
-    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    *,
+    max_tokens: int = 4096,
+    device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> NDArray[np.float64]:
-    """Negative log-likelihood of each sentence; the arguments are those of `token_scores`.
+    """Negative log-likelihood of each sentence; the arguments are those of `token_scores`, and who is told how many.
 
     Returns:
         (S, 2) nats, forward and backward; a sentence of n tokens sums n + 1 steps in each.
     """
     scores = np.zeros((len(corpus), 2))
+    done = 0
     for sentences, nats in token_scores(embedder, corpus, max_tokens=max_tokens, device=device):
         # Summed in double on the host: a device may have no doubles.
         scores[sentences] = nats.double().sum(dim=2).T.numpy()
+        done += len(sentences)
+        tell(Progress("sentences", done, len(corpus)))
     return scores
 
 
 def perplexity(
-    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    *,
+    max_tokens: int = 4096,
+    device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> Perplexity:
-    """Exact perplexity of a text; the arguments are those of `token_scores`."""
+    """Exact perplexity of a text; the arguments are those of `sentence_scores`."""
     vocabulary = embedder.predicted()
-    scores = sentence_scores(embedder, corpus, max_tokens=max_tokens, device=device)
+    scores = sentence_scores(embedder, corpus, max_tokens=max_tokens, device=device, tell=tell)
     return Nats.of(scores, corpus, vocabulary).perplexity()
 
 

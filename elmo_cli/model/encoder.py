@@ -17,7 +17,7 @@ from elmo_cli.config import ModelSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.model.kernel.products import packing_pays
 
-CHARACTERS = 262  # ids of docs/explanation/formats.md after the shift by one: 0 is masked
+CHARACTERS = 262  # ids of docs/explanation/formats.md#character-ids after the shift by one: 0 is masked
 PADDING_CHARACTER = 261
 WORDS_AT_ONCE = 512  # whose convolutions are in memory together where there are no gradients
 
@@ -125,7 +125,7 @@ def initialise_table(table: nn.Parameter, matrix: Tensor, known: Tensor) -> None
 class Highway(nn.Module):
     """g = sigmoid(W_carry x + b_carry), y = g * relu(W_transform x + b_transform) + (1 - g) * x.
 
-    As in bilm-tf (docs/explanation/formats.md).
+    As in docs/explanation/formats.md#arithmetic.
 
     Args:
         size: F, the width of input and output.
@@ -156,9 +156,10 @@ def linear(inputs: Tensor, layer: nn.Linear) -> Tensor:
 
 
 class CharacterEncoder(nn.Module):
-    """x = W highway(act(max_t conv(characters)_t)) (Peters et al. 2018, section 3.4; docs/explanation/formats.md).
+    """x = W highway(act(max_t conv(characters)_t)) (Peters et al. 2018, section 3.4).
 
-    Runs once for each distinct word of a batch. W is absent where the filters are together as wide as a token vector.
+    As in docs/explanation/formats.md#arithmetic. Runs once for each distinct word of a batch. W is absent where the
+    filters are together as wide as a token vector.
 
     Args:
         settings: Widths, filters and highways.

@@ -7,17 +7,17 @@ the user is escaped wherever it stands. A comparison writes the page of itself w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from elmo_cli import __version__
 from elmo_cli.disk import refuse_target, write_atomically
 from elmo_cli.errors import ElmoError, RunError
-from elmo_cli.events import Notice
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.report.blocks import Part
 from elmo_cli.report.cells import printed
 from elmo_cli.report.contrast import cell_style
@@ -29,6 +29,7 @@ from elmo_cli.report.run_figures import all_figures
 from elmo_cli.runs import Run, RunWriter
 
 PAGE_FILE = "report.html"
+Made = TypeVar("Made")
 MOST_LETTERS = 8  # of those that no font has, in a note
 # Control characters are no text in HTML; tabs and line ends are.
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
@@ -60,6 +61,7 @@ def write_report(
     *,
     folder: Path = Path("runs"),
     overwrite: bool = False,
+    tell: Tell = silent,
 ) -> Report:
     """Write the page of some runs, their figures, or both.
 
@@ -69,6 +71,7 @@ def write_report(
         figures: Folder for the figures, each as SVG and as PNG.
         folder: Where the runs are, if none is named.
         overwrite: Replace files that are there.
+        tell: Told how many runs and figures are done, and the warnings and notices.
 
     Raises:
         RunError: A run cannot be used, there is nothing to report, or a file is there.
@@ -77,7 +80,7 @@ def write_report(
     if page:
         refuse_target(page, overwrite)
     reported = read_runs(runs or find_runs(folder))
-    parts = [part_of(run) for run in reported]
+    parts = list(_counted("runs", (part_of(run) for run in reported), len(reported), tell))
     if not any(part.blocks for part in parts):
         raise RunError(
             f"there is nothing to report of {', '.join(part.name for part in parts)}",
@@ -91,14 +94,26 @@ def write_report(
     if page:
         text = page_of(parts, warnings_between(reported))
         write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
-    written = [write_files(drawing, stem) for stem, drawing in drawn.items()]
+    made = (write_files(drawing, stem) for stem, drawing in drawn.items())
+    written = list(_counted("figures", made, len(drawn), tell))
+    warnings = tuple(warnings_between(reported))
+    notices = _of_letters(frozenset[str]().union(*(one.absent for one in written)))
+    for message in (*warnings, *notices):
+        tell(Notice(message))
     return Report(
         page=page,
         figures=tuple(path for one in written for path in one.paths),
         runs=tuple(run.name for run in reported),
-        warnings=tuple(warnings_between(reported)),
-        notices=_of_letters(frozenset[str]().union(*(one.absent for one in written))),
+        warnings=warnings,
+        notices=notices,
     )
+
+
+def _counted(what: str, made: Iterable[Made], total: int, tell: Tell) -> Iterator[Made]:
+    """What is made, one by one, with how many of them are."""
+    for done, one in enumerate(made, start=1):
+        yield one
+        tell(Progress(what, done, total))
 
 
 def _of_letters(absent: frozenset[str]) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Character ids of ELMo's character CNN (docs/explanation/formats.md): the UTF-8 bytes of a token between two marks.
+"""Character ids of ELMo's character CNN: the UTF-8 bytes of a token between two marks.
+
+As in docs/explanation/formats.md#character-ids:
 
     [begin of word, up to C - 2 bytes, end of word, padding, ...] + 1
 

@@ -6,21 +6,20 @@ The text is cut into chunks; each is tokenised and numbered by itself, and comes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 
 from elmo_cli.cluster import cores, pool
 from elmo_cli.config import TokenizerSettings
+from elmo_cli.events import Notice, Tell
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 
 CHUNK_CHARACTERS = 1 << 20
 # Below this, a process takes longer to start than it saves.
 BYTES_PER_PROCESS = 8 << 20
-
-Say = Callable[[str], object]
 
 
 def processes_for(size: int) -> int:
@@ -33,7 +32,7 @@ def processes_for(size: int) -> int:
 
 
 def encode_chunks(
-    texts: Iterable[str], settings: TokenizerSettings, processes: int, say: Say
+    texts: Iterable[str], settings: TokenizerSettings, processes: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
     """Tokenise and number texts chunk by chunk.
 
@@ -41,7 +40,7 @@ def encode_chunks(
         texts: Read here, so that errors of the reader keep their line.
         settings: Of the tokenizer.
         processes: How many tokenise; 1: none but this one.
-        say: Told when processes could not be had, or were lost; their work is then done here.
+        tell: Told when processes could not be had, or were lost; their work is then done here.
 
     Yields:
         Consecutive parts of the corpus, each with types of its own.
@@ -56,15 +55,15 @@ def encode_chunks(
             try:
                 executor = stack.enter_context(pool(processes, threads=1))
             except BrokenExecutor as error:
-                say(f"no further process could be started ({error}), so tokenising in this one takes longer")
+                tell(Notice(f"no further process could be started ({error}), so tokenising in this one takes longer"))
         if executor is None:
             yield from (encode(chunk, tokenize) for chunk in _chunks(texts))
         else:
-            yield from _encode_in(executor, texts, tokenize, 2 * processes, say)
+            yield from _encode_in(executor, texts, tokenize, 2 * processes, tell)
 
 
 def _encode_in(
-    executor: Executor, texts: Iterable[str], tokenize: Tokenizer, ahead: int, say: Say
+    executor: Executor, texts: Iterable[str], tokenize: Tokenizer, ahead: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
     """Parts from an executor, and from here what it loses; `ahead`: chunks under way, which stay in memory."""
     pending: deque[tuple[list[str], Future[EncodedCorpus] | None]] = deque()
@@ -91,7 +90,7 @@ def _encode_in(
     while pending:
         yield first()
     if lost:
-        say("a process for tokenising ended early; what was left was done in this one")
+        tell(Notice("a process for tokenising ended early; what was left was done in this one"))
 
 
 def _encode(chunk: list[str], settings: TokenizerSettings) -> EncodedCorpus:

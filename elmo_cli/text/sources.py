@@ -16,13 +16,12 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from elmo_cli.config import Experiment, TokenizerSettings
-from elmo_cli.data.files import OnBytes
 from elmo_cli.data.folders import expand
 from elmo_cli.data.formats import deciding_texts, format_of
 from elmo_cli.data.formats.format import Record
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import ConfigError
-from elmo_cli.events import Notify, OnProgress
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.parallel import encode_chunks, processes_for
 from elmo_cli.text.shards import FORMAT, Fingerprints, load_or_write
@@ -32,15 +31,13 @@ CACHE_FOLDER = ".cache"  # hidden beside the runs it belongs to: seen by who loo
 CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction of a second
 
 
-def corpus_files(
-    experiment: Experiment, paths: Sequence[Path] = (), notify: Notify = lambda message: None
-) -> tuple[Path, ...]:
+def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell = silent) -> tuple[Path, ...]:
     """The files to learn from.
 
     Args:
         experiment: Its `data` names them where `paths` does not.
         paths: Files, folders and patterns given on the command line.
-        notify: Told which files of folders and patterns were left out.
+        tell: Told which files of folders and patterns were left out.
 
     Returns:
         Files. The test and the validation file are not among those of a folder or a pattern.
@@ -51,7 +48,7 @@ def corpus_files(
     """
     data = experiment.data
     given = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
-    files = _without_held_out(experiment, given, expand(given), notify)
+    files = _without_held_out(experiment, given, expand(given), tell)
     if not files:
         raise ConfigError(
             "no text was given",
@@ -70,7 +67,7 @@ def corpus_files(
 
 
 def _without_held_out(
-    experiment: Experiment, given: Sequence[Path], found: Sequence[Path], notify: Notify
+    experiment: Experiment, given: Sequence[Path], found: Sequence[Path], tell: Tell
 ) -> tuple[Path, ...]:
     """The files but for those held out, unless they were named themselves."""
     data = experiment.data
@@ -78,7 +75,7 @@ def _without_held_out(
     left_out = [path for path in found if path not in given and path.resolve() in held_out]
     if left_out:
         names = " and ".join(str(path) for path in left_out)
-        notify(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it")
+        tell(Notice(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it"))
     return tuple(path for path in found if path not in left_out)
 
 
@@ -88,8 +85,7 @@ def encode_corpus(
     tokenizer: TokenizerSettings,
     *,
     fingerprint: Fingerprints | None = None,
-    notify: Notify = lambda message: None,
-    on_progress: OnProgress | None = None,
+    tell: Tell = silent,
 ) -> EncodedCorpus:
     """Read and tokenise the text of files; `data.limit` holds for the training file alone.
 
@@ -101,8 +97,7 @@ def encode_corpus(
         files: What to read; folders and patterns stand for the files in them.
         tokenizer: How text becomes tokens.
         fingerprint: What may know fingerprints of the files already.
-        notify: Told what takes longer than it should.
-        on_progress: Told how much of the files was read, now and then, unless they were tokenised before.
+        tell: Told what takes longer than it should, and of files that were not tokenised before how much is read.
 
     Raises:
         DataError: A file cannot be read, or what is kept of it is damaged.
@@ -111,19 +106,20 @@ def encode_corpus(
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size < CACHED_FROM or not all(file.is_file() for file in files):
         return encode(_texts(experiment, files), Tokenizer(tokenizer))
-    texts = partial(_texts, experiment, files, on_progress, size)
+    texts = partial(_texts, experiment, files, tell)
     fingerprint = fingerprint or cache_of(experiment)
     key = _key(experiment, files, tokenizer, [fingerprint(file) for file in files])
 
     def tokenise() -> Generator[EncodedCorpus, None, None]:
-        yield from encode_chunks(texts(), tokenizer, processes_for(size), notify)
+        yield from encode_chunks(texts(), tokenizer, processes_for(size), tell)
         for file in files:
             fingerprint.check(file)
 
     try:
         return load_or_write(fingerprint.folder / key, tokenise)
     except OSError as error:
-        notify(f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory")
+        told = f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory"
+        tell(Notice(told))
         return encode(texts(), Tokenizer(tokenizer))
 
 
@@ -159,37 +155,30 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def records_of(
-    experiment: Experiment, files: Sequence[Path], on_progress: OnProgress | None = None, total: int = 0
-) -> Iterator[tuple[Path, Record]]:
+def records_of(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -> Iterator[tuple[Path, Record]]:
     """Stream the texts of files, each with its file; `data.limit` holds for the training file alone.
 
     Args:
         experiment: Its `data` says how to read.
         files: What to read; folders and patterns stand for the files in them.
-        on_progress: Told now and then how much was read.
-        total: Bytes of all files, for `on_progress`.
+        tell: Told now and then how much is read.
     """
-    done = 0
-    for file in expand(files):
-        on_bytes = _from(done, on_progress, total) if on_progress is not None else None
+    sizes = {file: file.stat().st_size if file.is_file() else 0 for file in expand(files)}
+    done, total = 0, sum(sizes.values())
+
+    def on_bytes(read: int) -> None:
+        tell(Progress("reading", min(done + read, total), total, in_bytes=True))
+
+    for file, size in sizes.items():
         records = read_records(file, experiment.data, labelled=False, on_bytes=on_bytes)
         for record in islice(records, _limit(experiment, file)):
             yield file, record
-        if on_progress is not None:
-            done += file.stat().st_size
-            on_progress(done, total)
+        on_bytes(size)
+        done += size
 
 
-def _texts(
-    experiment: Experiment, files: Sequence[Path], on_progress: OnProgress | None = None, total: int = 0
-) -> Iterator[str]:
-    return (record.text for _, record in records_of(experiment, files, on_progress, total))
-
-
-def _from(done: int, on_progress: OnProgress, total: int) -> OnBytes:
-    """Tells of a file's bytes as of those of all files."""
-    return lambda read: on_progress(min(done + read, total), total)
+def _texts(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -> Iterator[str]:
+    return (record.text for _, record in records_of(experiment, files, tell))
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:

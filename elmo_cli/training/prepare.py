@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.data.formats import deciding_texts
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.events import Notify, OnProgress
+from elmo_cli.events import Tell, silent
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.costs import vocabulary_parameters
-from elmo_cli.vectors.formats import read_vectors, table_for
+from elmo_cli.vectors.formats import read_vectors
+from elmo_cli.vectors.static import table_for
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,11 @@ class VocabularyReport:
         path: Its run.
         vocabulary: The vocabulary; its `totals` say what it was counted on.
         parameters: Weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`.
-        notices: What the user should know of how it went.
     """
 
     path: Path
     vocabulary: Vocabulary
     parameters: dict[str, int]
-    notices: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The figures: of the corpus, of the vocabulary, and what it costs a model, in parameters and MB of float32."""
@@ -57,7 +56,7 @@ def build_vocabulary_run(
     paths: Sequence[Path] = (),
     out: Path | None = None,
     overwrite: bool = False,
-    progress: OnProgress | None = None,
+    tell: Tell = silent,
 ) -> VocabularyReport:
     """Count the corpus and write the vocabulary as a run.
 
@@ -66,15 +65,12 @@ def build_vocabulary_run(
         paths: The corpus; empty: that of the settings.
         out: The run; None: `vocab` in the folder of the runs.
         overwrite: Replace a vocabulary that is there.
-        progress: Told bytes read and to read.
+        tell: Told what the user should know of how it goes, and how much is read.
     """
     out = out or experiment.output / "vocab"
-    notices: list[str] = []
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
-        files, known = corpus_files(experiment, paths, notices.append), cache_of(experiment)
-        corpus = encode_corpus(
-            experiment, files, experiment.tokenizer, fingerprint=known, notify=notices.append, on_progress=progress
-        )
+        files, known = corpus_files(experiment, paths, tell), cache_of(experiment)
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, fingerprint=known, tell=tell)
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
         writer.describe(
             experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files, known)}
@@ -82,7 +78,7 @@ def build_vocabulary_run(
         writer.write_vocabulary(vocabulary)
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
-    return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)), tuple(notices))
+    return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)))
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,7 @@ def prepare_pretraining(
     experiment: Experiment,
     paths: Sequence[Path],
     vocabulary: Vocabulary | None,
-    say: Notify = lambda message: None,
-    progress: OnProgress | None = None,
+    tell: Tell = silent,
 ) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
@@ -122,16 +117,15 @@ def prepare_pretraining(
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
         vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
-        say: Told what the user should know of how it goes.
-        progress: Told bytes of the corpus read and to read.
+        tell: Told what the user should know of how it goes, and how much of the corpus is read.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
-    names, known = corpus_files(experiment, paths, say), cache_of(experiment)
+    names, known = corpus_files(experiment, paths, tell), cache_of(experiment)
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
-    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, notify=say, on_progress=progress)
+    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, tell=tell)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:
@@ -150,7 +144,7 @@ def prepare_pretraining(
     settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
     held_out = experiment.data.valid
     if held_out is not None:
-        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, notify=say)
+        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, tell=tell)
         validation = f"the file {held_out.name}"
         files["valid"] = describe_files([held_out], known)
     else:

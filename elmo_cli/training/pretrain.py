@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ import torch
 from elmo_cli.config import Experiment, PretrainSettings
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder, Feed
-from elmo_cli.events import Event, Finished, Notice, Step, Stop, Stopped, Validation, as_record, never
+from elmo_cli.events import Event, Finished, Notice, Step, Stop, Stopped, Tell, Validation, as_record, never, silent
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import initialise_table
@@ -185,7 +185,7 @@ def pretrain_run(
     resume: bool = False,
     device: str = "auto",
     stop: Stop = never,
-    reading: Callable[[int, int | None], object] | None = None,
+    tell: Tell = silent,
 ) -> Iterator[Event]:
     """Pretrain a biLM into a run: read, check, train, write.
 
@@ -199,7 +199,7 @@ def pretrain_run(
         resume: Go on with a run that was stopped; a finished one is only reported.
         device: Where to compute, or `auto`.
         stop: Asked after every step; see `pretrain`.
-        reading: Told bytes of the corpus read and to read, before training begins.
+        tell: Told of the corpus while it is read, before training begins.
 
     Yields:
         The events of `pretrain`, at last `Finished` with what `results.json` holds, or `Stopped`.
@@ -214,9 +214,7 @@ def pretrain_run(
         vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
-        notices: list[str] = []
-        job = prepare_pretraining(experiment, paths, vocabulary, notices.append, reading)
-        yield from map(Notice, notices)
+        job = prepare_pretraining(experiment, paths, vocabulary, tell)
         if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
             yield Notice(f"{100 * unknown:.0f} % of the training tokens are {NOT_IN_VOCABULARY}")
         if resume:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from elmo_cli.config import Experiment
+from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.disk import refuse_target
-from elmo_cli.events import Notify
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors, write_word2vec
+from elmo_cli.vectors.formats import write_word2vec
+from elmo_cli.vectors.static import StaticVectors
 
-Method = Literal["svd", "word2vec"]
 OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
 
 
@@ -46,10 +46,9 @@ class BaselineReport:
         width: Numbers in a vector.
         vocabulary: Where the vocabulary is from; None: it was built from the corpus.
         reproducible: Whether the same call gives the same files.
-        notices: What the user should know of how it went.
     """
 
-    method: Method
+    method: BaselineMethod
     files: tuple[VectorFile, ...]
     tokens: int
     unknown: int
@@ -57,12 +56,11 @@ class BaselineReport:
     width: int
     vocabulary: Path | None
     reproducible: bool
-    notices: tuple[str, ...] = ()
 
 
 def baseline_run(
     experiment: Experiment,
-    method: Method,
+    method: BaselineMethod,
     paths: Sequence[Path],
     out: Path,
     *,
@@ -70,7 +68,7 @@ def baseline_run(
     vocab: Path | None = None,
     binary: bool = False,
     overwrite: bool = False,
-    progress: OnSteps | None = None,
+    tell: Tell = silent,
 ) -> BaselineReport:
     """Train static vectors on text files and write them.
 
@@ -84,7 +82,7 @@ def baseline_run(
             the runs, and if there is none, it is built from the corpus.
         binary: word2vec's binary format in place of text.
         overwrite: Replace files that exist.
-        progress: Called with the steps done and the steps to do, over all windows.
+        tell: Told what the user should know of how it goes, and the steps done over all windows.
 
     Raises:
         RunError: A file exists, or the vocabulary cannot be used.
@@ -96,25 +94,21 @@ def baseline_run(
     files = tuple(VectorFile(path_for(out, window) if len(chosen) > 1 else out, window) for window in chosen)
     for file in files:
         refuse_target(file.path, overwrite)
-    notices: list[str] = []
-    vocabulary, place, corpus = _read(experiment, paths, vocab, notices.append)
+    vocabulary, place, corpus = _read(experiment, paths, vocab, tell)
     vectors = 0, 0
     for turn, file in enumerate(files):
 
         def advance(done: int, total: int, turn: int = turn) -> None:
-            if progress is not None:
-                progress(turn * total + done, len(files) * total)
+            tell(Progress("windows" if method == "svd" else "epochs", turn * total + done, len(files) * total))
 
         trained = _train(experiment, method, file.window, corpus, vocabulary, advance)
         write_word2vec(file.path, trained.tokens, trained.matrix, binary)
         vectors = len(trained.tokens), trained.width
     reproducible = method == "svd" or experiment.word2vec.workers == 1
     if not reproducible:
-        notices.append(f"{experiment.word2vec.workers} workers race: only one gives the same vectors each time")
+        tell(Notice(f"{experiment.word2vec.workers} workers race: only one gives the same vectors each time"))
     unknown = vocabulary.oov(corpus).unknown
-    return BaselineReport(
-        method, files, corpus.token_count, unknown, *vectors, place, reproducible, notices=tuple(notices)
-    )
+    return BaselineReport(method, files, corpus.token_count, unknown, *vectors, place, reproducible)
 
 
 def path_for(out: Path, window: int) -> Path:
@@ -125,29 +119,30 @@ def path_for(out: Path, window: int) -> Path:
 
 
 def _read(
-    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, notify: Notify
+    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, tell: Tell
 ) -> tuple[Vocabulary, Path | None, EncodedCorpus]:
     """The vocabulary, where it is from, and the corpus in its tokens."""
-    files = corpus_files(experiment, paths, notify)
+    files = corpus_files(experiment, paths, tell)
     default = experiment.output / "vocab"
     found = find_vocabulary(vocab, default)
     if found is None:
-        notify(f"there is no {default}: the vocabulary is built from the corpus")
-        corpus = encode_corpus(experiment, files, experiment.tokenizer, notify=notify)
+        tell(Notice(f"there is no {default}: the vocabulary is built from the corpus"))
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, tell=tell)
         return Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer), None, corpus
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        notify(
+        told = (
             f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
             "not as the settings say; --vocab takes another vocabulary"
         )
-    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, notify=notify)
+        tell(Notice(told))
+    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, tell=tell)
 
 
 def _train(
     experiment: Experiment,
-    method: Method,
+    method: BaselineMethod,
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,

@@ -15,17 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from elmo_cli.config import SvdSettings
+from elmo_cli.config.choices import SvdWeighting
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors
+from elmo_cli.vectors.static import StaticVectors
 
 # The spectrum of PPMI is flat: with 2 iterations the last of 256 singular values falls 14 % short, so 2 %. ARPACK's are
 # exact, at ten times the time.
@@ -117,7 +117,7 @@ def cooccurrences(
 
 
 def weigh(
-    counts: sparse.csr_array[np.float64], weighting: Literal["raw", "log", "ppmi"], smoothing: float
+    counts: sparse.csr_array[np.float64], weighting: SvdWeighting, smoothing: float
 ) -> sparse.csr_array[np.float64]:
     """Replace the counts by their weights; what weighs nothing is not stored.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -48,3 +49,17 @@ def road(tmp_path_factory: pytest.TempPathFactory, elmo_in) -> Path:
         done = elmo_in(folder, *command.split())
         assert done.code == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def folder(road: Path, tmp_path: Path) -> Path:
+    """A copy of the experiment that a test may spoil."""
+    return Path(shutil.copytree(road, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """`contents(folder)`: every file below it, to see that none has changed."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }

@@ -14,7 +14,7 @@ from typer import rich_utils
 
 from elmo_cli.commands import views
 from elmo_cli.commands.progress import describe, describe_step, duration, follow
-from elmo_cli.commands.render import Screen, cell_text, facts, lambda_bars, number, plain, table
+from elmo_cli.commands.render import Output, cell_text, facts, lambda_bars, number, plain, table
 from elmo_cli.commands.signals import Stop
 from elmo_cli.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
 from elmo_cli.report.cells import Interval, Name, Number
@@ -112,16 +112,16 @@ def test_nested_documents_become_pairs() -> None:
 
 
 def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(json=True).show({"mean": math.inf, "nested": [math.nan, {"x": 1.5}], "name": "λ"})
+    Output(json=True).show({"mean": math.inf, "nested": [math.nan, {"x": 1.5}], "name": "λ"})
     out = capsys.readouterr().out
     assert json.loads(out) == {"mean": None, "nested": [None, {"x": 1.5}], "name": "λ"}
     assert "λ" in out
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(quiet=True).say("hello")
+    Output(quiet=True).say("hello")
     assert capsys.readouterr() == ("", "")
-    Screen().say("[red]hello[/red]")
+    Output().say("[red]hello[/red]")
     assert capsys.readouterr() == ("", "[red]hello[/red]\n")
 
 
@@ -179,7 +179,7 @@ def test_events_as_lines() -> None:
 
 def test_following_returns_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     events = [STEP, Validation(1, 4.0, 9.0, 6.0, True), Finished({"x": 1})]
-    assert follow(Screen(), iter_of(events), Stop(), unit="tokens") == {"x": 1}
+    assert follow(Output(), iter_of(events), Stop(), unit="tokens") == {"x": 1}
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "epoch 1  valid perplexity 6.0000 (forward 4.0000, backward 9.0000)  best so far\n"
@@ -240,6 +240,6 @@ def test_stopping_gives_the_code_of_the_signal(capsys: pytest.CaptureFixture[str
     stop = Stop()
     stop.code = 143
     with pytest.raises(typer.Exit) as caught:
-        follow(Screen(), iter_of([Stopped(3)]), stop, unit="texts", stopped="go on with --resume")
+        follow(Output(), iter_of([Stopped(3)]), stop, unit="texts", stopped="go on with --resume")
     assert caught.value.exit_code == 143
     assert capsys.readouterr().err == "stopped\ngo on with --resume\n"

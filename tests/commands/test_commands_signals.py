@@ -19,17 +19,18 @@ LONG = ["--device", "cpu", "--epochs", "20", "--set", "pretrain.patience=20", "-
 # however slow the machine is.
 WAITING = """
 import runpy, sys
-from elmo_cli.training import pretrain
+from elmo_cli.training.checkpoint import Checkpoint
 
-save = pretrain.save_checkpoint
+save = Checkpoint.save
 
 def save_and_wait(*arguments):
-    save(*arguments)
-    pretrain.save_checkpoint = save
+    saved = save(*arguments)
+    Checkpoint.save = save
     print("saved", flush=True)
     sys.stdin.read()
+    return saved
 
-pretrain.save_checkpoint = save_and_wait
+Checkpoint.save = save_and_wait
 runpy.run_module("elmo_cli", run_name="__main__")
 """
 

@@ -1,4 +1,4 @@
-"""`--json` of every command: one document on stdout, with exactly the keys and types that docs/json.md tells."""
+"""`--json` of every command: one document on stdout, with the keys and types that docs/reference/json.md tells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from elmo_cli.commands.app import app
 from elmo_cli.data.download import Fetched
 from elmo_cli.inference import bench
 
-DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "json.md"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "json.md"
 TYPES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null", list: "array"}
 SHORT = "--set classify.epochs=1 --device cpu"
 # What is run for each section of the page, in one folder, in this order.
@@ -88,11 +88,11 @@ def check_against_page(name: str, document: Any) -> None:
         if kind in ("array", "null") and path not in known and any(key.startswith(f"{path}[") for key in known):
             seen |= {key for key in known if key.startswith(f"{path}[")}
             continue
-        assert path in known, f"docs/json.md lacks `{path}` of elmo {name}"
+        assert path in known, f"docs/reference/json.md lacks `{path}` of elmo {name}"
         assert kind in known[path][0], f"`{path}` of elmo {name} is {kind}"
         seen.add(path)
     absent = {path for path, (_, optional) in known.items() if not optional} - seen
-    assert not absent, f"docs/json.md has {absent} of elmo {name}, which the document lacks"
+    assert not absent, f"docs/reference/json.md has {absent} of elmo {name}, which the document lacks"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_json_documents import commands
 
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
 
 NARROW, USUAL = 50, 80
 SHOWN = {
@@ -53,7 +53,7 @@ def test_a_narrow_terminal_shows_all_that_a_wide_one_does(
     command: str, road: Path, tmp_path: Path, elmo_in, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     parts: list = []
-    monkeypatch.setattr(Screen, "show", lambda screen, document, *shown: parts.extend(shown))
+    monkeypatch.setattr(Output, "show", lambda output, document, *shown: parts.extend(shown))
     monkeypatch.setattr("elmo_cli.comparison.compare.add_page", lambda *arguments: iter(()))
     done = elmo_in(shutil.copytree(road, tmp_path / "copy"), *command.split())
     assert done.code == 0, done.stderr
@@ -61,7 +61,7 @@ def test_a_narrow_terminal_shows_all_that_a_wide_one_does(
     words = {}
     for width in (USUAL, NARROW):
         monkeypatch.setenv("COLUMNS", str(width))
-        Screen().show({}, *parts)
+        Output().show({}, *parts)
         shown = capsys.readouterr().out
         assert max(map(len, shown.splitlines())) <= width
         words[width] = set(shown.replace("\u2500", " ").split())

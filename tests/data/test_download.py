@@ -90,7 +90,7 @@ def small() -> DataSet:
 def test_files_are_fetched_once(server: Server, small: DataSet, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "ag_news"
     told: list[tuple[int, int | None]] = []
-    found = fetch(small, folder, mirror=server.url, on_progress=lambda done, total: told.append((done, total)))
+    found = fetch(small, folder, mirror=server.url, tell=lambda event: told.append((event.done, event.total)))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert found.files == {name: len(content) for name, content in CONTENT.items()}
     assert found.downloaded == ("train.csv", "test.csv")
@@ -155,7 +155,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(server: Server, sma
     there = broken_off(server, small, tmp_path)
     assert 0 < there <= 70_000
     told: list[tuple[int, int | None]] = []
-    fetch(small, tmp_path, mirror=server.url, on_progress=lambda done, total: told.append((done, total)))
+    fetch(small, tmp_path, mirror=server.url, tell=lambda event: told.append((event.done, event.total)))
     assert server.began == [0, there, 0]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == CONTENT
     assert min(done for done, total in told if total == len(CONTENT["train.csv"])) > there

@@ -14,6 +14,7 @@ import pytest
 from bilm_files import Shape, make
 
 from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.events import Progress
 from elmo_cli.inference import dump_formats, dump_writer
 from elmo_cli.inference import embed as dumps
 from elmo_cli.inference.dump_formats import nested
@@ -161,12 +162,12 @@ def test_what_waits_for_its_turn_is_little(run: Path, tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("ending", ["npz", "parquet", "jsonl"])
 def test_a_file_is_whole_or_absent(ending: str, run: Path, tmp_path: Path) -> None:
-    def stop(done: int, total: int | None) -> None:
-        if done == 3:
+    def stop(event: Progress) -> None:
+        if event.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed_run(run, SENTENCES, tmp_path / f"a.{ending}", batch_size=1, progress=stop)
+        embed_run(run, SENTENCES, tmp_path / f"a.{ending}", batch_size=1, tell=stop)
     assert not list(tmp_path.iterdir())
     embed_run(run, SENTENCES, tmp_path / f"a.{ending}")
     with pytest.raises(RunError, match="exists already"):

@@ -13,6 +13,7 @@ from bilm_files import Shape, make
 
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import Progress
 from elmo_cli.inference.embed import embed_run, read_dump
 from elmo_cli.interop.bilm_tf import import_run
 
@@ -105,7 +106,7 @@ def test_the_tokenizer_can_be_changed(run: Path, tmp_path: Path) -> None:
 
 def test_progress_counts_sentences(run: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    embed(run, tmp_path / "out.hdf5", batch_size=2, progress=lambda done, total: seen.append((done, total)))
+    embed(run, tmp_path / "out.hdf5", batch_size=2, tell=lambda event: seen.append((event.done, event.total)))
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
@@ -136,12 +137,12 @@ def test_a_file_is_whole_or_as_it_was(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="exists already"):
         embed(run, path)
 
-    def stop(done: int, total: int | None) -> None:
-        if done == 3:
+    def stop(event: Progress) -> None:
+        if event.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed(run, path, overwrite=True, batch_size=1, progress=stop)
+        embed(run, path, overwrite=True, batch_size=1, tell=stop)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.hdf5"]
     embed(run, path, overwrite=True, layers="top")

@@ -17,6 +17,7 @@ from tinyworld import make_bilm, make_static
 
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Progress
 from elmo_cli.inference import dump_pieces
 from elmo_cli.inference import embed as dumps
 from elmo_cli.inference.embed import embed_run, read_dump
@@ -89,10 +90,10 @@ def test_the_input_is_read_in_pieces(
             asked.append(number)
             yield text
 
-    def progress(done: int, total: int | None) -> None:
-        written.append((done, len(asked), total))
+    def tell(event: Progress) -> None:
+        written.append((event.done, len(asked), event.total))
 
-    report = embed_run(run, read(), tmp_path / "pieces.hdf5", progress=progress, **options)
+    report = embed_run(run, read(), tmp_path / "pieces.hdf5", tell=tell, **options)
     assert report.sentences == 50
     assert written[0][1] < 30  # the first were written long before the last were read
     assert written[0][2] is None

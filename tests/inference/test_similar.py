@@ -13,6 +13,7 @@ from tinyworld import TOKENIZER, make_bilm, make_experiment, make_texts, write_c
 from elmo_cli.config import DataSettings, Experiment
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.inference import similar as module
 from elmo_cli.inference.similar import Similar, similar_run
 from elmo_cli.model.bilm import BiLm
@@ -126,8 +127,9 @@ def test_no_more_is_held_than_a_piece(world: Experiment, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module._Search, "look_through", watched)
     monkeypatch.setattr(module, "PIECE", 50)
-    seen: list[tuple[int, int | None]] = []
-    search(world, progress=lambda *step: seen.append(step))
+    told: list[Notice | Progress] = []
+    search(world, tell=told.append)
+    seen = [(event.done, event.total) for event in told if isinstance(event, Progress)]
     longest = max(len(text.split()) + 2 for text in TEXTS)
     assert len(held) > 3
     assert max(held) < 50 + longest

@@ -29,7 +29,7 @@ class Made:
         return folder
 
     def oracle(self) -> Oracle:
-        """From formats.md section 1 to the oracle's own names."""
+        """From docs/explanation/formats.md to the oracle's own names."""
         lstm, characters = self.options["lstm"], self.options["char_cnn"]
         weights = {
             "encoder.table": np.concatenate([np.zeros((1, characters["embedding"]["dim"])), self.array("char_embed")])

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from elmo_cli.cluster import pool
 from elmo_cli.config import Experiment, TokenizerSettings, VocabularySettings
 from elmo_cli.errors import DataError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.text import parallel, shards, sources
 from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
 from elmo_cli.text.parallel import encode_chunks
@@ -262,10 +263,10 @@ def test_a_file_that_changes_while_it_is_read_is_refused(corpus_file: Path, monk
 
 def test_without_a_place_for_the_cache_the_corpus_is_held_in_memory(corpus_file: Path) -> None:
     (corpus_file.parent / "runs").write_text("a file where the folder should be", encoding="utf-8")
-    said: list[str] = []
-    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, notify=said.append)
+    told: list[Notice | Progress] = []
+    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, tell=told.append)
     assert same(found, encode(["the cat sat", "the dog"], str.split))
-    assert "cannot be kept" in said[0]
+    assert any(isinstance(event, Notice) and "cannot be kept" in event.message for event in told)
 
 
 def test_fingerprints_of_large_settled_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,12 +302,12 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("settings", [WHITESPACE, TokenizerSettings(lowercase=True)])
 def test_processes_make_the_same_corpus_as_one(tmp_path: Path, settings: TokenizerSettings) -> None:
-    said: list[str] = []
-    parts = list(encode_chunks(iter(TEXTS), settings, 2, said.append))
+    told: list[Notice | Progress] = []
+    parts = list(encode_chunks(iter(TEXTS), settings, 2, told.append))
     assert len(parts) > 10
     write_corpus(tmp_path / "corpus", parts)
     assert same(open_corpus(tmp_path / "corpus"), encode(TEXTS, Tokenizer(settings)))
-    assert not said
+    assert not told
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -315,21 +316,21 @@ def test_without_processes_the_work_is_done_here_and_said(monkeypatch: pytest.Mo
         raise BrokenExecutor("Resource temporarily unavailable")
 
     monkeypatch.setattr(parallel, "pool", refuse)
-    said: list[str] = []
-    parts = list(encode_chunks(TEXTS, WHITESPACE, 2, said.append))
+    told: list[Notice | Progress] = []
+    parts = list(encode_chunks(TEXTS, WHITESPACE, 2, told.append))
     assert sum(part.token_count for part in parts) == encode(TEXTS, str.split).token_count
-    assert "Resource temporarily unavailable" in said[0]
+    assert "Resource temporarily unavailable" in str(told[0])
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_process_that_is_lost_loses_nothing(tmp_path: Path) -> None:
-    said: list[str] = []
-    parts = encode_chunks(TEXTS, WHITESPACE, 2, said.append)
+    told: list[Notice | Progress] = []
+    parts = encode_chunks(TEXTS, WHITESPACE, 2, told.append)
     found = [next(parts)]
     os.kill(active_children()[0].pid, signal.SIGKILL)
     write_corpus(tmp_path / "corpus", [*found, *parts])
     assert same(open_corpus(tmp_path / "corpus"), encode(TEXTS, str.split))
-    assert "ended early" in said[0]
+    assert "ended early" in str(told[0])
 
 
 @pytest.mark.usefixtures("small_chunks")

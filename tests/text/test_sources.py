@@ -10,6 +10,7 @@ import pytest
 from elmo_cli.config import Experiment, TokenizerSettings
 from elmo_cli.data.folders import expand
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.text import sources
 from elmo_cli.text.sources import corpus_files, encode_corpus
 
@@ -64,10 +65,11 @@ def test_a_folder_without_text(tmp_path: Path) -> None:
 
 def test_held_out_files_are_left_out_of_folders_and_refused_by_name(folder: Path) -> None:
     experiment = Experiment.model_validate({"data": {"test": folder / "a.csv", "valid": folder / "b.txt"}})
-    said: list[str] = []
-    files = corpus_files(experiment, [folder], said.append)
+    told: list[Notice | Progress] = []
+    files = corpus_files(experiment, [folder], told.append)
     assert names(files, folder)[0] == "c.jsonl.gz"
-    assert said == [f"{folder / 'a.csv'} and {folder / 'b.txt'} are held out, so nothing is learned from it"]
+    message = f"{folder / 'a.csv'} and {folder / 'b.txt'} are held out, so nothing is learned from it"
+    assert told == [Notice(message)]
     with pytest.raises(ConfigError, match=r"b\.txt is the validation file"):
         corpus_files(experiment, [folder / "b.txt"])
     with pytest.raises(ConfigError, match="no text was given"):
@@ -110,7 +112,7 @@ def test_progress_counts_the_bytes_of_all_files(tmp_path: Path, monkeypatch: pyt
     seen: list[tuple[int, int | None]] = []
     experiment = Experiment(output=tmp_path / "runs")
     for _ in range(2):  # the second time it is there already
-        encode_corpus(experiment, [tmp_path], WHITESPACE, on_progress=lambda done, all_: seen.append((done, all_)))
+        encode_corpus(experiment, [tmp_path], WHITESPACE, tell=lambda event: seen.append((event.done, event.total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert {all_ for _, all_ in seen} == {total}
     assert (total // 2, total) in seen

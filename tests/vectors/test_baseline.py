@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 
 from elmo_cli.config import DataSettings, Experiment, SvdSettings, TokenizerSettings, Word2VecSettings
+from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.prepare import build_vocabulary_run
-from elmo_cli.vectors.baseline import Method, baseline_run, path_for
+from elmo_cli.vectors.baseline import baseline_run, path_for
 from elmo_cli.vectors.formats import read_vectors
 
-METHODS = get_args(Method)
+METHODS = get_args(BaselineMethod)
+
+
+def notices(told: list[Notice | Progress]) -> list[str]:
+    return [event.message for event in told if isinstance(event, Notice)]
 
 
 def experiment(folder: Path, **data: object) -> Experiment:
@@ -45,7 +51,7 @@ def text(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("binary", [False, True])
-def test_a_file_is_written_and_kept(method: Method, binary: bool, text: Path, tmp_path: Path) -> None:
+def test_a_file_is_written_and_kept(method: BaselineMethod, binary: bool, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "vectors" / "v.txt"
     report = baseline_run(experiment(tmp_path), method, [text], out, binary=binary)
     vectors = read_vectors(out)
@@ -66,7 +72,7 @@ def test_a_file_is_written_and_kept(method: Method, binary: bool, text: Path, tm
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
 def test_gensim_reads_the_same_vectors_back(
-    method: Method, binary: bool, ending: str, text: Path, tmp_path: Path
+    method: BaselineMethod, binary: bool, ending: str, text: Path, tmp_path: Path
 ) -> None:
     from gensim.models import KeyedVectors
 
@@ -100,15 +106,14 @@ def test_a_name_for_each_window(out: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_file_for_each_window_is_that_of_the_window_alone(method: Method, text: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+def test_a_file_for_each_window_is_that_of_the_window_alone(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
+    told: list[Notice | Progress] = []
     out = tmp_path / "v.txt"
-    report = baseline_run(
-        experiment(tmp_path), method, [text], out, windows=[1, 4, 1], progress=lambda *step: seen.append(step)
-    )
+    report = baseline_run(experiment(tmp_path), method, [text], out, windows=[1, 4, 1], tell=told.append)
     assert [file.path.name for file in report.files] == ["v-w1.txt", "v-w4.txt"]
     assert not out.exists()
     steps = 6 if method == "word2vec" else 2  # of two windows: 3 epochs each, or one factorisation
+    seen = [(event.done, event.total) for event in told if isinstance(event, Progress)]
     assert seen == [(done, steps) for done in range(1, steps + 1)]
     one, four = (read_vectors(file.path).matrix for file in report.files)
     assert not np.allclose(one, four)
@@ -125,15 +130,16 @@ def test_nothing_is_trained_where_one_of_the_files_exists(text: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_vocabulary_of_the_language_model_is_used(method: Method, text: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_of_the_language_model_is_used(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     settings = experiment(tmp_path).model_copy(update={"svd": SvdSettings(dim=2)})
     pets = tmp_path / "pets.txt"
     pets.write_text("cat dog cat dog fur fur\n")
     build_vocabulary_run(settings, [pets])
-    report = baseline_run(settings, method, [text], tmp_path / "v.txt")
+    told: list[Notice | Progress] = []
+    report = baseline_run(settings, method, [text], tmp_path / "v.txt", tell=told.append)
     assert report.vocabulary == tmp_path / "runs" / "vocab"
     assert read_vectors(tmp_path / "v.txt").tokens == ["<UNK>", "cat", "dog", "fur"]
-    assert not report.notices
+    assert not notices(told)
     (tmp_path / "own.txt").write_text("<S>\n</S>\n<UNK>\nbond\nbank\n")
     report = baseline_run(settings, method, [text], tmp_path / "own-v.txt", vocab=tmp_path / "own.txt")
     assert read_vectors(tmp_path / "own-v.txt").tokens == ["<UNK>", "bond", "bank"]
@@ -146,31 +152,34 @@ def test_tokens_are_those_of_the_vocabulary(tmp_path: Path) -> None:
     text = tmp_path / "corpus.txt"
     text.write_text("Cat dog cat Dog\n" * 3)
     build_vocabulary_run(upper.model_copy(update={"tokenizer": lower}), [text])
-    report = baseline_run(upper, "svd", [text], tmp_path / "v.txt")
+    told: list[Notice | Progress] = []
+    report = baseline_run(upper, "svd", [text], tmp_path / "v.txt", tell=told.append)
     assert report.unknown == 0
     assert read_vectors(tmp_path / "v.txt").tokens == ["cat", "dog"]
-    assert len(report.notices) == 1
-    assert "lowercase yes" in report.notices[0]
+    assert len(notices(told)) == 1
+    assert "lowercase yes" in notices(told)[0]
 
 
 def test_a_vocabulary_that_is_not_there(text: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no run"):
         baseline_run(experiment(tmp_path), "svd", [text], tmp_path / "v.txt", vocab=tmp_path / "vocap")
-    report = baseline_run(experiment(tmp_path), "svd", [text], tmp_path / "v.txt")
-    assert "the vocabulary is built from the corpus" in report.notices[0]
+    told: list[Notice | Progress] = []
+    baseline_run(experiment(tmp_path), "svd", [text], tmp_path / "v.txt", tell=told.append)
+    assert "the vocabulary is built from the corpus" in notices(told)[0]
 
 
 def test_more_workers_are_said_to_race(text: Path, tmp_path: Path) -> None:
     settings = experiment(tmp_path)
     settings = settings.model_copy(update={"word2vec": settings.word2vec.model_copy(update={"workers": 2})})
-    report = baseline_run(settings, "word2vec", [text], tmp_path / "v.txt")
+    told: list[Notice | Progress] = []
+    report = baseline_run(settings, "word2vec", [text], tmp_path / "v.txt", tell=told.append)
     assert not report.reproducible
-    assert "2 workers race" in report.notices[-1]
+    assert "2 workers race" in notices(told)[-1]
     assert baseline_run(settings, "svd", [text], tmp_path / "s.txt").reproducible
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_test_text_is_refused(method: Method, text: Path, tmp_path: Path) -> None:
+def test_test_text_is_refused(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "v.txt"
     (tmp_path / "link.txt").symlink_to(text)
     with pytest.raises(ConfigError, match="is the test file"):
@@ -179,7 +188,7 @@ def test_test_text_is_refused(method: Method, text: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_too_little_text(method: Method, tmp_path: Path) -> None:
+def test_too_little_text(method: BaselineMethod, tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("once\n")
     with pytest.raises(DataError, match="no token occurs 2 times"):
         baseline_run(experiment(tmp_path), method, [tmp_path / "corpus.txt"], tmp_path / "v.txt")
@@ -187,7 +196,7 @@ def test_too_little_text(method: Method, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_vectors_do_not_depend_on_hash_order(method: Method, text: Path, tmp_path: Path) -> None:
+def test_vectors_do_not_depend_on_hash_order(method: BaselineMethod, text: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from elmo_cli.config import *\n"
         "from elmo_cli.vectors.baseline import baseline_run\n"

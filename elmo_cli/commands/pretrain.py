@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.options import resolve
-from elmo_cli.commands.render import Screen
+from elmo_cli.commands.render import Output
+from elmo_cli.commands.settings import resolve
 from elmo_cli.commands.signals import stop_on_signals
+from elmo_cli.config import choices
 
 Valid = Annotated[
     Path | None, typer.Option("--valid", metavar="FILE", help="Validation text; else the last 2 % of the corpus.")
@@ -21,18 +22,17 @@ MaxMinutes = Annotated[
     float | None, typer.Option("--max-minutes", metavar="MINUTES", help="End after so long, validated and saved.")
 ]
 Optimiser = Annotated[
-    str | None, typer.Option("--optimiser", metavar="adamw|adagrad", help="adagrad: as bilm-tf trains, rate 0.2.")
+    choices.OptimiserKind | None,
+    options.choice("--optimiser", choices.OptimiserKind, "adagrad: as bilm-tf trains, rate 0.2."),
 ]
 Encoder = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder", metavar="word|char|word+char", help="Token encoder: a table, the character CNN, or both."
-    ),
+    choices.EncoderKind | None,
+    options.choice("--encoder", choices.EncoderKind, "Token encoder: a table, the character CNN, or both."),
 ]
 InitEmbeddings = Annotated[
     Path | None, typer.Option("--init-embeddings", metavar="FILE", help="Static vectors that the table starts from.")
 ]
-Precision = Annotated[str | None, typer.Option("--precision", metavar="float32|bfloat16", help="Of matrix products.")]
+Precision = Annotated[choices.Precision | None, options.choice("--precision", choices.Precision, "Of matrix products.")]
 
 
 def pretrain(
@@ -71,25 +71,22 @@ def pretrain(
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
-    from elmo_cli.commands.inputs import measured, spooled
-    from elmo_cli.commands.progress import follow
+    from elmo_cli.commands.inputs import spooled
+    from elmo_cli.commands.progress import Display, follow
     from elmo_cli.training.pretrain import pretrain_run
 
-    flags = {
-        "preset": preset,
-        "data.valid": valid,
-        "data.text": column,
-        "data.encoding": encoding,
-        "model.encoder": encoder,
-        "model.init_embeddings": init_embeddings,
-        "pretrain.epochs": epochs,
-        "pretrain.max_minutes": max_minutes,
-        "pretrain.optimiser": optimiser,
-        "pretrain.precision": precision,
-    }
-    experiment, screen = resolve(config, assignments, seed, flags), Screen(json, quiet)
-    with spooled(corpus) as files, measured(screen, "reading") as reading, stop_on_signals() as stop:
+    experiment = resolve(
+        config,
+        assignments,
+        preset=preset,
+        seed=seed,
+        data={"valid": valid, "text": column, "encoding": encoding},
+        model={"encoder": encoder, "init_embeddings": init_embeddings},
+        pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
+    )
+    output = Output(json, quiet)
+    with spooled(corpus) as files, Display(output) as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
-        events = run(experiment, files, vocab, out, stop=stop, reading=reading)
-        results = follow(screen, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
-    screen.show(results, views.language_model(results))
+        events = run(experiment, files, vocab, out, stop=stop, tell=tell)
+        results = follow(output, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
+    output.show(results, views.language_model(results))

@@ -1,4 +1,4 @@
-"""`elmo init` finds what is there; `elmo quickstart` runs what it says."""
+"""`elmo init` finds what is there, and says how it goes on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elmo_cli.commands import scaffold, tour
 from elmo_cli.config import PRESETS, Experiment, load_experiment
+from elmo_cli.config.writing import HEADING, SHOWN, settings_text
+from elmo_cli.data.discovery import discover
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 NEWS = "label,text\n" + "".join(f"{kind},some words of {kind} number {n}\n" for n in range(4) for kind in "AB")
 
 
@@ -54,6 +54,8 @@ def test_init_of_an_empty_or_new_folder(tmp_path: Path, elmo_in) -> None:
     assert done.code == 0
     assert "no train, test or text file was found" in done.stderr
     assert settings_of(tmp_path / "new")["preset"] == "base"
+    assert "next: cd new, then elmo vocab build" in done.stderr
+    assert "next: elmo vocab build, then elmo pretrain" in elmo_in(tmp_path, "init").stderr
 
 
 def test_init_notes_a_file_that_cannot_be_read(tmp_path: Path, elmo_in) -> None:
@@ -74,7 +76,7 @@ def test_init_proposes_the_clean_up_of_ag_news(tmp_path: Path, elmo_in) -> None:
 def test_init_knows_ag_news_as_published(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "test.csv").symlink_to(shared / "data/ag_news/original_test.csv")
     (tmp_path / "train.csv").symlink_to(shared / "data/ag_news/original_test.csv")
-    found = scaffold.look_through(tmp_path)
+    found = discover(tmp_path)
     assert found.clean == "ag-news"
     assert found.columns is not None
     assert (found.columns.has_header, found.columns.label, found.columns.text) == (False, "1", ("2", "3"))
@@ -83,14 +85,14 @@ def test_init_knows_ag_news_as_published(shared: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_file_means_what_the_preset_means(preset: str, tmp_path: Path) -> None:
     path = tmp_path / "elmo.yaml"
-    path.write_text(scaffold.settings_text(preset, {}), encoding="utf-8")
+    path.write_text(settings_text(preset, {}), encoding="utf-8")
     written = load_experiment(path)
     assert written == load_experiment(None, (), {"preset": preset, "output": tmp_path / "runs"})
 
 
 def test_every_commented_default_is_a_setting_with_its_value(tmp_path: Path) -> None:
-    text = scaffold.settings_text("tiny", {})
-    body = text.removeprefix(scaffold.HEADING)
+    text = settings_text("tiny", {})
+    body = text.removeprefix(HEADING)
     uncommented = "\n".join(
         line.replace("# ", "", 1) if line.lstrip().startswith("# ") and ": " in line and "tiny: " not in line else line
         for line in body.splitlines()
@@ -98,60 +100,8 @@ def test_every_commented_default_is_a_setting_with_its_value(tmp_path: Path) -> 
     path = tmp_path / "elmo.yaml"
     path.write_text(uncommented, encoding="utf-8")
     values = yaml.safe_load(uncommented)
-    assert set(values["pretrain"]) == set(scaffold.SHOWN["pretrain"])
+    assert set(values["pretrain"]) == set(SHOWN["pretrain"])
     # A null stands for what is not given, which `data.train: null` says as well.
     assert load_experiment(path).model_copy(update={"output": Path("runs")}) == Experiment.model_validate(
         {**PRESETS["tiny"], "preset": "tiny"}
     )
-
-
-@pytest.fixture
-def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    from elmo_cli.data.sample import sample_news
-
-    monkeypatch.setattr("elmo_cli.data.sample.sample_news", lambda seed=1: sample_news(seed, 60))
-
-
-@pytest.mark.usefixtures("small_sample")
-def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
-    done = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--device", "cpu", "--json")
-    assert done.code == 0, done.stderr
-    assert done.json["synthetic"] is True
-    ran = [step["command"].split()[1] for step in done.json["steps"]]
-    assert ran == [command[0] for command in tour.road()]
-    kinds = [row["kind"] for row in done.json["steps"][-1]["results"]["rows"]]
-    assert kinds == ["static", "lm", "lm", "lm", "reference"]
-    for step in done.json["steps"]:
-        assert f"$ {step['command']}" in done.stderr
-    assert "synthetic" in done.stderr
-    assert (tmp_path / "demo/runs/compare/results.json").is_file()
-    assert "page with figures: demo/runs/compare/report.html" in done.stderr
-    assert "Validation perplexity" in (tmp_path / "demo/runs/compare/report.html").read_text(encoding="utf-8")
-    assert not (tmp_path / "elmo.yaml").exists()
-
-    unknown = elmo_in(tmp_path, "quickstart", "other", "--preset", "huge")
-    assert unknown.code == 2
-    assert not (tmp_path / "other").exists()
-    again = elmo_in(tmp_path, "quickstart", "demo")
-    assert again.code == 2
-    assert "--overwrite" in again.stderr
-    # Commands of an overwriting tour overwrite; a stop in one of them stops it all.
-    replaced = elmo_in(tmp_path, "quickstart", "demo", "--preset", "tiny", "--overwrite", "--seed", "3")
-    assert replaced.code == 0, replaced.stderr
-    assert "elmo compare --baseline w2v.txt --overwrite --seed 3" in replaced.stderr
-    assert "lm function" in replaced.stdout
-
-
-def test_the_settings_of_quickstart_are_settings(tmp_path: Path) -> None:
-    path = tmp_path / "elmo.yaml"
-    path.write_text(scaffold.settings_text(tour.PRESET, tour.SETTINGS), encoding="utf-8")
-    experiment = load_experiment(path)
-    assert experiment.preset == "tiny"
-    assert experiment.model.hidden_size == experiment.word2vec.dim == tour.SETTINGS["model"]["hidden_size"]
-
-
-def test_readme_shows_the_road_as_quickstart_runs_it() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    for command in tour.road():
-        if "--init-embeddings" not in command:
-            assert "elmo " + " ".join(command) in readme

@@ -1,0 +1,42 @@
+"""`elmo init`: an elmo.yaml for the files of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elmo_cli.commands import options, views
+from elmo_cli.commands.invocation import next_steps
+from elmo_cli.commands.render import Output
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of your files; by default this one.")]
+
+
+def init(
+    folder: Folder = Path(),
+    preset: options.Preset = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write an elmo.yaml for the files of a folder, with comments.
+
+    Finds train, valid and test files by name, and their columns by content.
+
+    Examples:
+      elmo init
+      elmo init my_project --preset base
+    """
+    from elmo_cli.config.writing import write_settings
+    from elmo_cli.data.discovery import discover
+
+    found = discover(folder)
+    data = found.settings()
+    path = write_settings(folder, preset, {"data": data}, overwrite)
+    output = Output(json, quiet)
+    output.say(*(f"note: {note}" for note in found.notes))
+    output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
+    output.say(*next_steps(folder, "vocab build", "pretrain"))

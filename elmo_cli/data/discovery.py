@@ -1,0 +1,109 @@
+"""Which file of a folder is what: by name (`train.csv`, `ag_news_test.csv.gz`, ...), columns by content."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elmo_cli.config import Cleaning, ReadingSettings
+from elmo_cli.data.cleaning import clean_ag_news
+from elmo_cli.data.columns import Columns
+from elmo_cli.data.formats import FORMATS, open_file
+from elmo_cli.data.formats.text import Text
+from elmo_cli.data.records import read_records
+from elmo_cli.errors import ElmoError
+
+TABLES = tuple(
+    ending + packed
+    for one in FORMATS
+    if one is not Text
+    for ending in one.endings
+    for packed in (("", ".gz") if one.packed else ("",))
+)
+TEXTS = (".txt", ".txt.gz")
+ROLES = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "eval"),
+    "valid": ("valid", "validation", "dev", "val"),
+    "corpus": ("unlabelled", "unlabeled", "unsup", "unsupervised", "corpus", "text", "texts"),
+}
+SAMPLE_ROWS = 500
+BROKEN_SHARE = 0.02  # of the texts, from which on a clean-up is proposed
+
+
+@dataclass
+class Discovery:
+    """What was found in a folder.
+
+    Attributes:
+        files: Names by their part in the experiment.
+        columns: Those of the training file, where there is one.
+        clean: The clean-up that the text seems to need.
+        notes: What the user should know, one sentence each.
+    """
+
+    files: dict[str, str | list[str]] = field(default_factory=dict)
+    columns: Columns | None = None
+    clean: Cleaning = "none"
+    notes: list[str] = field(default_factory=list)
+
+    def settings(self) -> dict[str, Any]:
+        """The keys of section `data` that are worth writing."""
+        found: dict[str, Any] = dict(self.files)
+        if self.columns is not None and self.columns.has_header:
+            found["text"] = list(self.columns.text)
+            found["label"] = self.columns.label
+        if self.clean != "none":
+            found["clean"] = self.clean
+        return found
+
+
+def discover(folder: Path) -> Discovery:
+    """Find the files of an experiment in a folder, which need not be there, and what they hold."""
+    found = Discovery()
+    entries = folder.iterdir() if folder.is_dir() else ()
+    names = sorted((path.name for path in entries if path.is_file()), key=lambda name: (len(name), name))
+    for role, kinds in (("train", TABLES), ("test", TABLES), ("valid", (*TEXTS, *TABLES))):
+        candidates = [name for kind in kinds for name in names if _is(name, kind, role)]
+        if candidates:
+            found.files[role] = candidates[0]
+            found.notes += [f"{name} looks like {role} data too; {candidates[0]} was taken" for name in candidates[1:]]
+    texts = [name for kind in TEXTS for name in names if _is(name, kind, "train") or _is(name, kind, "corpus")]
+    if texts:
+        # The labelled texts are text as well.
+        found.files["corpus"] = [*([str(found.files["train"])] if "train" in found.files else []), *texts]
+    if "train" in found.files:
+        _look_into(found, folder / str(found.files["train"]))
+    if not found.files:
+        found.notes.append(f"no train, test or text file was found in {folder}; name yours in section data")
+    return found
+
+
+def _is(name: str, kind: str, role: str) -> bool:
+    """Whether a file name has an ending and one of a role's words."""
+    stem = name.lower().removesuffix(kind)
+    return stem != name.lower() and bool(set(re.split(r"[^a-z]+", stem)) & set(ROLES[role]))
+
+
+def _look_into(found: Discovery, path: Path) -> None:
+    """Note the columns of the training file and the clean-up it needs; a file that cannot be read is only noted."""
+    try:
+        found.columns = open_file(path, ReadingSettings()).columns(labelled=True)
+        if found.columns.unusual_delimiter:
+            found.notes.append(f"the columns of {path.name} are separated by {found.columns.unusual_delimiter}")
+        texts = []
+        for record in read_records(path, ReadingSettings(), labelled=True):
+            texts.append(record.text)
+            if len(texts) == SAMPLE_ROWS:
+                break
+    except ElmoError as error:
+        found.notes.append(f"{path.name} could not be read: {error.message}")
+        return
+    broken = sum(clean_ag_news(text) != " ".join(text.split()) for text in texts)
+    if broken > BROKEN_SHARE * len(texts):
+        found.clean = "ag-news"
+        found.notes.append(
+            f"{broken} of {len(texts)} texts have the broken entities of AG News; `clean: ag-news` mends them"
+        )
