@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -68,14 +69,13 @@ def _train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int)
     try:
         with pool(processes, threads=max(1, cores() // job.experiment.compare.jobs)) as executor:
             tasks = {executor.submit(_train, *given, task): task for task in todo}
-            pending = set(tasks)
-            while pending:
+            while tasks:
                 if stop():
                     executor.shutdown(cancel_futures=True)
                     return False
-                done, pending = wait(pending, _ASK_SECONDS, FIRST_COMPLETED)
-                for future in done:
-                    yield _keep(job, kept, tasks[future], future.result())
+                done, _ = wait(tasks, _ASK_SECONDS, FIRST_COMPLETED)
+                for future in islice(done, 1):  # whoever is told of it may want no further one
+                    yield _keep(job, kept, tasks.pop(future), future.result())
     except BrokenExecutor:
         yield Notice("a process ended early, perhaps for want of memory; what is left is trained with one less")
     return True
