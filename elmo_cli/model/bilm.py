@@ -88,7 +88,7 @@ class BiLstmLayer(nn.Module):
             projection_clip=self.projection_clip,
             forget_bias=self.forget_bias,
             precision=mode.precision,
-            compiled=mode.compiled,
+            native_loop=mode.native_loop,
             prepared=mode.prepared,
         )
 
