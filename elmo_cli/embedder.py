@@ -141,7 +141,7 @@ class Feed:
         return StreamBatch(self.ids(window.inputs), targets, reset, mask)
 
     def sentences(self, chosen: Indices) -> tuple[TokenIds, Tensor]:
-        """Whole sentences, for `layers`: ids (B, T), framed (B, T + 2) for a biLM, and lengths (B,) without the frame."""
+        """Whole sentences, for `layers`: ids (B, T), or (B, T + 2) with a frame, and lengths (B,) without it."""
         numbers, lengths = frame(self.corpus, chosen, self._framed)
         return self.ids(numbers), self._tensor(lengths)
 

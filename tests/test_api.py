@@ -76,10 +76,9 @@ def test_what_cannot_be_loaded(folder: Path) -> None:
 def test_a_model_without_vocabulary_says_so() -> None:
     from elmo_cli.embedder import Embedder
     from elmo_cli.model.bilm import BiLm
-    from elmo_cli.text.indexer import Indexer
 
     network = BiLm(ModelSettings(encoder="char", hidden_size=4), None, softmax=False)
-    model = elmo_cli.Elmo(Embedder(Indexer("char", True, None), network, None, TokenizerSettings(), "bare"), "cpu")
+    model = elmo_cli.Elmo(Embedder.of(network, None, TokenizerSettings(), "bare"), "cpu")
     assert model.embed(["any word"])[0].shape == (3, 2, 8)
     with pytest.raises(WeightsError, match="no vocabulary"):
         model.perplexity(["any word"])

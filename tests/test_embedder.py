@@ -13,7 +13,6 @@ from elmo_cli.errors import ConfigError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.static import StaticTable
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["<S>", "</S>", "<UNK>", "a", "b", "c"], tokenizer=TokenizerSettings())
@@ -27,8 +26,7 @@ def corpus() -> EncodedCorpus:
 def make_embedder(**changes: object) -> Embedder:
     torch.manual_seed(0)
     settings = ModelSettings.model_validate({"hidden_size": 4, "dropout": 0.5, **changes})
-    indexer = Indexer(settings.encoder, True, VOCABULARY, settings.characters.max_characters)
-    return Embedder(indexer, BiLm(settings, len(VOCABULARY)), VOCABULARY, VOCABULARY.tokenizer, "lm")
+    return Embedder.of(BiLm(settings, len(VOCABULARY)), VOCABULARY, VOCABULARY.tokenizer, "lm")
 
 
 CHARACTERS = {"filters": [[1, 3], [2, 3]]}
@@ -52,8 +50,7 @@ def test_layers_do_not_depend_on_the_batch(corpus: EncodedCorpus, encoder: str) 
 
 def test_a_static_table_has_one_layer_and_its_own_rows(corpus: EncodedCorpus) -> None:
     matrix = torch.arange(14.0).view(7, 2)
-    indexer = Indexer("word", False, VOCABULARY)
-    embedder = Embedder(indexer, StaticTable(matrix), VOCABULARY, VOCABULARY.tokenizer, "vectors")
+    embedder = Embedder.of(StaticTable(matrix), VOCABULARY, VOCABULARY.tokenizer, "vectors")
     ((_, layers, lengths),) = Extractor(embedder).batches(corpus, [np.array([0, 2])])
     assert (embedder.layer_count, embedder.width) == (1, 2)
     assert layers[0, 0].tolist() == matrix[[4, 5, 3]].tolist()

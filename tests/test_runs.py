@@ -18,7 +18,6 @@ from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
 from elmo_cli.runs import Run, RunWriter, load_classifier, load_lm, portable, save_classifier, save_lm
 from elmo_cli.runs.models import copy_tensors
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.vocabulary import Vocabulary
 
 TOKENIZER = TokenizerSettings(kind="whitespace")
@@ -342,7 +341,7 @@ def test_an_lm_without_vocabulary_and_softmax_keeps_its_tokenizer(tmp_path: Path
 def test_a_classifier_run_holds_all_of_it(tmp_path: Path, static: bool) -> None:
     vocabulary = small_vocabulary()
     network = StaticTable(torch.randn(7, 5)) if static else BiLm(small_settings(), len(vocabulary))
-    embedder = Embedder(Indexer("word", not static, vocabulary), network, vocabulary, TOKENIZER, "vectors.txt")
+    embedder = Embedder.of(network, vocabulary, TOKENIZER, "vectors.txt")
     settings = ClassifySettings(lambdas="frozen", hidden_size=3)
     classifier = Classifier(network, settings, 2, seed=5)
     with RunWriter(tmp_path / "c", "classifier", "elmo classify") as writer:

@@ -14,7 +14,6 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.static import StaticTable
 from elmo_cli.text.encoded import encode
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
@@ -59,13 +58,13 @@ def make_bilm(seed: int = 3) -> Embedder:
     torch.manual_seed(seed)
     vocabulary = make_vocabulary()
     network = BiLm(MODEL, len(vocabulary)).eval()
-    return Embedder(Indexer("word", True, vocabulary), network, vocabulary, TOKENIZER, "lm")
+    return Embedder.of(network, vocabulary, TOKENIZER, "lm")
 
 
 def make_static(seed: int = 3, width: int = 8) -> Embedder:
     vocabulary = make_vocabulary()
     matrix = torch.randn(len(vocabulary) + 1, width, generator=torch.Generator().manual_seed(seed))
-    return Embedder(Indexer("word", False, vocabulary), StaticTable(matrix), vocabulary, TOKENIZER, "static")
+    return Embedder.of(StaticTable(matrix), vocabulary, TOKENIZER, "static")
 
 
 SETTINGS = ClassifySettings(

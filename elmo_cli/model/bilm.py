@@ -104,10 +104,7 @@ class BiLm(nn.Module):
     Attributes:
         layer_count: L + 1.
         width: 2P, of a layer activation.
-        framed: Batches hold <S> and </S> around each sentence.
     """
-
-    framed = True
 
     def __init__(self, settings: ModelSettings, vocabulary_size: int | None, *, softmax: bool = True) -> None:
         super().__init__()

@@ -90,6 +90,7 @@ class Classifier(nn.Module):
 
     Attributes:
         embedder: As given.
+        tuning: How the embedder is run while it is tuned; otherwise it is run exactly.
         combiner: From layers to token vectors.
         pooling: From token vectors to one vector.
         head: From one vector to logits.
@@ -108,7 +109,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.embedder = embedder
         self.tune = settings.tune
-        self._tuning = Mode(precision, dropout=settings.tune_dropout, word_dropout=settings.word_dropout)
+        self.tuning = Mode(precision, dropout=settings.tune_dropout, word_dropout=settings.word_dropout)
         if settings.tune:
             embedder.requires_grad_(True)  # a table that pretraining kept as it was trains too
         with torch.random.fork_rng(devices=[]):
@@ -135,7 +136,7 @@ class Classifier(nn.Module):
             (B, classes) logits.
         """
         with torch.set_grad_enabled(self.tune and torch.is_grad_enabled()):
-            layers, _ = self.embedder.layers(tokens, lengths, mode=self._tuning if self.embedder.training else EXACT)
+            layers, _ = self.embedder.layers(tokens, lengths, mode=self.tuning if self.embedder.training else EXACT)
         return self.classify_layers(layers, lengths)
 
     def classify_layers(self, layers: Tensor, lengths: Tensor) -> Tensor:

@@ -20,10 +20,8 @@ class StaticTable(nn.Module):
     Attributes:
         layer_count: 1.
         width: D.
-        framed: Batches hold sentences without <S> and </S>.
     """
 
-    framed = False
     layer_count = 1
 
     def __init__(self, matrix: Tensor) -> None:

@@ -29,7 +29,6 @@ from elmo_cli.model.bilm import BiLm
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.finetune import finetune, make_cache
 from elmo_cli.training.labelled import LabelledCorpus, read_train_and_test
-from elmo_cli.training.step import make_indexer
 
 RESULTS = Path(__file__).parent / "results" / "classify.json"
 MODES = ("trainable", "frozen", "function")
@@ -74,7 +73,7 @@ def main() -> None:
     vocabulary = Vocabulary.build(texts.corpus, experiment.vocab, experiment.tokenizer)
     torch.manual_seed(1)
     network = BiLm(experiment.model, len(vocabulary)).eval()
-    embedder = Embedder(make_indexer(network, vocabulary), network, vocabulary, experiment.tokenizer, "small")
+    embedder = Embedder.of(network, vocabulary, experiment.tokenizer, "small")
     counted, rows = Counted(), []
     for pooling in ("mean", "max+mean"):
         same: dict[str, Any] = {"pooling": pooling, "epochs": given.epochs, "patience": given.epochs}

@@ -42,7 +42,6 @@ from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.characters import character_ids
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, EncodedCorpus, encode_tokens
-from elmo_cli.text.indexer import Indexer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results" / "embed.json"
@@ -160,7 +159,7 @@ def main() -> None:
     places = [start + row for start in sorted(chosen) for row in range(PLAIN_BATCH)]
     torch.manual_seed(1)
     network = BiLm(ORIGINAL, None, softmax=False).eval()
-    embedder = Embedder(Indexer("char", True, None), network, None, TokenizerSettings(), "original")
+    embedder = Embedder.of(network, None, TokenizerSettings(), "original")
     corpus = encode_tokens(sentences)
     ways: dict[str, Callable[[], Embeddings]] = {
         "plain": lambda: plain(network, batches, shrink=False),

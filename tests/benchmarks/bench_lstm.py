@@ -27,8 +27,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.model.kernel import compiled as lstm_fused
-from elmo_cli.model.kernel.lstm import LstmWeights, lstm
+from elmo_cli.model.kernel import compiled as kernel_compiled
+from elmo_cli.model.kernel.layer import LstmWeights
+from elmo_cli.model.kernel.lstm import lstm
 
 RESULTS = Path(__file__).parent / "results" / "lstm.json"
 RESET_RATE = 0.04  # sentences of 25 tokens
@@ -81,7 +82,7 @@ def machine() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "compiler": lstm_fused.obstacle() or "present",
+        "compiler": kernel_compiled.obstacle() or "present",
     }
 
 
@@ -130,11 +131,10 @@ def ways(case: Case, directions: int) -> dict[str, Callable[[], None]]:
             if weight is not None:
                 weight.grad = None
         options = {"reset": reset, "cell_clip": 3.0, "projection_clip": 3.0} if whole else {}
-        with lstm_fused.fused(compiled):
-            lstm(inputs, weights, precision=precision, **options)[0].backward(upstream)
+        lstm(inputs, weights, precision=precision, compiled=compiled, **options)[0].backward(upstream)
 
     found: dict[str, Callable[[], None]] = {"nn.LSTM": their_step}
-    for compiled in (False, True) if lstm_fused.obstacle() is None else (False,):
+    for compiled in (False, True) if kernel_compiled.obstacle() is None else (False,):
         for precision in ("float32", "bfloat16"):
             name = precision + (" compiled" if compiled else "")
             found[name] = lambda precision=precision, compiled=compiled: our_step(precision, compiled, False)
@@ -205,7 +205,7 @@ def main() -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
-    lstm_fused.MOST_SHAPES = 1000  # many more cases than a training run has
+    kernel_compiled.MOST_SHAPES = 1000  # many more cases than a training run has
     clock = time.perf_counter if given.clock == "wall" else time.process_time
     peaks = {str(d).removeprefix("torch."): best_square(clock, d, given.quick) for d in (torch.float32, torch.bfloat16)}
     description = {**machine(), "clock": given.clock, "peaks": {n: round(p / 1e9, 1) for n, p in peaks.items()}}

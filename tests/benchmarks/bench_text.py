@@ -205,12 +205,12 @@ def train(file: Path, folder: Path, vocabulary_of: Path) -> dict[str, Any]:
     """Some steps of a pretraining and a validation; returns the highest memory."""
     import torch
 
+    from elmo_cli.embedder import Embedder
     from elmo_cli.metrics.perplexity import perplexity
     from elmo_cli.model.bilm import BiLm
     from elmo_cli.runs import read_vocabulary
     from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
     from elmo_cli.training.pretrain import pretrain_run
-    from elmo_cli.training.step import make_indexer
 
     experiment = Experiment.model_validate({"output": folder / "runs", "preset": "small"})
     if not experiment.output.joinpath("vocab").exists():
@@ -241,7 +241,7 @@ def train(file: Path, folder: Path, vocabulary_of: Path) -> dict[str, Any]:
     job = prepare_pretraining(experiment, [file], read_vocabulary(experiment.output / "vocab"))
     network = BiLm(job.settings.model, len(job.vocabulary))
     torch.manual_seed(1)
-    perplexity(network, job.valid.slice(0, 300), make_indexer(network, job.vocabulary), job.vocabulary)
+    perplexity(Embedder.of(network, job.vocabulary, job.vocabulary.tokenizer, "lm"), job.valid.slice(0, 300))
     over.set()
     watcher.join()
     return {

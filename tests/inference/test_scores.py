@@ -50,7 +50,7 @@ def test_sentences(
     assert done.code == 0
     embedder = make_bilm()
     corpus = encode(TEXTS, Tokenizer(embedder.tokenizer))
-    expected = sentence_scores(embedder.network, corpus, embedder.indexer, embedder.vocabulary)
+    expected = sentence_scores(embedder, corpus)
     rows = rows_of(tmp_path / name)
     found = np.array([[float(row["nll_forward"]), float(row["nll_backward"])] for row in rows])
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -59,7 +59,7 @@ def test_sentences(
     assert [int(row["unknown"]) for row in rows] == [0, 2, 0, 1]
     assert [row["text"] for row in rows] == TEXTS
     assert float(rows[0]["perplexity"]) == pytest.approx(math.exp(expected[0].sum() / 8), rel=1e-5)
-    whole = perplexity(embedder.network, corpus, embedder.indexer, embedder.vocabulary).as_dict()
+    whole = perplexity(embedder, corpus).as_dict()
     assert {key: done.json[key] for key in whole} == pytest.approx(whole)
     assert done.json["scores"] == str(tmp_path / name)
 
@@ -70,7 +70,7 @@ def test_tokens_add_up_to_their_sentence(world: tuple[Path, Path], tmp_path: Pat
     rows = rows_of(tmp_path / name)
     embedder = make_bilm()
     corpus = encode(TEXTS, Tokenizer(embedder.tokenizer))
-    expected = sentence_scores(embedder.network, corpus, embedder.indexer, embedder.vocabulary)
+    expected = sentence_scores(embedder, corpus)
     for number, text in enumerate(TEXTS, start=1):
         own = [row for row in rows if int(row["sentence"]) == number]
         assert [row["token"] for row in own] == ["<S>", *text.split(), "</S>"]

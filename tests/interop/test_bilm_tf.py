@@ -137,9 +137,11 @@ def test_a_plain_word_list_is_no_vocabulary(tmp_path: Path) -> None:
 def test_what_needs_a_softmax_says_so(tmp_path: Path) -> None:
     import_run(make(Shape()).write(tmp_path / "model"), tmp_path / "run")
     embedder = load_lm(tmp_path / "run")
-    vocabulary = Vocabulary(["<S>", "</S>", "<UNK>", "the"], tokenizer=WHITESPACE)
+    with pytest.raises(WeightsError, match="has no vocabulary"):
+        perplexity(embedder, encode_tokens([["the"]]))
+    embedder.vocabulary = Vocabulary(["<S>", "</S>", "<UNK>", "the"], tokenizer=WHITESPACE)
     with pytest.raises(WeightsError, match="has no softmax"):
-        perplexity(embedder.network, encode_tokens([["the"]]), embedder.indexer, vocabulary)
+        perplexity(embedder, encode_tokens([["the"]]))
 
 
 def test_a_run_is_not_overwritten_unasked(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings, VocabularySettings
+from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.metrics.checks import (
     CheckResult,
     activation_leak_test,
@@ -21,7 +24,6 @@ from elmo_cli.metrics.checks import (
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
 from elmo_cli.text.encoded import encode_tokens
-from elmo_cli.text.indexer import Indexer, frame
 from elmo_cli.text.vocabulary import Vocabulary
 
 CORPUS = encode_tokens([["a", "b", "c", "a", "d", "e"], ["b"], [], ["e", "d", "c"], ["a", "a", "b", "c"]])
@@ -35,31 +37,33 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
-def make(**changes: Any) -> tuple[BiLm, Indexer]:
+def embedder_of(network: BiLm) -> Embedder:
+    return Embedder.of(network.eval(), VOCABULARY, VOCABULARY.tokenizer, "lm")
+
+
+def make(**changes: Any) -> tuple[BiLm, Embedder]:
     torch.manual_seed(1)
-    settings = ModelSettings(**{"hidden_size": 6, **changes})
-    network = BiLm(settings, len(VOCABULARY)).eval()
-    return network, Indexer(settings.encoder, True, VOCABULARY)
+    network = BiLm(ModelSettings(**{"hidden_size": 6, **changes}), len(VOCABULARY))
+    return network, embedder_of(network)
 
 
-def first_sentence(indexer: Indexer) -> TokenIds:
-    numbers, _ = frame(CORPUS, [0], True)
-    return TokenIds.from_numpy(*indexer.table(CORPUS.types).index(numbers), "cpu")
+def first_sentence(embedder: Embedder) -> TokenIds:
+    return Feed(embedder, CORPUS).sentences(np.array([0]))[0]
 
 
-def failed(results: list[CheckResult]) -> set[str]:
+def failed(results: Iterable[CheckResult]) -> set[str]:
     return {result.name for result in results if not result.passed}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_bilm_passes(name: str) -> None:
-    network, indexer = make(**ARCHITECTURES[name])
-    tokens = first_sentence(indexer)
+    network, embedder = make(**ARCHITECTURES[name])
+    tokens = first_sentence(embedder)
     results = [
         *leak_test(network, tokens),
         *activation_leak_test(network, tokens),
-        *invariances(network, CORPUS, indexer, VOCABULARY),
-        *stream_agreement(network, CORPUS, indexer, VOCABULARY),
+        *invariances(embedder, CORPUS),
+        *stream_agreement(embedder, CORPUS),
         finite_weights(network),
     ]
     assert not failed(results)
@@ -118,8 +122,8 @@ class Broken(nn.Module):
 
 
 def test_leaks_are_found() -> None:
-    network, indexer = make(softmax="full")
-    tokens = first_sentence(indexer)
+    network, embedder = make(softmax="full")
+    tokens = first_sentence(embedder)
     torch.manual_seed(1)
     assert failed(leak_test(Leaking(), tokens)) == {"leak"}
     assert failed(activation_leak_test(Leaking(), tokens)) == {"leak"}
@@ -139,8 +143,8 @@ class Wrong(BiLm):
 
     fault = ""
 
-    def layers(self, tokens: TokenIds, lengths: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        layers, state = super().layers(tokens, lengths, state)
+    def layers(self, tokens: TokenIds, lengths: Tensor, *further: Any) -> tuple[Tensor, Any]:
+        layers, state = super().layers(tokens, lengths, *further)
         shift = torch.zeros(layers.shape[1])
         if self.fault == "batch":
             shift[:] = 1e-3 * len(lengths)
@@ -173,20 +177,18 @@ class Wrong(BiLm):
 )
 def test_faults_are_found(fault: str, names: set[str]) -> None:
     torch.manual_seed(1)
-    network = Wrong(ModelSettings(hidden_size=6, softmax="full"), len(VOCABULARY)).eval()
+    network = Wrong(ModelSettings(hidden_size=6, softmax="full"), len(VOCABULARY))
     network.fault = fault
-    indexer = Indexer("word", True, VOCABULARY)
-    results = [
-        *invariances(network, CORPUS, indexer, VOCABULARY),
-        *stream_agreement(network, CORPUS, indexer, VOCABULARY),
-    ]
+    embedder = embedder_of(network)
+    results = [*invariances(embedder, CORPUS), *stream_agreement(embedder, CORPUS)]
     assert failed(results) == names
 
 
 def test_without_a_softmax_activations_are_checked() -> None:
     settings = ModelSettings(encoder="char", hidden_size=6, characters=ARCHITECTURES["char"]["characters"])
-    network, indexer = BiLm(settings, None, softmax=False).eval(), Indexer("char", True, None)
-    results = [*invariances(network, CORPUS, indexer), *stream_agreement(network, CORPUS, indexer)]
+    network = BiLm(settings, None, softmax=False).eval()
+    embedder = Embedder.of(network, None, VOCABULARY.tokenizer, "lm")
+    results = [*invariances(embedder, CORPUS), *stream_agreement(embedder, CORPUS)]
     assert [result.name for result in results] == ["batch", "padding", "order", "stream activations"]
     assert not failed(results)
 

@@ -9,22 +9,25 @@ import pytest
 import torch
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
+from elmo_cli.embedder import Embedder
 from elmo_cli.errors import WeightsError
 from elmo_cli.metrics.perplexity import perplexity, sentence_scores
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.softmax import FullSoftmax
 from elmo_cli.text.encoded import encode_tokens
-from elmo_cli.text.indexer import Indexer
 from elmo_cli.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["<S>", "</S>", "<UNK>", "a", "b"], tokenizer=TokenizerSettings())
-INDEXER = Indexer("word", True, VOCABULARY)
 CORPUS = encode_tokens([["a", "b", "a"], [], ["a", "x"], ["b"]])
 # By id: <S>, </S>, <UNK>, a, b
 PROBABILITIES = [0.125, 0.25, 0.0625, 0.5, 0.0625]
 
 
-def context_free(probabilities: list[float]) -> BiLm:
+def embedder(network: BiLm) -> Embedder:
+    return Embedder.of(network, VOCABULARY, VOCABULARY.tokenizer, "lm")
+
+
+def context_free(probabilities: list[float]) -> Embedder:
     """A biLM whose hidden vectors count for nothing: p(k) is given."""
     torch.manual_seed(0)
     network = BiLm(ModelSettings(hidden_size=3, softmax="full", dropout=0.5), len(VOCABULARY))
@@ -32,11 +35,11 @@ def context_free(probabilities: list[float]) -> BiLm:
     with torch.no_grad():
         network.softmax.table.zero_()
         network.softmax.bias.copy_(torch.tensor(probabilities).log())
-    return network
+    return embedder(network)
 
 
 def test_a_uniform_model_is_as_perplexed_as_its_vocabulary_is_large() -> None:
-    scores = perplexity(context_free([0.2] * 5), CORPUS, INDEXER, VOCABULARY)
+    scores = perplexity(context_free([0.2] * 5), CORPUS)
     assert scores.forward == pytest.approx(5, rel=1e-6)
     assert scores.backward == pytest.approx(5, rel=1e-6)
     assert scores.mean == pytest.approx(5, rel=1e-6)
@@ -44,7 +47,7 @@ def test_a_uniform_model_is_as_perplexed_as_its_vocabulary_is_large() -> None:
 
 @pytest.mark.parametrize("max_tokens", [1, 8, 4096])
 def test_every_step_counts_once_and_no_padding(max_tokens: int) -> None:
-    scores = perplexity(context_free(PROBABILITIES), CORPUS, INDEXER, VOCABULARY, max_tokens=max_tokens)
+    scores = perplexity(context_free(PROBABILITIES), CORPUS, max_tokens=max_tokens)
     # 3 a, 2 b and one <UNK>, in each direction; four </S> forward, four <S> backward
     words = 3 * math.log(2) + 3 * math.log(16)
     forward, backward = (words + 4 * math.log(4)) / 10, (words + 4 * math.log(8)) / 10
@@ -58,9 +61,10 @@ def test_every_step_counts_once_and_no_padding(max_tokens: int) -> None:
 
 
 def test_sentences_are_scored_in_the_order_of_the_corpus() -> None:
-    network = context_free(PROBABILITIES).train()
-    scores = sentence_scores(network, CORPUS, INDEXER, VOCABULARY, max_tokens=6)
-    assert network.training
+    scorer = context_free(PROBABILITIES)
+    scorer.network.train()
+    scores = sentence_scores(scorer, CORPUS, max_tokens=6)
+    assert scorer.network.training
     two, four, eight, sixteen = (math.log(number) for number in (2, 4, 8, 16))
     words = np.array([2 * two + sixteen, 0, two + sixteen, sixteen])
     np.testing.assert_allclose(scores, np.stack([words + four, words + eight], axis=1), rtol=1e-6)
@@ -68,9 +72,9 @@ def test_sentences_are_scored_in_the_order_of_the_corpus() -> None:
 
 def test_scores_of_a_sentence_do_not_depend_on_its_batch() -> None:
     torch.manual_seed(1)
-    network = BiLm(ModelSettings(hidden_size=6, projection_size=4, dropout=0.5), len(VOCABULARY))
-    together = sentence_scores(network, CORPUS, INDEXER, VOCABULARY)
-    alone = sentence_scores(network, CORPUS, INDEXER, VOCABULARY, max_tokens=1)
+    scorer = embedder(BiLm(ModelSettings(hidden_size=6, projection_size=4, dropout=0.5), len(VOCABULARY)))
+    together = sentence_scores(scorer, CORPUS)
+    alone = sentence_scores(scorer, CORPUS, max_tokens=1)
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert np.ptp(together[:, 0] / (CORPUS.lengths + 1)) > 1e-3
 
@@ -78,9 +82,9 @@ def test_scores_of_a_sentence_do_not_depend_on_its_batch() -> None:
 def test_a_model_without_softmax_scores_nothing() -> None:
     network = BiLm(ModelSettings(hidden_size=3), len(VOCABULARY), softmax=False)
     with pytest.raises(WeightsError, match="no softmax"):
-        perplexity(network, CORPUS, INDEXER, VOCABULARY)
+        perplexity(embedder(network), CORPUS)
 
 
 def test_no_text_has_the_perplexity_of_nothing() -> None:
-    scores = perplexity(context_free(PROBABILITIES), CORPUS.slice(0, 0), INDEXER, VOCABULARY)
+    scores = perplexity(context_free(PROBABILITIES), CORPUS.slice(0, 0))
     assert (scores.forward, scores.steps, scores.oov_rate) == (1.0, 0, 0.0)

@@ -13,6 +13,7 @@ from elmo_cli.config import ModelSettings
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.mode import EXACT, Mode
 
 VOCABULARY = 30
 
@@ -110,22 +111,19 @@ def test_each_step_of_a_stream_scores_as_in_the_batch():
 
 
 @pytest.mark.parametrize("softmax", ["full", "adaptive", "sampled"])
-def test_bfloat16_products_round_the_training_loss_and_leave_evaluation_alone(softmax):
+def test_bfloat16_products_round_the_loss_of_the_calls_that_ask_for_them(softmax):
     model = make_model(softmax=softmax, samples=9)
-    model.dropout = 0.0
     (window,) = stream([make_sentences([9, 12])], 30)
 
-    def loss():
+    def loss(mode=EXACT):
         torch.manual_seed(0)
-        result = model.stream_loss(TokenIds(window[0]), *window[1:], None)
+        result = model.stream_loss(TokenIds(window[0]), *window[1:], None, mode)
         gradients = torch.autograd.grad(result.loss, list(model.parameters()))
         return result.loss.detach(), torch.cat([gradient.flatten() for gradient in gradients])
 
     exact, gradient = loss()
-    model.precision = "bfloat16"
+    rounded, rough_gradient = loss(Mode("bfloat16"))
     assert torch.equal(loss()[0], exact)
-    model.train()
-    rounded, rough_gradient = loss()
     assert rounded.dtype == rough_gradient.dtype == torch.float32
     assert not torch.equal(rounded, exact)
     assert torch.allclose(rounded, exact, rtol=0, atol=0.02)
@@ -133,8 +131,7 @@ def test_bfloat16_products_round_the_training_loss_and_leave_evaluation_alone(so
 
 
 def test_window_edges_cut_the_gradient_and_nothing_else():
-    model = make_model().train()
-    model.dropout = 0.0
+    model = make_model(dropout=0.0).train()
     for ids, targets, reset, mask in stream([make_sentences([7])], 4):
         result = model.stream_loss(TokenIds(ids), targets, reset, mask, None)
         assert not any(tensor.requires_grad for layer in result.state for tensor in layer)
@@ -269,16 +266,15 @@ def test_a_uniform_model_needs_log_v_nats():
 
 
 def test_dropout_acts_only_in_training():
-    model = make_model()
+    model = make_model(dropout=0.5).train()
     ids, lengths = frame(make_sentences([4]))
-    model.dropout = 0.5
-    model.train()
     first, second = (model.layers(TokenIds(ids), lengths)[0] for _ in range(2))
     assert not torch.equal(first, second)
     assert (first[1:] == 0).any()
+    without = Mode(dropout=0.0)
+    assert torch.equal(*(model.layers(TokenIds(ids), lengths, mode=without)[0] for _ in range(2)))
     model.eval()
-    first, second = (model.layers(TokenIds(ids), lengths)[0] for _ in range(2))
-    assert torch.equal(first, second)
+    assert torch.equal(*(model.layers(TokenIds(ids), lengths, mode=Mode(dropout=0.9))[0] for _ in range(2)))
 
 
 def test_every_parameter_trains():

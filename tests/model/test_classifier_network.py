@@ -9,6 +9,7 @@ from elmo_cli.config import ClassifySettings, ModelSettings
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier, MaskedPooling
 from elmo_cli.model.encoder import TokenIds
+from elmo_cli.model.mode import Mode
 from elmo_cli.model.static import StaticTable
 
 POOLINGS = ["max", "mean", "max+mean", "attention"]
@@ -31,16 +32,15 @@ def test_static_table():
     table = StaticTable(matrix).eval()
     layers, state = table.layers(TokenIds(torch.tensor([[4, 5], [6, 7]])), torch.tensor([2, 1]))
     assert state is None
-    assert (table.layer_count, table.width, table.framed) == (1, 3, False)
+    assert (table.layer_count, table.width) == (1, 3)
     assert torch.equal(layers[0, 0], matrix[[4, 5]])
     assert torch.equal(layers[0, 1, 0], matrix[6])
     assert not layers[0, 1, 1].any()
     assert not table.table[0].any()
-    table.dropout = 0.9
-    assert torch.equal(table.layers(TokenIds(torch.tensor([[4]])), torch.tensor([1]))[0][0, 0, 0], matrix[4])
+    ids, mode = torch.arange(1, 10)[None], Mode(dropout=0.9)
+    assert torch.equal(table.layers(TokenIds(ids), torch.tensor([9]), mode=mode)[0][0, 0], matrix[1:])
     table.train()
-    ids = torch.arange(1, 10)[None]
-    assert (table.layers(TokenIds(ids), torch.tensor([9]))[0] == 0).any()
+    assert (table.layers(TokenIds(ids), torch.tensor([9]), mode=mode)[0] == 0).any()
 
 
 def test_pooling_by_hand():
@@ -111,7 +111,7 @@ def test_a_tuned_embedder_drops_and_trains():
     classifier, settings = make(embedder=embedder, tune=True, tune_dropout=0.4, **rates)
     classifier.train()
     assert classifier.embedder.training
-    assert classifier.embedder.dropout == 0.4
+    assert classifier.tuning.dropout == 0.4
     classifier(TokenIds(IDS), LENGTHS).square().sum().backward()
     groups = classifier.parameter_groups(settings)
     grouped = [parameter for group in groups for parameter in group["params"]]

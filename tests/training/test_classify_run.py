@@ -209,7 +209,7 @@ def test_perplexity_of_an_lm_run(world: Experiment, tmp_path: Path) -> None:
     corpus = make_corpus([("money", "the team said"), ("money", "bank today unheard")]).corpus
     from elmo_cli.metrics.perplexity import perplexity
 
-    expected = perplexity(embedder.network, corpus, embedder.indexer, embedder.vocabulary)  # type: ignore[arg-type]
+    expected = perplexity(embedder, corpus)
     assert results["mean"] == pytest.approx(expected.mean)
 
 

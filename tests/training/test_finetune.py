@@ -16,6 +16,7 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError, ElmoError
 from elmo_cli.events import EpochDone, Event, Finished, Step, Stopped
 from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.mode import Mode
 from elmo_cli.training.cache import ActivationCache, LiveTexts
 from elmo_cli.training.finetune import finetune, make_cache, predict
 from elmo_cli.training.labelled import cut_sentences, split
@@ -41,9 +42,9 @@ class CountingForwards:
         self.texts = 0
         layers = embedder.network.layers
 
-        def counted(tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+        def counted(tokens: Any, lengths: torch.Tensor, *further: Any, **named: Any) -> Any:
             self.texts += len(lengths)
-            return layers(tokens, lengths, state)
+            return layers(tokens, lengths, *further, **named)
 
         monkeypatch.setattr(embedder.network, "layers", counted)
 
@@ -236,9 +237,10 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
     seen = set()
     layers = BiLm.layers
 
-    def watched(self: BiLm, *arguments: Any) -> Any:
-        seen.add((self.training, self.precision, self.eval_precision))
-        return layers(self, *arguments)
+    def watched(self: BiLm, *arguments: Any, **named: Any) -> Any:
+        mode = named.get("mode", arguments[-1])
+        seen.add((self.training, mode.precision))
+        return layers(self, *arguments, **named)
 
     monkeypatch.setattr(BiLm, "layers", watched)
     results = {}
@@ -248,8 +250,7 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
         assert isinstance(last, Finished)
         results[tune] = last.results["precision"]
     assert results == {True: "bfloat16", False: "float32"}
-    assert {precision for training, precision, _ in seen if training} == {"bfloat16"}
-    assert {exact for *_, exact in seen} == {"float32"}
+    assert seen == {(True, "bfloat16"), (False, "float32")}
 
 
 def test_a_learned_function_multiplies_in_the_precision_of_the_settings() -> None:
@@ -299,15 +300,14 @@ def test_words_are_dropped_only_while_tuning(monkeypatch: pytest.MonkeyPatch) ->
     rates = set()
     layers = BiLm.layers
 
-    def watched(self: BiLm, *arguments: Any) -> Any:
-        rates.add((self.training, self.word_dropout))
-        return layers(self, *arguments)
+    def watched(self: BiLm, *arguments: Any, mode: Mode) -> Any:
+        rates.add((self.training, mode.word_dropout, mode.dropout))
+        return layers(self, *arguments, mode=mode)
 
     monkeypatch.setattr(BiLm, "layers", watched)
     embedder = make_bilm()
     train(embedder, SETTINGS.model_copy(update={"tune": True, "word_dropout": 0.4, "tune_epochs": 1}))
-    assert rates == {(True, 0.4), (False, 0.4)}
-    assert embedder.network.word_dropout == 0.0  # a copy was trained
+    assert rates == {(True, 0.4, SETTINGS.tune_dropout), (False, 0.0, None)}
 
 
 def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

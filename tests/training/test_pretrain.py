@@ -100,7 +100,7 @@ def test_the_stored_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     embedder = load_lm(tmp_path / "runs" / "lm")
     job = prepare_pretraining(experiment(tmp_path), [tmp_path / "corpus.txt"], embedder.vocabulary)
     assert isinstance(embedder.network, BiLm)
-    scores = perplexity(embedder.network, job.valid, embedder.indexer, job.vocabulary)
+    scores = perplexity(embedder, job.valid)
     assert scores.mean == pytest.approx(best.mean, rel=1e-9)
     results = Run.open(tmp_path / "runs" / "lm").results()
     assert results["validation"] == scores.as_dict()
@@ -131,7 +131,7 @@ def test_the_precision_of_the_settings_is_trained_with(tmp_path: Path, monkeypat
     stream_loss = BiLm.stream_loss
 
     def watched(self: BiLm, *arguments: Any) -> Any:
-        seen.add(self.precision)
+        seen.add(arguments[-1].precision)
         return stream_loss(self, *arguments)
 
     monkeypatch.setattr(BiLm, "stream_loss", watched)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from elmo_cli.config import Experiment, ModelSettings, PretrainSettings
 from elmo_cli.events import Event, Finished, Notice, Saved
-from elmo_cli.model.kernel import compiled as lstm_fused
-from elmo_cli.training import speed, step
+from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.kernel import compiled
+from elmo_cli.training import speed
 from elmo_cli.training.pretrain import COMPILING, UNCOMPILED, pretrain_run
 from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
 
@@ -75,12 +76,13 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each step asked for compiled passes."""
     asked = []
 
-    @contextmanager
-    def recording(compiled: bool) -> Iterator[None]:
-        asked.append(compiled)
-        yield
+    def recording(self: BiLm, *arguments: Any) -> Any:
+        *given, mode = arguments
+        asked.append(mode.compiled)
+        return stream_loss(self, *given, replace(mode, compiled=False))
 
-    monkeypatch.setattr(step, "fused", recording)
+    stream_loss = BiLm.stream_loss
+    monkeypatch.setattr(BiLm, "stream_loss", recording)
     return asked
 
 
@@ -103,11 +105,11 @@ def test_a_resumed_training_goes_the_way_it_began(
 @pytest.mark.parametrize("possible", [True, False])
 def test_compiling_and_its_obstacle_are_said(tmp_path: Path, possible: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "COMPILING_PAYS", 0)
-    monkeypatch.setenv(lstm_fused.SWITCH, "1" if possible else "0")
-    monkeypatch.setattr(lstm_fused.shutil, "which", lambda name: name)
+    monkeypatch.setenv(compiled.SWITCH, "1" if possible else "0")
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: name)
     said = [event.message for event in run(tmp_path) if isinstance(event, Notice)]
     assert (COMPILING in said) == possible
-    assert (f"{UNCOMPILED}: {lstm_fused.SWITCH} is 0" in said) == (not possible)
+    assert (f"{UNCOMPILED}: {compiled.SWITCH} is 0" in said) == (not possible)
 
 
 def test_a_short_training_is_not_compiled(tmp_path: Path, wanted: list[bool]) -> None:

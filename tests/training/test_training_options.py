@@ -14,16 +14,18 @@ import torch
 from test_checkpoint import SENTENCES, StopAt, experiment, lasting
 
 from elmo_cli.config import PRESETS, Experiment, ModelSettings, PretrainSettings, load_experiment
+from elmo_cli.embedder import StreamBatch
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Finished, Step, Stopped, Validation
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
-from elmo_cli.model.kernel.lstm import LstmState
+from elmo_cli.model.kernel.layer import LstmState
+from elmo_cli.model.mode import EXACT, Mode
 from elmo_cli.runs import Run
 from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Average, Schedule, make_optimiser
 from elmo_cli.training.pretrain import pretrain_run
-from elmo_cli.training.step import parameter_groups, regularise, train_step
+from elmo_cli.training.step import parameter_groups, train_step, training_mode
 
 WORDS, ROWS, STEPS = 9, 3, 6
 OPTIONS: dict[str, Any] = {
@@ -42,7 +44,7 @@ def network(seed: int = 0, **model: Any) -> BiLm:
     return BiLm(ModelSettings.model_validate(given), WORDS).train()
 
 
-def windows(count: int) -> list[Any]:
+def windows(count: int) -> list[StreamBatch]:
     """Batches of random ids with some sentences' beginnings and a tail that is masked."""
     generator = torch.Generator().manual_seed(1)
 
@@ -55,7 +57,7 @@ def windows(count: int) -> list[Any]:
         if number == count - 1:
             mask[1, 2:] = False
         reset = torch.rand(ROWS, STEPS, generator=generator) < 0.3
-        found.append((TokenIds(draw(2, ROWS, STEPS)), draw(2, ROWS, STEPS), reset, mask))
+        found.append(StreamBatch(TokenIds(draw(2, ROWS, STEPS)), draw(2, ROWS, STEPS), reset, mask))
     return found
 
 
@@ -74,25 +76,25 @@ def test_accumulated_windows_are_one_larger_batch() -> None:
     """Gradients stop at the edges of windows, so two of them are rows that go on from their own states."""
     model = network().double()
     first, second = windows(2)
-    found = train_step(model, sgd(model), [first, second], None, None, False)
+    found = train_step(model, sgd(model), [first, second], None, None, EXACT)
     accumulated = gradients(model)
     with torch.no_grad():
         state = model.stream_loss(*first, None).state
     begun = tuple(LstmState(*(torch.cat([torch.zeros_like(part), part], dim=1) for part in layer)) for layer in state)
     pairs = list(zip(first, second, strict=True))
-    together = (
+    together = StreamBatch(
         TokenIds(torch.cat([one.ids for one in pairs[0]], dim=1)),
         torch.cat(pairs[1], dim=1),
         torch.cat(pairs[2]),
         torch.cat(pairs[3]),
     )
-    whole = train_step(model, sgd(model), [together], begun, None, False)
+    whole = train_step(model, sgd(model), [together], begun, None, EXACT)
     assert found.steps == whole.steps == 2 * ROWS * STEPS - 4
     torch.testing.assert_close(found.loss, whole.loss)
     torch.testing.assert_close(found.sums, whole.sums)
     torch.testing.assert_close(gradients(model), accumulated)
     alone = network().double()
-    train_step(alone, sgd(alone), [second], state, None, False)
+    train_step(alone, sgd(alone), [second], state, None, EXACT)
     assert not torch.allclose(gradients(alone)["softmax.bias"], accumulated["softmax.bias"])
 
 
@@ -113,15 +115,14 @@ def test_a_step_takes_so_many_windows(tmp_path: Path) -> None:
 
 
 def test_dropped_words_are_dropped_whole() -> None:
-    model = network()
-    model.word_dropout = 0.5
+    model, mode = network(), Mode(word_dropout=0.5)
     vectors = torch.ones(2, 40, 50, 4)
-    dropped = model.token_vectors(vectors)
+    dropped = model.token_vectors(vectors, mode)
     values = dropped.unique().tolist()
     assert values == [0.0, 2.0]
     assert torch.equal(dropped.amin(dim=-1), dropped.amax(dim=-1))
     assert float((dropped == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
-    assert torch.equal(model.eval().token_vectors(vectors), vectors)
+    assert torch.equal(model.eval().token_vectors(vectors, mode), vectors)
 
 
 def test_recurrent_weights_are_dropped_once_a_window() -> None:
@@ -145,8 +146,8 @@ def test_penalties_by_hand() -> None:
     tokens, _, reset, mask = batch
     plain = model.stream_loss(*batch, None)
     assert plain.penalty is None
-    regularise(model, PretrainSettings(activation_penalty=2.0, temporal_penalty=3.0))
-    found = model.stream_loss(*batch, None)
+    mode = training_mode(PretrainSettings(activation_penalty=2.0, temporal_penalty=3.0), "float32", False)
+    found = model.stream_loss(*batch, None, mode)
     assert torch.equal(found.loss, plain.loss)
     top = model.run(model.token_vectors(tokens), reset=reset)[0][-1].detach()  # (2, B, T, P)
     squares, changes = [], []
@@ -158,17 +159,16 @@ def test_penalties_by_hand() -> None:
                 changes += (here - top[direction, row, step - 1]).square().tolist()
     assert found.penalty is not None
     assert float(found.penalty.detach()) == pytest.approx(2.0 * np.mean(squares) + 3.0 * np.mean(changes), rel=1e-5)
-    torch.testing.assert_close(train_step(model, sgd(model), [batch], None, None, False).loss, plain.loss.detach())
+    torch.testing.assert_close(train_step(model, sgd(model), [batch], None, None, mode).loss, plain.loss.detach())
     penalised = gradients(model)
-    regularise(model, PretrainSettings())
-    train_step(model, sgd(model), [batch], None, None, False)
+    train_step(model, sgd(model), [batch], None, None, EXACT)
     assert not torch.allclose(gradients(model)["lstm_layers.0.input"], penalised["lstm_layers.0.input"])
 
 
 def test_the_temporal_penalty_is_on_what_was_not_dropped() -> None:
     model = network(dropout=0.5)
     (batch,) = windows(1)
-    model.temporal_penalty = 1.0
+    mode = Mode(temporal_penalty=1.0)
     torch.manual_seed(4)
     penalties = []
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_the_temporal_penalty_is_on_what_was_not_dropped() -> None:
         torch.manual_seed(4)
         outputs, _ = model.run(model.token_vectors(batch[0]), reset=batch[2], undropped=undropped)
         torch.manual_seed(4)
-        penalties.append(float(model.stream_loss(*batch, None).penalty.detach()))  # type: ignore[union-attr]
+        penalties.append(float(model.stream_loss(*batch, None, mode).penalty.detach()))  # type: ignore[union-attr]
     assert (outputs[-1] == 0).any()
     assert not (undropped[-1] == 0).any()
     inside = batch[3][:, 1:] & ~batch[2][:, 1:]

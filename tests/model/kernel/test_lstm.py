@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elmo_cli.model.kernel import memory as lstm_memory
-from elmo_cli.model.kernel import pointwise as lstm_pointwise
-from elmo_cli.model.kernel import products as lstm_products
-from elmo_cli.model.kernel import steps as lstm_kernel
-from elmo_cli.model.kernel.lstm import LstmState, LstmWeights, lstm
-from elmo_cli.model.kernel.naive import reference_lstm
+from elmo_cli.model.kernel import memory, pointwise, products
+from elmo_cli.model.kernel import steps as kernel_steps
+from elmo_cli.model.kernel.layer import LstmState, LstmWeights
+from elmo_cli.model.kernel.lstm import lstm
+from elmo_cli.model.kernel.naive import naive_lstm
 from elmo_cli.model.kernel.products import packing_works
 
 
@@ -110,7 +109,7 @@ def run(function, case: Case, **options: object) -> tuple[list[Tensor], tuple[Te
 
 def assert_agree(case: Case, oracle: Case, atol: float, rtol: float = 0.0, **options: object) -> None:
     results, gradients = run(lstm, case, **options)
-    expected_results, expected_gradients = run(reference_lstm, oracle)
+    expected_results, expected_gradients = run(naive_lstm, oracle)
     for found, expected in zip([*results, *gradients], [*expected_results, *expected_gradients], strict=True):
         torch.testing.assert_close(found.double(), expected.double(), atol=atol, rtol=rtol)
 
@@ -190,7 +189,7 @@ def packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     """Both ways of the products, whatever the size."""
     if request.param and not packing_works(torch.float32):
         pytest.skip("this torch or CPU packs no matrices")
-    monkeypatch.setattr(lstm_products, "PACKING_PAYS", 0 if request.param else 1 << 60)
+    monkeypatch.setattr(products, "PACKING_PAYS", 0 if request.param else 1 << 60)
     return request.param
 
 
@@ -209,7 +208,7 @@ def test_bfloat16_products_stay_near(shape: dict[str, object], packed: bool) -> 
         **{**shape, "cell_clip": None, "projection_clip": None}, width=16, cells=32, steps=9, batch=8, scale=0.2
     )
     results, gradients = run(lstm, case.to(torch.float32), precision="bfloat16")
-    expected_results, expected_gradients = run(reference_lstm, case)
+    expected_results, expected_gradients = run(naive_lstm, case)
     for found, expected in zip(results, expected_results, strict=True):
         assert found.dtype == torch.float32
         assert 0 < (found - expected).abs().max() < 0.02
@@ -242,8 +241,8 @@ def test_backward_twice_gives_the_same_gradient() -> None:
 def test_long_inputs_are_cut_into_equal_products(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case(steps=7)
     whole, whole_gradients = run(lstm, case)
-    monkeypatch.setattr(lstm_kernel, "_CHUNK", 1)
-    monkeypatch.setattr(lstm_pointwise, "_BLOCK", 1)
+    monkeypatch.setattr(kernel_steps, "_CHUNK", 1)
+    monkeypatch.setattr(pointwise, "_BLOCK", 1)
     cut, cut_gradients = run(lstm, case)
     torch.testing.assert_close([*cut, *cut_gradients], [*whole, *whole_gradients])
 
@@ -251,25 +250,25 @@ def test_long_inputs_are_cut_into_equal_products(monkeypatch: pytest.MonkeyPatch
 def test_large_values_stay_exact() -> None:
     # Cells beyond the range where tanh is cheap to round, through the large-tensor form of tanh.
     values = torch.linspace(-30, 30, 4096)
-    torch.testing.assert_close(lstm_pointwise.tanh_(values.clone()), values.tanh(), atol=3e-7, rtol=0)
+    torch.testing.assert_close(pointwise.tanh_(values.clone()), values.tanh(), atol=3e-7, rtol=0)
 
 
 def test_memory_is_used_again_once_nothing_looks_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lstm_memory, "_idle", {})
+    monkeypatch.setattr(memory, "_idle", {})
     like = torch.empty(0)
-    first = lstm_memory.buffer(like, (1 << 18,))
+    first = memory.buffer(like, (1 << 18,))
     address, part = first.data_ptr(), first[5:]
     assert address % 64 == 0
     del first
-    assert lstm_memory.buffer(like, (1 << 18,)).data_ptr() != address  # `part` still looks into it
+    assert memory.buffer(like, (1 << 18,)).data_ptr() != address  # `part` still looks into it
     del part
-    assert lstm_memory.buffer(like, (1 << 9, 1 << 9)).data_ptr() == address
+    assert memory.buffer(like, (1 << 9, 1 << 9)).data_ptr() == address
 
 
 def test_idle_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lstm_memory, "_idle", idle := {})
-    monkeypatch.setattr(lstm_memory, "_MOST_KEPT", 5 << 20)
-    held = [lstm_memory.buffer(torch.empty(0), (count << 18,)) for count in (1, 2, 3)]
+    monkeypatch.setattr(memory, "_idle", idle := {})
+    monkeypatch.setattr(memory, "_MOST_KEPT", 5 << 20)
+    held = [memory.buffer(torch.empty(0), (count << 18,)) for count in (1, 2, 3)]
     sizes = []
     while held:
         del held[0]
@@ -283,18 +282,18 @@ def test_prepared_matrices_serve_further_calls_until_the_weights_change(
     precision: str, packs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if packs:
-        monkeypatch.setattr(lstm_products, "PACKING_PAYS", 1)
+        monkeypatch.setattr(products, "PACKING_PAYS", 1)
     made: list[int] = []
-    original = lstm_kernel._ForwardProducts
+    original = kernel_steps._ForwardProducts
 
-    def counted(weights: lstm_kernel.Weights, batch: int, options: lstm_kernel.Options) -> object:
+    def counted(weights: LstmWeights, batch: int, options: kernel_steps.Options) -> object:
         made.append(batch)
         return original(weights, batch, options)
 
-    monkeypatch.setattr(lstm_kernel, "_ForwardProducts", counted)
+    monkeypatch.setattr(kernel_steps, "_ForwardProducts", counted)
     torch.manual_seed(0)
     weights = LstmWeights(torch.randn(2, 3, 16), torch.randn(2, 3, 16), torch.randn(2, 16), torch.randn(2, 4, 3))
-    prepared = lstm_kernel.Prepared()
+    prepared = kernel_steps.Prepared()
     for batch in (2, 5, 2):
         inputs = torch.randn(2, batch, 4, 3)
         with torch.inference_mode():
