@@ -12,7 +12,7 @@
 // which the products read them. Their elements E, and all that meets them, are float, or bfloat16 where the processor
 // multiplies pairs of those (AVX512_BF16). Sums, cells and pointwise work are float.
 //
-// T steps, B rows, D cells, P outputs (= D without a projection); D and P are multiples of LANES.
+// T steps, B rows, D cells, P outputs (= D without a projection); D, P and the size of x are multiples of LANES.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -28,6 +28,7 @@ constexpr int LANES = 16, ROWS = 6;
 #else
 constexpr int LANES = 8, ROWS = 3;
 #endif
+constexpr int64_t ROUND_BYTES = 1 << 18;  // of the second-level cache, beside a panel
 typedef float Floats __attribute__((vector_size(LANES * 4)));
 typedef uint32_t Words __attribute__((vector_size(LANES * 4)));
 typedef uint16_t Halves __attribute__((vector_size(LANES * 2)));
@@ -333,6 +334,38 @@ template <class E> void backward(const Window<E> &w) {
   }
 }
 
+// R rows of A (width K) times a packed panel; the four vectors of the result stand `apart` from each other.
+template <class E, int R>
+inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, E *out) {
+  Floats sums[R][4] = {};
+  multiply<R>(a, K, panel, K, sums);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+      if (g * apart >= left) break;
+      store(out + r * width + g * apart, sums[r][g]);
+    }
+}
+
+// A product over all steps at once: rows [first, last) of A (.. x K) times a packed matrix of `width` columns. The rows
+// of a round stay in the cache while the panels pass by. A row's sums are the same bits however many there are.
+template <class E>
+void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, E *out) {
+  const int64_t round = ROWS * (1 + ROUND_BYTES / (ROWS * K * (int64_t)sizeof(E)));
+  const int64_t apart = gates ? width / 4 : LANES, stride = gates ? LANES : 4 * LANES;
+  struct { int64_t first; } w;
+  for (w.first = first; w.first < last; w.first += round) {
+    const int64_t end = w.first + round < last ? w.first + round : last;
+    for (int64_t column = 0; column < (gates ? width / 4 : width); column += stride) {
+      const E *panel = packed + column / stride * 4 * LANES * K;
+#define WORK(R) product_tile<E, R>(a + row * K, K, panel, width, apart, width - column, out + row * width + column)
+      FOR_ROWS(WORK)
+#undef WORK
+    }
+  }
+}
+
 // A float matrix (K, N), any strides, in panels of 4 LANES columns; `gates`: panel d holds LANES cells of each gate.
 template <class E> void pack(const float *matrix, int64_t K, int64_t N, int64_t down, int64_t right, bool gates, E *out) {
   constexpr int pair = sizeof(E) == 4 ? 1 : 2;
@@ -350,6 +383,10 @@ template <class E> void pack(const float *matrix, int64_t K, int64_t N, int64_t 
 #define EXPORT(NAME, E)                                                                                               \
   extern "C" void forward_##NAME(const Window<E> *w) { forward(*w); }                                                 \
   extern "C" void backward_##NAME(const Window<E> *w) { backward(*w); }                                               \
+  extern "C" void product_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t gates, int64_t first,  \
+                                 int64_t last, E *out) {                                                              \
+    product(a, k, packed, width, gates, first, last, out);                                                            \
+  }                                                                                                                   \
   extern "C" void pack_##NAME(const float *m, int64_t k, int64_t n, int64_t down, int64_t right, int64_t gates, E *out) { \
     pack(m, k, n, down, right, gates, out);                                                                           \
   }

@@ -1,14 +1,14 @@
 """Adds the loop over the steps in C++: all steps of a layer in one call, the pointwise work done while it is in cache.
 
 `native.cpp` is compiled on first use, for the processor at hand and in some seconds, and kept in the user's cache
-folder under a digest of all that it depends on. Without a compiler, and for what the C++ does not do (other devices, float64,
-widths that are no multiple of its vectors), `steps` does the same in torch; the two differ in rounding alone.
+folder under a digest of all that it depends on. Without a compiler, and for what the C++ does not do (other devices,
+float64, sizes that are no multiple of its vectors), `steps` does the same in torch; the two differ in rounding alone.
 
 Steps that a shorter sentence does not have are not computed: rows are taken longest first, and each step has only
 those that are not over. What is kept by steps is therefore laid out like torch's PackedSequence.
 
-Legend: G directions, B batch, T steps, N the rows of all steps together, I input size, D cell size, P output size, C the
-type of the products.
+Legend: G directions, B batch, T steps, N the rows of all steps together, I input size, D cell size, P output size, C
+the type of the products.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -58,7 +59,8 @@ def can_run(weights: LstmWeights, precision: torch.dtype) -> bool:
     if library is None or not hasattr(library, f"forward_{_name(precision)}"):
         return False
     lanes = library.lanes()
-    return weights.recurrent.shape[1] % lanes == 0 and weights.bias.shape[1] // 4 % lanes == 0
+    _, input_size, gates = weights.input.shape
+    return all(size % lanes == 0 for size in (input_size, weights.recurrent.shape[1], gates // 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,7 @@ class Rows:
     def take(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """(G, B, T, W) as (G, N, W) cells, contiguous."""
         if self.places is None:
-            rows = values.transpose(1, 2).to(dtype, memory_format=torch.contiguous_format)
-            return rows.reshape(len(values), self.count, -1)
+            return values.transpose(1, 2).to(dtype).contiguous().view(len(values), self.count, values.shape[-1])
         return values.reshape(len(values), -1, values.shape[-1]).index_select(1, self.places).to(dtype)
 
     def put(self, cells: Tensor, batch: int, steps: int) -> Tensor:
@@ -119,6 +120,8 @@ class Rows:
 
     def final(self, first: Tensor, cells: Tensor) -> Tensor:
         """(G, B, W) after each row's last step, of (G, N, W) after each step; where there is none, `first`."""
+        if not self.count:
+            return first
         return torch.where(self.last[:, None] > 0, cells.index_select(1, (self.last - 1).clamp(min=0)), first)
 
     def sort(self, values: Tensor) -> Tensor:
@@ -157,7 +160,7 @@ class Packed:
 
     def __init__(self, weights: LstmWeights, forget_bias: float, precision: torch.dtype) -> None:
         size = weights.bias.shape[1] // 4
-        self.input = weights.input.to(precision)
+        self.input = _pack(weights.input, precision, gates=True)
         self.bias = weights.bias.clone()
         self.bias[:, 2 * size : 3 * size] += forget_bias
         self.recurrent = _pack(weights.recurrent, precision, gates=True)
@@ -290,9 +293,7 @@ def _run_inference(inputs: Tensor, packed: Packed, hidden: Tensor, cell: Tensor,
 
 def _forward(tape: Tape, packed: Packed, batch: int, kept: bool, call: Call) -> None:
     """Fill a tape, or with `kept` false its hidden states and final cells alone."""
-    sums = buffer(tape.inputs, (*tape.inputs.shape[:2], packed.bias.shape[1]))
-    for direction, matrix in enumerate(packed.input):
-        torch.mm(tape.inputs[direction], matrix, out=sums[direction])
+    sums = _product(tape.inputs, packed.input, packed.bias.shape[1], gates=True)
     fields: dict[str, Tensor | None] = {
         "recurrent_matrix": packed.recurrent,
         "projection_matrix": packed.projection,
@@ -359,7 +360,8 @@ def _run_backward(
     }
     _loop("backward", fields, hidden.shape[1], True, call)
     if call.begins is not None:
-        hidden.masked_fill_(call.begins[0, :, None].bool(), 0.0)
+        first = int(call.rows.offsets[1])
+        hidden[:, :first].masked_fill_(call.begins[0, :first, None].bool(), 0.0)
     for result, left, right in (
         (gradients.input, tape.inputs, gates),
         (gradients.recurrent, tape.recurrent, gates),
@@ -371,10 +373,8 @@ def _run_backward(
     torch.sum(gates, 1, dtype=torch.float32, out=gradients.bias)
     if not wants_inputs:
         return None
-    inputs = buffer(gates, tape.inputs.shape)
-    for result, one, matrix in zip(inputs, gates, weights.input.to(precision), strict=True):
-        torch.mm(one, matrix.t(), out=result)
-    return inputs
+    matrix = _pack(weights.input.transpose(1, 2), precision)
+    return _product(gates, matrix, tape.inputs.shape[2])
 
 
 _NUMBERS = ("steps", "batch", "cells", "outputs", "projected", "kept", "first", "last")
@@ -433,12 +433,35 @@ def _loop(
         for part in range(parts)
     ]
     run = getattr(library, f"{name}_{_name(call.precision)}")
+    _in_threads([functools.partial(run, ctypes.byref(window)) for window in windows])
+
+
+def _product(rows: Tensor, packed: Tensor, width: int, gates: bool = False) -> Tensor:
+    """(G, N, K) rows, C, times a packed matrix of so many columns: (G, N, width), C."""
+    library = _library()[0]
+    assert library is not None
+    directions, count, inner = rows.shape
+    result = buffer(rows, (directions, count, width))
+    run = getattr(library, f"product_{_name(rows.dtype)}")
+    parts = max(1, torch.get_num_threads() // directions)
+    work = []
+    for left, matrix, out in zip(rows, packed, result, strict=True):
+        first, second, third = (ctypes.c_void_p(each.data_ptr()) for each in (left, matrix, out))
+        for part in range(parts):
+            ends = (count * part // parts, count * (part + 1) // parts)
+            numbers = map(ctypes.c_int64, (width, gates, *ends))
+            work.append(functools.partial(run, first, ctypes.c_int64(inner), second, *numbers, third))
+    _in_threads(work)
+    return result
+
+
+def _in_threads(work: Sequence[Callable[[], object]]) -> None:
+    """Do some pieces of work side by side, in as many threads as torch uses; C++ lets go of Python's lock."""
     if torch.get_num_threads() == 1:
-        for window in windows:
-            run(ctypes.byref(window))
+        for piece in work:
+            piece()
     else:
-        # A call of a foreign function lets go of Python's lock.
-        list(_threads(torch.get_num_threads()).map(run, map(ctypes.byref, windows)))
+        list(_threads(torch.get_num_threads()).map(lambda piece: piece(), work))
 
 
 @functools.cache
