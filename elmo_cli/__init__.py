@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from elmo_cli.version import __version__
 
 if TYPE_CHECKING:
-    from elmo_cli.api import Elmo, TextClassifier, load
+    from elmo_cli.api import Comparison, Elmo, TextClassifier, load
     from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
 
 _HOMES = {
+    "Comparison": "elmo_cli.api",
     "Elmo": "elmo_cli.api",
     "TextClassifier": "elmo_cli.api",
     "load": "elmo_cli.api",
@@ -30,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "ConfigError",
     "DataError",
     "Elmo",

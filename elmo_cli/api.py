@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,16 @@ from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import RunError
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.report.cells import select, value_of
+from elmo_cli.report.records import ComparisonResults
+from elmo_cli.report.result_cells import ROW_COLUMNS, row_cells
 from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOKENS_PER_BATCH = 4096
 
@@ -33,6 +39,8 @@ Text = str | Sequence[str]
 
 def load(path: str | PathLike[str], device: str = "auto") -> Any:
     """Load a run: an `Elmo` from `elmo pretrain` or `elmo import`, a `TextClassifier` from `elmo classify`.
+
+    Of `elmo compare` it is a `Comparison`, which holds results and no model.
 
     Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
 
@@ -49,10 +57,12 @@ def load(path: str | PathLike[str], device: str = "auto") -> Any:
         return Elmo.load(path, device)
     if kind == "classifier":
         return TextClassifier.load(path, device)
+    if kind == "comparison":
+        return Comparison.load(path)
     raise RunError(
         f"{path} holds no model",
         where=Path(path),
-        expected="a run of elmo pretrain or elmo classify",
+        expected="a run of elmo pretrain, elmo classify or elmo compare",
         remedy="write one with `elmo pretrain` or `elmo classify`, or take one over with `elmo import`",
     )
 
@@ -139,6 +149,40 @@ class TextClassifier:
         _refuse_one_string(texts)
         shares = [one.probabilities for one in predict_stream(self.loaded, texts, device=self.device)]
         return np.array(shares, dtype=np.float32).reshape(-1, len(self.classes))
+
+
+class Comparison:
+    """The results of a comparison.
+
+    Attributes:
+        results: `results.json` of the run.
+    """
+
+    def __init__(self, results: ComparisonResults) -> None:
+        self.results = results
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Load a comparison.
+
+        Raises:
+            RunError: It is none, or not finished.
+        """
+        results: Any = Run.open(Path(path), "comparison").results()
+        return cls(results)
+
+    @property
+    def conclusion(self) -> str:
+        """What the comparison allows to say, in plain sentences."""
+        return self.results["conclusion"]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as `comparison.csv` has it, a line a row: shares from 0 to 1, what is absent as NaN or None."""
+        import pandas as pd
+
+        table = select(row_cells(self.results), ROW_COLUMNS)
+        values = [[value_of(cell) for cell in row] for row in table.rows]
+        return pd.DataFrame(values, columns=list(table.columns))
 
 
 def _refuse_one_string(texts: Sequence[Text]) -> None:

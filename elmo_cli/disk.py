@@ -40,18 +40,22 @@ def refuse_target(path: Path, overwrite: bool, flags: str = "--out") -> None:
         )
 
 
-def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = "nothing was kept") -> None:
+def write_atomically(
+    path: Path, fill: Callable[[Path], object], *, kept: str = "nothing was kept", shared: bool = False
+) -> None:
     """Write a file beside its place, flush it to the disk, and rename it into place.
 
     Args:
         path: Where the file is to be.
         fill: Writes the file whose path it is given.
         kept: For the message: what is on disk if this fails.
+        shared: Whether other processes may write the same file at the same time.
 
     Raises:
         ElmoError: The disk is full or refuses; a file that was there before is untouched.
     """
-    beside = path.with_name(f".{path.name}.new")
+    # Elsewhere the name is always the same, so that what a killed process left is written over by the next.
+    beside = path.with_name(f".{path.name}{f'.{os.getpid()}' if shared else ''}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fill(beside)
@@ -64,6 +68,12 @@ def write_atomically(path: Path, fill: Callable[[Path], object], *, kept: str = 
         if isinstance(error, OSError | SafetensorError):
             raise cannot_write(path, error, kept) from error
         raise
+
+
+def write_text(path: Path, text: str, *, kept: str = "nothing was kept", shared: bool = False) -> None:
+    """Write a text file in UTF-8, its line ends as they are; see `write_atomically`."""
+    content = text.encode()
+    write_atomically(path, lambda beside: beside.write_bytes(content), kept=kept, shared=shared)
 
 
 def cannot_write(path: Path, error: Exception, kept: str) -> ElmoError:

@@ -77,6 +77,11 @@ class RunError(InputError):
     """A run directory is absent, of another kind, locked, damaged, or in the way."""
 
 
+def printable(text: str) -> str:
+    """What a file says, as a message may show it: without what a terminal would obey, and not endless."""
+    return repr(text[:200])[1:-1]
+
+
 def nearest_file(path: Path, *, folders: bool = False) -> str:
     """A hint at the file beside a missing one whose name is nearest to it.
 

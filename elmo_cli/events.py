@@ -1,17 +1,19 @@
 """What a training loop tells whoever consumes it: frozen events, in the order in which they happen.
 
-The loops neither print nor draw. A consumer shows the events, and may stop consuming between any two of them.
+The loops neither print nor draw. A consumer shows the events, and may stop consuming between any two of them. What a
+loop has made, its generator returns; so whoever runs it within another generator writes `made = yield from loop`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Progress of an optimisation, every few steps.
+    """How far an optimisation is, every few steps.
 
     Attributes:
         epoch: Counted from 1.
@@ -42,8 +44,8 @@ class Validation:
 
     Attributes:
         epoch: Counted from 1.
-        forward: Of the forward direction.
-        backward: Of the backward direction.
+        forward: Perplexity of the forward direction.
+        backward: Perplexity of the backward direction.
         mean: Geometric mean of the two; the best epoch is chosen by it.
         best: No epoch before was better.
     """
@@ -84,8 +86,8 @@ class ClassifierDone:
 
     Attributes:
         row: Name of its row.
-        seed: Of the classifier.
-        valid_accuracy: Of its best epoch.
+        seed: What it was drawn by.
+        valid_accuracy: Accuracy of its best epoch on the validation texts.
         test_accuracy: On the test texts.
         done: Classifiers that are done, those of a run that is resumed included.
         total: Classifiers of the whole comparison.
@@ -129,11 +131,9 @@ class Finished:
 
     Attributes:
         results: The final figures, as `results.json` holds them.
-        outcome: What was trained, where the loop hands it over in memory.
     """
 
     results: dict[str, Any]
-    outcome: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,18 @@ class Stopped:
 
 Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Finished | Stopped
 
-# Fields that differ from run to run, however exactly a training is repeated.
-TIMES = frozenset({"tokens_per_second", "seconds_left"})
+Stop = Callable[[], bool]  # asked between two steps whether to end
+
+
+def never() -> bool:
+    """What a loop asks that nobody stops."""
+    return False
 
 
 def as_record(event: Step | Validation | EpochDone) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
     return {"event": type(event).__name__.lower(), **asdict(event)}
+
+
+Notify = Callable[[str], object]  # told something that the user should know
+OnProgress = Callable[[int, int | None], object]  # told what is done and, where it is known, all there is to do

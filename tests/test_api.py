@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_runs import ROWS, full_comparison
 
 import elmo_cli
+from elmo_cli.comparison.tables import comparison_csv
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.errors import RunError, WeightsError
 
@@ -64,6 +68,25 @@ def test_one_string_is_not_a_list_of_texts(run: str, folder: Path) -> None:
     model = elmo_cli.load(folder / "runs" / run)
     with pytest.raises(TypeError, match="give a list of texts"):
         (model.embed if run == "lm" else model.predict)("the sky")
+
+
+def test_a_comparison_becomes_a_frame(tmp_path: Path) -> None:
+    comparison = elmo_cli.load(full_comparison(tmp_path / "compare"))
+    assert isinstance(comparison, elmo_cli.Comparison)
+    assert comparison.conclusion.startswith("With 2 seeds")
+    frame = comparison.to_frame()
+    assert frame["row"].tolist() == list(ROWS)
+    best = frame.set_index("row").loc["lm frozen"]
+    assert (best["kind"], best["mode"], best["tune"]) == ("lm", "frozen", False)
+    figures = best[["accuracy", "low", "high", "unknown_test_tokens"]].tolist()
+    assert figures == pytest.approx([0.82, 0.8, 0.84, 0.0625])
+    assert frame.loc[1:, "p_holm"].tolist() == [0.00001] * 4  # not rounded as a table does
+    assert frame.loc[0, ["difference", "difference_low", "p"]].isna().all()
+    assert frame["difference"].dtype == np.float64
+    # The CSV of the run has the same columns.
+    written = pd.read_csv(io.StringIO(comparison_csv(comparison.results)))
+    assert list(written.columns) == list(frame.columns)
+    np.testing.assert_allclose(written["accuracy"], frame["accuracy"])
 
 
 def test_what_cannot_be_loaded(folder: Path) -> None:

@@ -119,6 +119,29 @@ def test_a_stopped_run_may_be_resumed_and_its_remedy_says_so(tmp_path: Path) -> 
     assert Run.open(tmp_path / "lm").finished
 
 
+def test_an_abandoned_run_keeps_nothing_of_its_own(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "new" / "lm", "lm", "elmo pretrain") as writer:
+        writer.describe({"seed": 1})
+        writer.abandon()
+    assert list(tmp_path.iterdir()) == []
+    write_vocabulary_run(tmp_path / "v")
+    before = contents(tmp_path / "v")
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True) as writer:
+        writer.describe({"seed": 1})
+        writer.abandon()
+    assert contents(tmp_path / "v") == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_a_run_in_its_place_is_left_as_it_is_by_abandoning(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.leave_unfinished()
+    before = contents(tmp_path / "lm")
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain again", resume=True) as writer:
+        writer.abandon()
+    assert contents(tmp_path / "lm") == before
+
+
 def test_overwriting_keeps_the_old_run_until_the_new_one_is_saved(tmp_path: Path) -> None:
     write_vocabulary_run(tmp_path / "v")
     before = contents(tmp_path / "v")

@@ -46,7 +46,7 @@ def get(
     screen, wanted = Screen(json, quiet), find_data_set(name)
     with measured(screen, "fetching") as progress:
         folder = out or Path(name.replace("-", "_"))
-        fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, progress=progress)
+        fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, on_progress=progress)
     screen.show(vars(fetched), views.fetched(vars(fetched)))
     screen.say(*_next_steps(folder))
 
@@ -83,10 +83,13 @@ def show(
     """
     from elmo_cli.commands.inputs import measured
     from elmo_cli.data.folders import expand
-    from elmo_cli.text.inspection import inspect
+    from elmo_cli.data.inspection import inspect
+    from elmo_cli.text.tokenizer import Tokenizer
 
     flags = {"data.text": column, "data.encoding": encoding, "tokenizer.kind": tokenizer}
     experiment, screen = resolve(config, assignments, None, flags), Screen(json, quiet)
+    tokenize, most = Tokenizer(experiment.tokenizer), experiment.classify.max_tokens
     with measured(screen, "reading") as progress:
-        document = inspect(expand(files), experiment, progress).as_dict()
+        found = inspect(expand(files), experiment.data, lambda text: len(tokenize(text)), most, progress)
+    document = found.as_dict()
     screen.show(document, *views.inspection(document))

@@ -30,15 +30,16 @@ def texts_of(file: str, data: DataSettings) -> Iterator[str]:
     Raises:
         DataError: The file cannot be read, or a line is in another encoding.
     """
-    from elmo_cli.data.files import decode_lines, kind_of, read_lines
+    from elmo_cli.data.files import decode_lines, read_lines
     from elmo_cli.data.folders import expand
+    from elmo_cli.data.formats import format_of
     from elmo_cli.data.records import read_texts
 
     if file == STDIN:
         yield from (line.rstrip("\r\n") for line in decode_lines(sys.stdin.buffer, Path("stdin"), data.encoding))
         return
     for path in expand([Path(file)]):
-        if kind_of(path) == "text":
+        if format_of(path).kind == "text":
             yield from (line.rstrip("\r\n") for line in read_lines(path, data.encoding))
         else:
             yield from read_texts([path], data)

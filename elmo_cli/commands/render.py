@@ -19,8 +19,10 @@ from typing import Any, TextIO
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
+
+from elmo_cli.report.cells import SMALLEST_P, Interval, Name, Number, Table
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = 2  # columns between those of a table
@@ -53,9 +55,20 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
-    """A 95 % interval as `0.871..0.889`."""
-    return "-" if bounds is None else f"{bounds[0]:.3f}..{bounds[1]:.3f}"
+def cell_text(cell: object) -> str:
+    """A cell, or a bare value, in the short form of a terminal: shares as they are, intervals as `0.871..0.889`."""
+    match cell:
+        case Name():
+            return plain(cell.marked)
+        case Interval(bounds=bounds):
+            return "-" if bounds is None else "..".join(f"{bound:.3f}" for bound in bounds)
+        case Number(value=value) if value is not None:
+            if cell.unit == "rate":
+                return f"{100 * value:.2f}"
+            if cell.unit == "difference":
+                return f"{value:+.4f}"
+            return "<.0001" if cell.unit == "p" and value < SMALLEST_P else number(value)
+    return number(cell.value if isinstance(cell, Number) else cell)
 
 
 def lambda_bars(lambdas: Sequence[float] | None, gamma: float | None = None) -> str:
@@ -68,7 +81,7 @@ def lambda_bars(lambdas: Sequence[float] | None, gamma: float | None = None) -> 
 
 
 @dataclass(frozen=True)
-class FigureTable:
+class FittedTable:
     """A table whose first column names the row, written row by row where it would not fit.
 
     Attributes:
@@ -85,14 +98,14 @@ class FigureTable:
             max(cell.cell_len for cell in (Text(name), *(row[place] for row in self.rows)))
             for place, name in enumerate(self.columns)
         ]
-        room = options.max_width - sum(width + GAP for width in widths[1:])
-        if room >= max(cell_len(self.columns[0]), min(widths[0], LEAST_NAME)):
+        left = options.max_width - sum(width + GAP for width in widths[1:])
+        if left >= max(cell_len(self.columns[0]), min(widths[0], LEAST_NAME)):
             yield self._as_table()
         else:
             yield from self._row_by_row(options.max_width)
 
-    def _as_table(self) -> Table:
-        drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    def _as_table(self) -> RichTable:
+        drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
         for place, name in enumerate(self.columns):
             figures = place > 0
             drawn.add_column(Text(name), justify="right" if figures else "left", overflow="fold", no_wrap=figures)
@@ -115,10 +128,15 @@ class FigureTable:
             yield Text(line, overflow="fold")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> FigureTable:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> FittedTable:
     """A table whose first column is text and whose others are figures; a cell that is a `Text` stays as it is."""
-    cells = [[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row] for row in rows]
-    return FigureTable(columns, cells)
+    texts = [[cell if isinstance(cell, Text) else Text(cell_text(cell)) for cell in row] for row in rows]
+    return FittedTable(columns, texts)
+
+
+def table_of(cells: Table) -> FittedTable:
+    """A table of cells."""
+    return table(cells.columns, cells.rows)
 
 
 @dataclass(frozen=True)
@@ -134,9 +152,9 @@ class Facts:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """The lines."""
         width = max((len(name) for name, _, _ in self.pairs), default=0)
-        room = max(LEAST_VALUE, options.max_width - width - 2)
+        left = max(LEAST_VALUE, options.max_width - width - 2)
         for name, value, whole in self.pairs:
-            lines = [value] if whole else wrap(value, room, break_long_words=False, break_on_hyphens=False)
+            lines = [value] if whole else wrap(value, left, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines or [""]):
                 shown = Text(no_wrap=True, overflow="ignore")
                 yield shown.append(f"{'' if place else name:<{width}}", "bold").append(f"  {line}")

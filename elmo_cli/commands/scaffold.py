@@ -15,14 +15,21 @@ from typing import Any, cast, get_args
 import yaml
 from pydantic import BaseModel
 
-from elmo_cli.config import CONFIG_NAME, PRESET_PURPOSES, PRESETS, Cleaning, DataSettings, Experiment, Preset
-from elmo_cli.data.records import Table, clean_ag_news, read_records, sniff
+from elmo_cli.config import CONFIG_NAME, PRESET_PURPOSES, PRESETS, Cleaning, Experiment, Preset, ReadingSettings
+from elmo_cli.data.cleaning import clean_ag_news
+from elmo_cli.data.columns import Columns
+from elmo_cli.data.formats import FORMATS, open_file
+from elmo_cli.data.formats.text import Text
+from elmo_cli.data.records import read_records
 from elmo_cli.disk import write_atomically
 from elmo_cli.errors import ConfigError, ElmoError, nearest
 
-TABLES = (
-    *(".csv", ".csv.gz", ".tsv", ".tsv.gz"),
-    *(".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet"),
+TABLES = tuple(
+    ending + packed
+    for one in FORMATS
+    if one is not Text
+    for ending in one.endings
+    for packed in (("", ".gz") if one.packed else ("",))
 )
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
@@ -57,22 +64,22 @@ class Found:
 
     Attributes:
         files: Names by their part in the experiment.
-        table: The training file's columns, where there is a training file.
+        columns: Those of the training file, where there is one.
         clean: The clean-up that the text seems to need.
         notes: What the user should know, one sentence each.
     """
 
     files: dict[str, str | list[str]] = field(default_factory=dict)
-    table: Table | None = None
+    columns: Columns | None = None
     clean: Cleaning = "none"
     notes: list[str] = field(default_factory=list)
 
     def values(self) -> dict[str, Any]:
         """The keys of section `data` that are worth writing."""
         found: dict[str, Any] = dict(self.files)
-        if self.table is not None and self.table.has_header:
-            found["text"] = list(self.table.text)
-            found["label"] = self.table.label
+        if self.columns is not None and self.columns.has_header:
+            found["text"] = list(self.columns.text)
+            found["label"] = self.columns.label
         if self.clean != "none":
             found["clean"] = self.clean
         return found
@@ -107,11 +114,11 @@ def _is(name: str, kind: str, role: str) -> bool:
 def _look_into(found: Found, path: Path) -> None:
     """Note the columns of the training file and the clean-up it needs; a file that cannot be read is only noted."""
     try:
-        found.table = sniff(path, DataSettings())
-        if found.table.unusual_delimiter:
-            found.notes.append(f"the columns of {path.name} are separated by {found.table.unusual_delimiter}")
+        found.columns = open_file(path, ReadingSettings()).columns(labelled=True)
+        if found.columns.unusual_delimiter:
+            found.notes.append(f"the columns of {path.name} are separated by {found.columns.unusual_delimiter}")
         texts = []
-        for record in read_records(path, DataSettings(), labelled=True):
+        for record in read_records(path, ReadingSettings(), labelled=True):
             texts.append(record.text)
             if len(texts) == SAMPLE_ROWS:
                 break

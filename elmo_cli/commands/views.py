@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from elmo_cli.commands.render import duration, facts, interval, lambda_bars, number, plain, table
+from elmo_cli.commands.render import duration, facts, lambda_bars, number, plain, table, table_of
+from elmo_cli.data.formats import FORMATS
+from elmo_cli.data.formats.delimited import NAMES
+from elmo_cli.report.cells import select
+from elmo_cli.report.records import ComparisonResults, PerplexityRecord, ScoresRecord
+from elmo_cli.report.result_cells import (
+    class_table,
+    curve_table,
+    layer_weights,
+    perplexity_cells,
+    row_cells,
+    score_cells,
+)
 
 Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
-KINDS = {"text": "a text a line", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "parquet": "Parquet"}
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+TITLES = {one.kind: one.title for one in FORMATS}
 
 
 def pairs(document: Results) -> RenderableType:
@@ -88,7 +99,7 @@ def inspection(results: Results) -> list[RenderableType]:
 def _inspected(one: Results) -> list[RenderableType]:
     """Columns, counts, classes, the first texts, and problems of a file."""
     columns, lengths, count = one["columns"], one["lengths"], len(one["classes"])
-    form = [KINDS[one["kind"]], one["encoding"], DELIMITERS.get(one["delimiter"], one["delimiter"])]
+    form = [TITLES[one["kind"]], one["encoding"], NAMES.get(one["delimiter"], one["delimiter"])]
     spread = f"{one['balance']:.1f} times as many texts in the largest as in the smallest" if one["balance"] else None
     head = [
         ("file", Path(one["path"])),
@@ -154,7 +165,7 @@ def classifier(results: Results) -> list[RenderableType]:
     )
     files = {role: results[role] for role in ("train", "test") if role in results}
     shown: list[RenderableType] = [head, _accuracies("file", files)]
-    last = results.get("test", results.get("train"))
+    last: ScoresRecord | None = results.get("test", results.get("train"))
     return shown + (_per_class(last) if last else [])
 
 
@@ -165,95 +176,57 @@ def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
         head = facts([("run", results["run"]), ("data", results["data"]), ("scores", written)])
         if results["kind"] == "lm":
             return [head, _perplexities([results])]
-        return [head, _accuracies("run", {results["run"]: results}), *_per_class(results)]
+        scores = cast(ScoresRecord, results)
+        return [head, _accuracies("run", {results["run"]: scores}), *_per_class(scores)]
     models = [one for one in results if one.get("kind") == "lm"]
-    classifiers = {one["run"]: one for one in results if one.get("kind") == "classifier"}
+    classifiers = {one["run"]: cast(ScoresRecord, one) for one in results if one.get("kind") == "classifier"}
     skipped = [Text(f"{one['run']} was left out: {plain(one['skipped'])}") for one in results if "skipped" in one]
     shown = [*([_perplexities(models)] if models else []), *([_accuracies("run", classifiers)] if classifiers else [])]
     return [*shown, *skipped]
 
 
 def _perplexities(models: Sequence[Results]) -> RenderableType:
-    columns = ("run", "perplexity", "forward", "backward", "tokens", "unknown %")
-    keys = ("run", "mean", "forward", "backward", "tokens")
-    return table(columns, ([*(one[key] for key in keys), _percent(one["oov_rate"])] for one in models))
-
-
-def _accuracies(what: str, scores: Mapping[str, Results]) -> RenderableType:
-    columns = (what, "texts", "accuracy", "95 % interval", "macro F1", "precision", "recall")
-    return table(
-        columns,
-        (
-            [
-                name,
-                one["examples"],
-                one["accuracy"],
-                interval(one["interval"]),
-                *(one["macro"][key] for key in ("f1", "precision", "recall")),
-            ]
-            for name, one in scores.items()
-        ),
+    names = ("run", "mean", "forward", "backward", "tokens", "oov_rate")
+    headings = ("run", "perplexity", "forward", "backward", "tokens", "unknown %")
+    return table_of(
+        select([perplexity_cells(one["run"], cast(PerplexityRecord, one)) for one in models], names, headings)
     )
 
 
-def _per_class(scores: Results) -> list[RenderableType]:
+def _accuracies(what: str, scores: Mapping[str, ScoresRecord]) -> RenderableType:
+    names = ("name", "texts", "accuracy", "interval", "macro_f1", "macro_precision", "macro_recall")
+    headings = (what, "texts", "accuracy", "95 % interval", "macro F1", "precision", "recall")
+    return table_of(select(score_cells(scores), names, headings))
+
+
+def _per_class(scores: ScoresRecord) -> list[RenderableType]:
     """Each class, the confusion matrix where it fits, and what there is to note."""
-    classes = scores["classes"]
-    names = [one["label"] for one in classes]
-    keys = ("label", "precision", "recall", "f1", "support")
-    shown: list[RenderableType] = [table(("class", *keys[1:]), ([one[key] for key in keys] for one in classes))]
+    names = [one["label"] for one in scores["classes"]]
+    shown: list[RenderableType] = [table_of(class_table(scores, ("class", "precision", "recall", "f1", "support")))]
     if len(names) <= MOST_CLASSES:
         rows = ([name, *counts] for name, counts in zip(names, scores["confusion"], strict=True))
         shown.append(table(("true \\ predicted", *names), rows))
     return shown + [Text(f"note: {plain(note)}") for note in scores["notes"]]
 
 
-def comparison(results: Results) -> list[RenderableType]:
+def comparison(document: Results) -> list[RenderableType]:
     """The table of a comparison, the layer weights, learning curves, what to beware of, and the conclusion."""
-    columns = ("row", "acc", "sd", "95 % interval", "valid", "diff", "p", "unk %")
-    rows = [_comparison_row(row, results) for row in results["rows"]]
-    weights = [(row["name"], _mean_lambdas(row)) for row in results["rows"] if row["kind"] == "lm"]
+    cells = ("row", "accuracy", "sd", "interval", "valid_accuracy", "difference", "p_holm", "unknown_test_tokens")
+    headings = ("row", "acc", "sd", "95 % interval", "valid", "diff", "p", "unk %")
     legend = (
         "acc: on test; valid: on validation; diff, p (Holm): against the row marked *; unk: unknown test tokens; "
         "†: best LM row on validation; ‡: a reference without embeddings"
     )
+    results = cast(ComparisonResults, document)
+    points = results["curves"]
     return [
-        table(columns, rows),
-        facts((name, lambda_bars(lambdas)) for name, lambdas in weights if lambdas),
+        table_of(select(row_cells(results), cells, headings)),
+        facts((weights.name, lambda_bars(weights.lambdas)) for weights in layer_weights(results["rows"])),
         Text(legend, style="dim"),
-        *([_curves(results["curves"])] if results["curves"] else []),
+        *([table_of(curve_table(points, "texts", (number(point["texts"]) for point in points)))] if points else []),
         *(Text(f"beware: {plain(warning)}") for warning in results["warnings"]),
         Text(plain(results["conclusion"])),
     ]
-
-
-def _comparison_row(row: Results, results: Results) -> list[object]:
-    from elmo_cli.comparison.tables import MARKS, marks
-
-    return [
-        " ".join([row["name"], *(MARKS[mark] for mark in marks(row, results))]),
-        row["accuracy"],
-        row["sd"],
-        interval(row["interval"]),
-        row["valid_accuracy"],
-        "-" if row["difference"] is None else f"{row['difference']:+.4f}",
-        "<.0001" if row["p_holm"] is not None and row["p_holm"] < 1e-4 else row["p_holm"],
-        _percent(row["unknown"].get("test", {}).get("rate")),
-    ]
-
-
-def _curves(points: Sequence[Results]) -> RenderableType:
-    """Accuracy of each row by the number of labelled texts."""
-    columns = ("texts", *(number(point["texts"]) for point in points))
-    by_row = zip(*(point["rows"] for point in points), strict=True)
-    return table(columns, ([each[0]["name"], *(row["accuracy"] for row in each)] for each in by_row))
-
-
-def _mean_lambdas(row: Results) -> list[float] | None:
-    each = [one["lambdas"] for one in row["seeds"]]
-    if None in each:
-        return None
-    return [sum(values) / len(values) for values in zip(*each, strict=True)]
 
 
 def _percent(share: float | None) -> str:
@@ -309,7 +282,7 @@ def bench(results: Results) -> list[RenderableType]:
         (
             "training",
             f"{results['batch_size']} rows, windows of {results['window']} steps, by default in {results['precision']}"
-            + (", steps compiled" if results["compiled"] else ""),
+            + (", steps in C++" if results["native_loop"] else ""),
         ),
         ("corpus", f"{results['corpus']}, {about}{number(results['corpus_tokens'])} tokens" if timed else None),
     ]

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from elmo_cli.comparison.curves import Size
 from elmo_cli.comparison.job import Key
 from elmo_cli.comparison.rows import Row
 from elmo_cli.comparison.statistics import RowResult, Trained
-from elmo_cli.errors import RunError
+from elmo_cli.comparison.subsets import Size
+from elmo_cli.report.records import LoggedClassifier
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.directory import METRICS_FILE
 
@@ -29,10 +28,10 @@ class Classifiers:
     """The finished classifiers of a comparison, in memory and in its run.
 
     Args:
-        writer: Of the run; if it resumes one, the classifiers of earlier sessions are there from the beginning.
+        writer: Writes the run; if it resumes one, the classifiers of earlier sessions are there from the beginning.
 
     Raises:
-        RunError: The run to resume was begun by an elmo that kept less; it is left as it was.
+        RunError: The answers of a classifier of the run to resume are missing.
     """
 
     def __init__(self, writer: RunWriter) -> None:
@@ -52,7 +51,7 @@ class Classifiers:
     def __contains__(self, key: Key) -> bool:
         return key in self._done
 
-    def keep(self, row: Row, size: Size, trained: Trained, epochs: Sequence[Mapping[str, Any]]) -> None:
+    def keep(self, row: Row, size: Size, trained: Trained, epochs: Sequence[Mapping[str, object]]) -> None:
         """Write a finished classifier into the run, which is in its place from the first one on."""
         self._files += 1
         name = f"{FOLDER}/{self._files:04d}.safetensors"
@@ -62,18 +61,18 @@ class Classifiers:
         if trained.probabilities is not None:
             tensors["test_probabilities"] = torch.from_numpy(trained.probabilities)
         self._writer.write_tensors(name, tensors)
-        about = {"row": row.name, "seed": trained.seed, "fraction": size.fraction}
+        line: LoggedClassifier = {
+            "event": "classifier",
+            "row": row.name,
+            "seed": trained.seed,
+            "fraction": size.fraction,
+            "source": row.source,
+            "training": trained.training,
+            "predictions": name,
+        }
         for record in epochs:
-            self._writer.log({**record, **about})
-        self._writer.log(
-            {
-                "event": "classifier",
-                **about,
-                "source": row.source,
-                "training": trained.training,
-                "predictions": name,
-            }
-        )
+            self._writer.log({**record, "row": row.name, "seed": trained.seed, "fraction": size.fraction})
+        self._writer.log({**line})
         self._writer.commit()
         self._done[row.name, row.source, trained.seed, size.fraction] = trained
 
@@ -81,15 +80,8 @@ class Classifiers:
         """A row with its classifiers of a size, all of them finished."""
         return RowResult(row.facts(), [self._done[row.name, row.source, seed, fraction] for seed in seeds])
 
-    def _take(self, line: Mapping[str, Any]) -> None:
-        """A classifier of an earlier session."""
-        if "predictions" not in line:
-            raise RunError(
-                "this comparison was begun by an earlier elmo, which kept no probabilities of its classifiers",
-                where=self._writer.path,
-                expected="a comparison of this version",
-                remedy="begin anew with another --out, or with --overwrite; it is left as it was",
-            )
+    def _take(self, line: LoggedClassifier) -> None:
+        """Take a classifier of an earlier session over."""
         self._files += 1
         tensors = Run(self._writer.path, self._writer.description).tensors(line["predictions"])
         found = {name: tensor.numpy() for name, tensor in tensors.items()}

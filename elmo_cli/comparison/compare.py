@@ -7,8 +7,7 @@ classifier is kept in the run, so that a comparison which was stopped goes on wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.crew import train_side_by_side
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
-from elmo_cli.comparison.train import train_rows
-from elmo_cli.config import Experiment
+from elmo_cli.comparison.train import finished, train_rows
+from elmo_cli.config import Experiment, ReadingSettings
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError
-from elmo_cli.events import Event, Finished, Notice, Stopped
+from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.report.page import add_page
 from elmo_cli.runs import RunWriter, describe_files, portable
 from elmo_cli.training.labelled import cut_note
 
-_READING = ("text", "label", "header", "clean", "limit")  # how the files are read
+_READING = (*ReadingSettings.model_fields, "limit")  # what decides the texts and labels
 
 
 def compare_run(
@@ -35,7 +34,7 @@ def compare_run(
     overwrite: bool = False,
     resume: bool = False,
     device: str = "auto",
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Train and test all rows, and write the comparison as a run.
 
@@ -58,11 +57,7 @@ def compare_run(
             an earlier elmo.
     """
     out = out or experiment.output / "compare"
-    last: Event | None = None
-    with (
-        suppress(_NothingDoneError),
-        RunWriter(out, "comparison", "elmo compare", overwrite=overwrite, resume=resume) as writer,
-    ):
+    with RunWriter(out, "comparison", "elmo compare", overwrite=overwrite, resume=resume) as writer:
         kept = Classifiers(writer)
         job = prepare_job(experiment, out.parent, pick_device(device))
         settings, data = _describe(job)
@@ -74,35 +69,25 @@ def compare_run(
         for note in (*cut, *warnings_of(job)):
             if note:
                 yield Notice(note)
-        for event in _train(job, kept, stop):
-            if isinstance(event, Stopped):
-                last = event
-            else:
-                yield event
-        if last is None:
-            last = Finished(write_results(job, kept, writer))
+        if (yield from _train(job, kept, stop)):
+            last: Event = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))
-        elif writer.committed:
-            writer.leave_unfinished()
         else:
-            raise _NothingDoneError
+            last = Stopped(finished(job, kept))
+            if writer.committed:
+                writer.leave_unfinished()
+            else:
+                writer.abandon()
     # Only now is the run in its place, whatever the consumer does with the last event.
-    if last is not None:
-        yield last
+    yield last
 
 
-class _NothingDoneError(Exception):
-    """Stopped before the first classifier was done: leaves the writer, which then keeps nothing."""
-
-
-def _train(job: Job, kept: Classifiers, stop: Callable[[], bool]) -> Iterator[Event]:
-    """Train side by side what can be, and the rest one after the other."""
-    if job.experiment.compare.jobs > 1:
-        for event in train_side_by_side(job, kept, stop, job.experiment.compare.jobs):
-            yield event
-            if isinstance(event, Stopped):
-                return
-    yield from train_rows(job, kept, stop)
+def _train(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
+    """Train side by side what can be, and the rest one after the other; whether it was not stopped."""
+    for processes in range(job.experiment.compare.jobs, 1, -1):  # one less whenever one is lost
+        if not (yield from train_side_by_side(job, kept, stop, processes)):
+            return False
+    return (yield from train_rows(job, kept, stop))
 
 
 def _describe(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+
+from elmo_cli.report.cells import Number, printed
+from elmo_cli.report.records import PairRecord, RowRecord, Summary
+from elmo_cli.report.result_cells import LayerWeights, layer_weights
 
 NAMED = "named to compare with"
 
 
-def conclude(summary: Mapping[str, Any], seeds: int, texts: int, *, named: bool = False) -> str:
+def conclude(summary: Summary, seeds: int, texts: int, *, named: bool = False) -> str:
     """What may be concluded, in plain sentences.
 
     Args:
         summary: Rows, choices and pairs of a comparison.
-        seeds: Classifiers of a row.
-        texts: Test texts.
+        seeds: How many classifiers a row has.
+        texts: How many test texts there are.
         named: Whether the row that the others are compared with was named, not chosen on validation.
     """
     rows = {row["name"]: row for row in summary["rows"]}
@@ -23,12 +26,12 @@ def conclude(summary: Mapping[str, Any], seeds: int, texts: int, *, named: bool 
     if len(rows) == 1:
         return f"{given}, {base} is right on {_percent(rows[base])}; there is no other row to compare it with."
     if best is not None and rows[base]["kind"] == "static":
-        sentences = [f"{given}, {_of_best(summary, rows, named)}"]
+        sentences = [f"{given}, {_of_best(summary, rows, best, named)}"]
     else:
         sentences = [f"{given}, {_of_strongest(summary, rows, named)}"]
     subject = best or base
     if best is not None:
-        sentences += _of_mixes(summary, rows, seeds)
+        sentences += _of_mixes(summary, rows, best, seeds)
     for name, row in rows.items():
         if row["kind"] == "reference":
             sentences.append(_of_reference(summary, rows, subject, name))
@@ -42,9 +45,9 @@ def conclude(summary: Mapping[str, Any], seeds: int, texts: int, *, named: bool 
     return " ".join([*sentences, f"{bounds}{one_seed if seeds == 1 else ''}."])
 
 
-def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], named: bool) -> str:
+def _of_best(summary: Summary, rows: Mapping[str, RowRecord], best: str, named: bool) -> str:
     """The best LM row against the static row that was named or is the strongest."""
-    base, best = summary["reference"], summary["best_row"]
+    base = summary["reference"]
     pair = _pair(summary, best, base)
     count, chosen = summary["comparisons"], NAMED if named else "the strongest baseline on validation"
     sentence = (
@@ -58,10 +61,10 @@ def _of_best(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], 
     return f"{sentence}, so {best if pair['difference'] > 0 else base} is better by more than chance."
 
 
-def _of_mixes(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], seeds: int) -> list[str]:
+def _of_mixes(summary: Summary, rows: Mapping[str, RowRecord], name: str, seeds: int) -> list[str]:
     """How the ways to mix the layers of the best row's LM rank on validation, and what the learned λ listen to."""
-    best = rows[summary["best_row"]]
-    mixes = [row for row in rows.values() if row["kind"] == "lm" and row.get("lm") == best.get("lm")]
+    best = rows[name]
+    mixes = [row for row in rows.values() if row["kind"] == "lm" and row["lm"] == best["lm"]]
     ranked = sorted(mixes, key=lambda row: (row is not best, -row["valid_accuracy"]))
     told = [f"{row['name']} ({100 * row['valid_accuracy']:.1f} %)" for row in ranked]
     sentences = []
@@ -76,24 +79,21 @@ def _of_mixes(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]],
                 "The learned function has more weights than a weighted sum: whether layers or weights make the "
                 "difference, these rows cannot tell."
             )
-    learned = next((row for row in mixes if row["mode"] == "trainable"), None)
-    weights = [one.get("lambdas") for one in learned["seeds"]] if learned else []
-    if learned and all(weights):
-        sentences.append(_of_lambdas(learned["name"], weights, seeds))
-    return sentences
+    learned = layer_weights(row for row in mixes if row["mode"] == "trainable")
+    return sentences + [_of_lambdas(weights, seeds) for weights in learned]
 
 
-def _of_lambdas(name: str, weights: Sequence[Sequence[float]], seeds: int) -> str:
+def _of_lambdas(weights: LayerWeights, seeds: int) -> str:
     """Which layer a weighted sum that was learned listens to."""
-    means = [sum(values) / len(values) for values in zip(*weights, strict=True)]
+    means = weights.lambdas
     layers = ["the token vectors (layer 0)", *(f"LSTM layer {layer}" for layer in range(1, len(means)))]
     told = ", ".join(f"{value:.2f} for {layer}" for value, layer in zip(means, layers, strict=True))
     most = layers[max(range(len(means)), key=lambda layer: means[layer])]
     mean = ", in the mean over seeds," if seeds > 1 else ""
-    return f"The λ that {name} learned are{mean} {told}: it listens most to {most}."
+    return f"The λ that {weights.name} learned are{mean} {told}: it listens most to {most}."
 
 
-def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], named: bool) -> str:
+def _of_strongest(summary: Summary, rows: Mapping[str, RowRecord], named: bool) -> str:
     """Rows of one kind, or a row that was named: which of the others differ from it."""
     base = summary["reference"]
     told_of_it = f"{base} ({NAMED if named else 'best on validation'}) is right on {_percent(rows[base])}"
@@ -109,9 +109,7 @@ def _of_strongest(summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, An
     return f"{told_of_it}; {told} at 5 % after Holm's correction over all {summary['comparisons']} comparisons."
 
 
-def _of_reference(
-    summary: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], subject: str, reference: str
-) -> str:
+def _of_reference(summary: Summary, rows: Mapping[str, RowRecord], subject: str, reference: str) -> str:
     """The best row with embeddings against one without."""
     pair = _pair(summary, subject, reference)
     sentence = (
@@ -125,30 +123,24 @@ def _of_reference(
     return f"{sentence}: counted words are better than it by more than chance."
 
 
-def _pair(summary: Mapping[str, Any], first: str, second: str) -> Mapping[str, Any]:
+def _pair(summary: Summary, first: str, second: str) -> PairRecord:
     """The comparison of two rows, as first minus second."""
     for pair in summary["pairs"]:
         if (pair["first"], pair["second"]) == (first, second):
-            found: Mapping[str, Any] = pair
-            return found
+            return pair
         if (pair["first"], pair["second"]) == (second, first):
             low, high = pair["interval"]
             return {**pair, "difference": -pair["difference"], "interval": [-high, -low]}
     raise KeyError(f"{first} and {second} were not compared")
 
 
-def _points(pair: Mapping[str, Any]) -> str:
+def _points(pair: PairRecord) -> str:
     low, high = (100 * bound for bound in pair["interval"])
     return (
         f"{100 * pair['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}; p = "
-        f"{p_value(pair['p_holm'])})"
+        f"{printed(Number(pair['p_holm'], 'p'))})"
     ).replace("= <", "<")
 
 
-def _percent(row: Mapping[str, Any]) -> str:
+def _percent(row: RowRecord) -> str:
     return f"{100 * row['accuracy']:.1f} %"
-
-
-def p_value(value: float) -> str:
-    """A p value for a table."""
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

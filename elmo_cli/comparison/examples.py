@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.comparison.statistics import RowResult
+from elmo_cli.report.records import ExampleRecord, Examples
 from elmo_cli.training.labelled import LabelledCorpus
 
 MOST = 20
 MOST_LETTERS = 1000
 
 
-def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> dict[str, list[dict[str, Any]]]:
+def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Examples:
     """At most `MOST` test texts of each kind, with what each row says of them.
 
     `hardest`: by how many rows are wrong, then by the mean probability of their wrong answers. `only_lm`: all LM rows
@@ -36,17 +36,18 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> dict[st
     wrong = answers != test.labels
     count, sureness = wrong.sum(0), _mean_where(said, wrong)
     hardest = np.lexsort((places, -sureness, -count))
-    chosen = {"hardest": hardest[count[hardest] > 0][:MOST], "only_lm": places[:0]}
+    only_lm = places[:0]
     kinds = np.array([row.kind for row in rows])
     models, statics = kinds == "lm", kinds == "static"
     if models.any() and statics.any():
         apart = ~wrong[models].any(0) & wrong[statics].all(0)
         order = np.lexsort((places, -of_truth[models].mean(0)))
-        chosen["only_lm"] = order[apart[order]][:MOST]
-    return {
-        name: [_example(index, rows, answers[:, index], said[:, index], test) for index in indices.tolist()]
-        for name, indices in chosen.items()
-    }
+        only_lm = order[apart[order]][:MOST]
+
+    def told(indices: NDArray[np.int64]) -> list[ExampleRecord]:
+        return [_example(index, rows, answers[:, index], said[:, index], test) for index in indices.tolist()]
+
+    return {"hardest": told(hardest[count[hardest] > 0][:MOST]), "only_lm": told(only_lm)}
 
 
 def mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
@@ -77,7 +78,7 @@ def _example(
     answers: NDArray[np.int64],
     said: NDArray[np.float64],
     test: LabelledCorpus,
-) -> dict[str, Any]:
+) -> ExampleRecord:
     text = test.texts[index]
     return {
         "index": index,

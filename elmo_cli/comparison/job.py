@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from elmo_cli.comparison.curves import Size, make_sizes
 from elmo_cli.comparison.rows import EmbedderRow, LanguageModel, Row, Texts, load_models, make_rows
+from elmo_cli.comparison.subsets import Size, make_sizes
 from elmo_cli.config import Experiment, TokenizerSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.labelled import read_train_and_test, refuse_seen_test
@@ -52,7 +52,7 @@ class Job:
 
     @property
     def seeds(self) -> range:
-        """Of the classifiers of a row."""
+        """The seeds by which the classifiers of a row are drawn."""
         first = self.experiment.seed
         return range(first, first + self.experiment.compare.seeds)
 

@@ -18,10 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-from elmo_cli.comparison.curves import Size
 from elmo_cli.comparison.rows import Texts
 from elmo_cli.comparison.statistics import Trained
+from elmo_cli.comparison.subsets import Size
 from elmo_cli.errors import DataError
+from elmo_cli.report.records import TrainingRecord
 from elmo_cli.text.encoded import EncodedCorpus
 
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -34,7 +35,7 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
     Args:
         texts: Training and test texts.
         size: Which of the training texts are trained on, and which choose C.
-        seed: Of the solver.
+        seed: What the solver draws its order by.
         stop: Asked before each C.
 
     Returns:
@@ -74,7 +75,9 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         found = machine.predict(vectoriser.transform(_tokens(corpus, np.arange(len(corpus)))))
         return np.asarray(found, dtype=np.int64)
 
-    training = {
+    training_answers = classify(train.corpus) if size.whole else None
+    answers = classify(test.corpus)
+    training: TrainingRecord = {
         "seed": seed,
         "C": penalty,
         "features": features.shape[1],
@@ -83,12 +86,9 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         "gamma": None,
         "activations": None,
         "valid": {"examples": len(size.valid), "accuracy": accuracy, "loss": None},
+        "seconds": round(time.monotonic() - began, 2),
     }
-    answers = classify(test.corpus)
-    training_answers = classify(train.corpus) if size.whole else None
-    return Trained(
-        seed, answers, {**training, "seconds": round(time.monotonic() - began, 2)}, train_predicted=training_answers
-    )
+    return Trained(seed, answers, training, train_predicted=training_answers)
 
 
 def _fit(features: Any, labels: NDArray[np.int64], penalty: float, seed: int) -> LinearSVC:

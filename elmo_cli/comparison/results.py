@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.curves import WHOLE, curve_point
 from elmo_cli.comparison.examples import telling_examples
 from elmo_cli.comparison.job import Job
 from elmo_cli.comparison.reference import GRID
 from elmo_cli.comparison.rows import REFERENCE
-from elmo_cli.comparison.statistics import RowResult, summarise
+from elmo_cli.comparison.statistics import RowResult, curve_point, summarise
+from elmo_cli.comparison.subsets import WHOLE
 from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
+from elmo_cli.report.records import ComparisonResults, FileRecord, TextsRecord
+from elmo_cli.report.result_cells import unknown_rate
 from elmo_cli.runs import RESULTS_FILE, RunWriter
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.directory import EXAMPLES_FILE
@@ -25,29 +25,29 @@ FEW_FOR_VALIDATION = 100  # texts
 CURVES_FILE = "curves.csv"
 
 
-def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> dict[str, Any]:
+def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonResults:
     """Summarise, and write all files of the run; the results."""
     experiment = job.experiment
     train, test = job.texts
     rows = [kept.of(row, job.seeds_of(row), WHOLE) for row in job.rows]
-    drawing = {"seed": experiment.seed, "resamples": experiment.compare.bootstrap}
-    summary = summarise(rows, test.labels, train.classes, against=experiment.compare.against, **drawing)
+    seed, resamples, against = experiment.seed, experiment.compare.bootstrap, experiment.compare.against
+    summary = summarise(rows, test.labels, train.classes, seed=seed, resamples=resamples, against=against)
     for row, shown in zip(rows, summary["rows"], strict=True):
         shown["confusion"] = _confusions(row, train, test)
     curves = []
     for size in reversed(job.sizes) if experiment.compare.fractions else ():
         there = [kept.of(row, job.seeds_of(row), size.fraction) for row in job.rows]
-        curves.append(curve_point(size, there, test.labels, **drawing))
+        curves.append(curve_point(size, there, test.labels, seed=seed, resamples=resamples))
     first = job.models[0].embedder
     vocabulary = first.vocabulary if first.indexer.encoder == "word" else None
-    results = {
+    results: ComparisonResults = {
         **summary,
         "curves": curves,
         "seeds": list(job.seeds),
         "classes": list(train.classes),
         "data": {"train": describe_texts(train, vocabulary), "test": describe_texts(test, vocabulary)},
-        "train": {"file": train.path.name, "texts": len(train), "cut": train.cut},
-        "test_file": {"file": test.path.name, "texts": len(test), "cut": test.cut},
+        "train": _describe_file(train),
+        "test_file": _describe_file(test),
         "warnings": [*warnings_of(job), *_not_converged(rows)],
         "notes": _notes(job, rows),
     }
@@ -78,19 +78,21 @@ def _confusions(row: RowResult, train: LabelledCorpus, test: LabelledCorpus) -> 
     return {role: counts.tolist() for role, counts in told.items()}
 
 
-def describe_texts(texts: LabelledCorpus, vocabulary: Vocabulary | None) -> dict[str, Any]:
+def _describe_file(texts: LabelledCorpus) -> FileRecord:
+    return {"file": texts.path.name, "texts": len(texts), "cut": texts.cut}
+
+
+def describe_texts(texts: LabelledCorpus, vocabulary: Vocabulary | None) -> TextsRecord:
     """A data card: texts, classes, lengths in tokens as they are read, and the share of tokens without an id.
 
     Args:
         texts: A labelled file.
-        vocabulary: Of the first LM; None for a character model, to which no token is unknown.
+        vocabulary: The vocabulary of the first LM; None for a character model, to which no token is unknown.
     """
     lengths = texts.corpus.lengths
     counts = np.bincount(texts.labels, minlength=len(texts.classes)).tolist()
     return {
-        "file": texts.path.name,
-        "texts": len(texts),
-        "cut": texts.cut,
+        **_describe_file(texts),
         "classes": dict(zip(texts.classes, counts, strict=True)),
         "tokens": texts.corpus.token_count,
         "lengths": {
@@ -113,7 +115,7 @@ def warnings_of(job: Job) -> list[str]:
             "--seeds 3 or more shows it."
         )
     for row in job.rows:
-        rate = row.unknown.get("test", {}).get("rate", 0.0)
+        rate = unknown_rate(row.unknown) or 0.0
         if rate > LITTLE_COVERAGE:
             found.append(f"{row.name} has no vector for {100 * rate:.0f} % of the test tokens.")
     seen = set(train.texts)
@@ -176,7 +178,7 @@ def _notes(job: Job, rows: list[RowResult]) -> list[str]:
     return [*notes, *(note for texts in (train, test) if (note := cut_note(texts, settings.max_tokens)))]
 
 
-def _write_card(writer: RunWriter, results: dict[str, Any]) -> None:
+def _write_card(writer: RunWriter, results: ComparisonResults) -> None:
     data = results["data"]
     write_card(
         writer,

@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
+from elmo_cli.data.files import fingerprint
 from elmo_cli.data.folders import unique_names
-from elmo_cli.data.records import fingerprint
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.model.combiner import make_combiner
+from elmo_cli.report.records import RowFacts, RowKind, UnknownTokens
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
 from elmo_cli.vectors.embedder import static_embedder
-from elmo_cli.vectors.formats import StaticVectors, coverage, read_vectors, table_for
+from elmo_cli.vectors.formats import read_vectors
+from elmo_cli.vectors.static import StaticVectors, coverage, table_for
 
 REFERENCE = "TF-IDF + SVM"
 
@@ -36,24 +37,31 @@ class Row:
     """A row of the table; this class alone is the reference, which has no embedder.
 
     Attributes:
-        name: In the table.
+        name: What it is called in all tables.
         kind: What gives the vectors.
         source: What makes its classifiers those of this row: fingerprints of files, settings of the tokens.
         texts: Training and test texts as it reads them.
-        unknown: Of the training and of the test tokens, what the row has no vector for, and for a static row what the
-            whole file has none for.
+        unknown: The training and test tokens that the row has no vector for.
     """
 
     name: str
-    kind: Literal["static", "lm", "reference"]
+    kind: RowKind
     source: str
     texts: Texts
-    unknown: Mapping[str, Any]
+    unknown: UnknownTokens
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> RowFacts:
         """What the row is, for the results."""
-        none = dict.fromkeys(("lm", "mode", "tune", "layers", "width"))
-        return {"name": self.name, "kind": self.kind, **none, "unknown": dict(self.unknown)}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "lm": None,
+            "mode": None,
+            "tune": None,
+            "layers": None,
+            "width": None,
+            "unknown": self.unknown,
+        }
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class EmbedderRow(Row):
 
     Attributes:
         embedder: What gives the vectors.
-        settings: Of its classifiers; a static table has one layer and needs no combiner.
+        settings: How its classifiers are trained; a static table has one layer and needs no combiner.
         lm: Name of the LM run, for a row of one.
     """
 
@@ -70,9 +78,10 @@ class EmbedderRow(Row):
     settings: ClassifySettings
     lm: str | None = None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> RowFacts:
         """What the row is, for the results."""
-        return super().facts() | {
+        return {
+            **super().facts(),
             "lm": self.lm,
             "mode": self.settings.lambdas if self.kind == "lm" else None,
             "tune": self.settings.tune,
@@ -149,7 +158,7 @@ def make_rows(
         rows += _lm_rows(model, read(model.embedder.tokenizer))
     if experiment.compare.reference:
         source = f"TF-IDF, {first.tokenizer.model_dump_json()}"
-        rows.append(Row(REFERENCE, "reference", source, texts, {}))
+        rows.append(Row(REFERENCE, "reference", source, texts, UnknownTokens()))
     every = [row.name for row in rows]
     if twice := next((name for name in every if every.count(name) > 1), None):
         raise ConfigError(f"two rows would be called '{twice}'", expected="a name for each", remedy="rename the file")
@@ -206,7 +215,8 @@ def _check_layers(model: LanguageModel, mode: str, settings: ClassifySettings, s
 
 def _lm_rows(model: LanguageModel, texts: Texts) -> Iterable[EmbedderRow]:
     embedder = model.embedder
-    unknown = _oov(embedder.vocabulary, texts) if embedder.indexer.encoder == "word" else {}
+    known = embedder.vocabulary if embedder.indexer.encoder == "word" else None
+    unknown = UnknownTokens() if known is None else _unknown(known, texts)
     for mode, settings in model.modes.items():
         yield EmbedderRow(f"{model.name} {mode}", "lm", model.source, texts, unknown, embedder, settings, lm=model.name)
 
@@ -217,9 +227,10 @@ def _static_row(
     vectors = read_vectors(path)
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
+    unknown = _unknown(covered, texts)
     lowercase = vocabulary.tokenizer.lowercase
-    in_file = {role: asdict(coverage(vectors, one.corpus, lowercase)) for role, one in _roles(texts)}
-    unknown = {**_oov(covered, texts), "file": in_file}
+    train, test = (asdict(coverage(vectors, one.corpus, lowercase)) for one in texts)
+    unknown["file"] = {"train": train, "test": test}
     reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
     return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
@@ -233,13 +244,7 @@ def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocab
     return Vocabulary([*SPECIAL_TOKENS, *kept], tokenizer=vocabulary.tokenizer)
 
 
-def _oov(vocabulary: Vocabulary | None, texts: Texts) -> dict[str, Any]:
+def _unknown(vocabulary: Vocabulary, texts: Texts) -> UnknownTokens:
     """Unknown types and tokens of both files."""
-    if vocabulary is None:
-        return {}
-    reports = ((role, vocabulary.oov(one.corpus)) for role, one in _roles(texts))
-    return {role: {**asdict(report), "rate": report.rate} for role, report in reports}
-
-
-def _roles(texts: Texts) -> tuple[tuple[str, LabelledCorpus], ...]:
-    return ("train", texts[0]), ("test", texts[1])
+    train, test = (vocabulary.oov(one.corpus) for one in texts)
+    return {"train": {**asdict(train), "rate": train.rate}, "test": {**asdict(test), "rate": test.rate}}

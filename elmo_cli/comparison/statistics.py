@@ -11,16 +11,27 @@ examples of the correctness averaged over seeds; a row that is fitted once enter
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.comparison.conclusion import conclude
+from elmo_cli.comparison.subsets import Size
 from elmo_cli.metrics.classification import accuracy_interval, classification_scores
 from elmo_cli.metrics.significance import holm, mcnemar_exact, paired_bootstrap
+from elmo_cli.report.records import (
+    CurvePoint,
+    PairRecord,
+    RowFacts,
+    RowFigures,
+    RowKind,
+    RowRecord,
+    SeedRecord,
+    Summary,
+    TrainingRecord,
+)
 
 LEVEL = 0.05
 
@@ -30,7 +41,7 @@ class Trained:
     """One classifier of a row.
 
     Attributes:
-        seed: Of the classifier.
+        seed: What its initial weights, dropout and order were drawn by.
         predicted: (N,) predicted classes of the test texts.
         training: What its training reports: validation, epochs, λ, γ, seconds.
         probabilities: (N, classes) of the test texts in float16; None where a classifier has none.
@@ -39,7 +50,7 @@ class Trained:
 
     seed: int
     predicted: NDArray[np.int64]
-    training: Mapping[str, Any]
+    training: TrainingRecord
     probabilities: NDArray[np.float16] | None = None
     train_predicted: NDArray[np.int64] | None = None
 
@@ -49,26 +60,26 @@ class RowResult:
     """All classifiers of a row.
 
     Attributes:
-        facts: What the row is: name, kind, mode and so on, as they go into the results.
+        facts: What the row is, as it goes into the results.
         classifiers: One for each seed, or the only fit of a reference.
     """
 
-    facts: Mapping[str, Any]
+    facts: RowFacts
     classifiers: Sequence[Trained]
 
     @property
     def name(self) -> str:
-        """Of the row."""
-        return str(self.facts["name"])
+        """What the row is called in all tables."""
+        return self.facts["name"]
 
     @property
-    def kind(self) -> str:
-        """Of the row: static, lm or reference."""
-        return str(self.facts["kind"])
+    def kind(self) -> RowKind:
+        """What gives its vectors, if anything does."""
+        return self.facts["kind"]
 
     @property
     def valid_accuracy(self) -> float:
-        """Mean over the classifiers."""
+        """Validation accuracy, a mean over the classifiers."""
         return float(np.mean([one.training["valid"]["accuracy"] for one in self.classifiers]))
 
     @property
@@ -82,7 +93,7 @@ class RowResult:
         shares: NDArray[np.float64] = right.mean(axis=0, dtype=np.float64)
         return shares
 
-    def figures(self, truth: NDArray[np.int64], seed: int, resamples: int) -> dict[str, Any]:
+    def figures(self, truth: NDArray[np.int64], seed: int, resamples: int) -> RowFigures:
         """Mean accuracy, its sd over seeds (None for one classifier) and 95 % interval over test texts."""
         accuracies = [float((one.predicted == truth).mean()) for one in self.classifiers]
         return {
@@ -101,15 +112,15 @@ def summarise(
     seed: int,
     resamples: int,
     against: str | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Table, choices, comparisons and conclusion.
 
     Args:
         rows: All with the same seeds; at least one that is no reference.
         truth: (N,) classes of the test texts.
         classes: Their names.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
+        seed: What the bootstrap draws by.
+        resamples: How often it draws.
         against: Name of the row that the others are compared with; None: the strongest static row on validation, or
             the strongest of all where there is none.
     """
@@ -122,7 +133,7 @@ def summarise(
     pairs = _compare(_family(rows, base, best), truth, seed, resamples)
     with_base = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
     table = [_row(row, truth, classes, with_base.get(row.name), seed, resamples) for row in rows]
-    summary = {
+    summary: Summary = {
         "reference": base.name,
         "best_mode": best.facts["mode"] if best else None,
         "best_row": best.name if best else None,
@@ -130,8 +141,31 @@ def summarise(
         "comparisons": len(pairs),
         "pairs": pairs,
         "rows": table,
+        "conclusion": "",
     }
-    return {**summary, "conclusion": conclude(summary, seeds, len(truth), named=bool(named))}
+    summary["conclusion"] = conclude(summary, seeds, len(truth), named=bool(named))
+    return summary
+
+
+def curve_point(
+    size: Size, rows: Sequence[RowResult], truth: NDArray[np.int64], *, seed: int, resamples: int
+) -> CurvePoint:
+    """What each row reaches with a share of the labelled texts.
+
+    Args:
+        size: The share.
+        rows: All rows, with the classifiers that learned from it.
+        truth: (N,) classes of the test texts.
+        seed: What the bootstrap draws by.
+        resamples: How often it draws.
+    """
+    return {
+        "fraction": size.fraction,
+        "texts": len(size),
+        "trained_on": len(size.fit),
+        "validation": len(size.valid),
+        "rows": [{"name": row.name, **row.figures(truth, seed, resamples)} for row in rows],
+    }
 
 
 def _family(rows: Sequence[RowResult], base: RowResult, best: RowResult | None) -> list[tuple[RowResult, RowResult]]:
@@ -144,9 +178,9 @@ def _family(rows: Sequence[RowResult], base: RowResult, best: RowResult | None) 
 
 def _compare(
     family: Sequence[tuple[RowResult, RowResult]], truth: NDArray[np.int64], seed: int, resamples: int
-) -> list[dict[str, Any]]:
+) -> list[PairRecord]:
     """Difference (first minus second), its interval, and p before and after Holm's correction, of each pair."""
-    found: list[dict[str, Any]] = []
+    found: list[PairRecord] = []
     for first, second in family:
         mine, other = first.correctness(truth), second.correctness(truth)
         spread = paired_bootstrap(mine, other, seed=seed, resamples=resamples)
@@ -158,10 +192,12 @@ def _compare(
                 "difference": spread.difference,
                 "interval": list(spread.interval),
                 "p": mcnemar_exact(mine > 0.5, other > 0.5) if single else spread.p,
+                "p_holm": 1.0,  # until all p are there to be corrected together
+                "significant": False,
             }
         )
     for pair, p in zip(found, holm([pair["p"] for pair in found]), strict=True):
-        pair |= {"p_holm": p, "significant": p < LEVEL}
+        pair["p_holm"], pair["significant"] = p, p < LEVEL
     return found
 
 
@@ -169,21 +205,24 @@ def _row(
     row: RowResult,
     truth: NDArray[np.int64],
     classes: Sequence[str],
-    pair: Mapping[str, Any] | None,
+    pair: PairRecord | None,
     seed: int,
     resamples: int,
-) -> dict[str, Any]:
+) -> RowRecord:
     scores = [classification_scores(truth, one.predicted, classes, resamples=1) for one in row.classifiers]
-    compared = pair or dict.fromkeys(("difference", "interval", "p", "p_holm", "significant"))
+    seeds: list[SeedRecord] = [
+        {**classifier.training, "accuracy": one.accuracy, "macro_f1": one.macro.f1, "notes": list(one.notes)}
+        for classifier, one in zip(row.classifiers, scores, strict=True)
+    ]
     return {
         **row.facts,
         **row.figures(truth, seed, resamples),
         "macro_f1": float(np.mean([one.macro.f1 for one in scores])),
-        "seeds": [
-            {**classifier.training, "accuracy": one.accuracy, "macro_f1": one.macro.f1, "notes": list(one.notes)}
-            for classifier, one in zip(row.classifiers, scores, strict=True)
-        ],
-        "difference": compared["difference"],
-        "difference_interval": compared["interval"],
-        **{key: compared[key] for key in ("p", "p_holm", "significant")},
+        "seeds": seeds,
+        "difference": pair["difference"] if pair else None,
+        "difference_interval": pair["interval"] if pair else None,
+        "p": pair["p"] if pair else None,
+        "p_holm": pair["p_holm"] if pair else None,
+        "significant": pair["significant"] if pair else None,
+        "confusion": {},  # for who has the labels of both files
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from typing import cast
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, Task
@@ -11,36 +12,54 @@ from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Stopped, as_record
-from elmo_cli.training.cache import ActivationCache, pooled_suffices
-from elmo_cli.training.finetune import finetune, predict
+from elmo_cli.events import ClassifierDone, EpochDone, Event, Stop, Stopped, as_record
+from elmo_cli.report.records import TrainingRecord
+from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
+from elmo_cli.training.finetune import finetune
 
-Epochs = list[dict[str, Any]]
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
 
 
-def train_rows(job: Job, kept: Classifiers, stop: Callable[[], bool]) -> Iterator[Event]:
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a classifier that was just trained leaves.
+
+    Attributes:
+        task: Which it is.
+        trained: Its answers.
+        epochs: How it came to them; none of the reference, which has no epochs.
+    """
+
+    task: Task
+    trained: Trained
+    epochs: tuple[EpochDone, ...] = ()
+
+
+def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
     """Train and test what is not done yet, and keep each.
 
     Yields:
-        The events of each training but `Finished`, `ClassifierDone` after each, and `Stopped` at last if it was.
+        The events of each training, and `ClassifierDone` after it.
+
+    Returns:
+        Whether all are done: it was not stopped.
     """
     trainer = Trainer(job)
     for task in job.work():
         if job.key_of(task) in kept:
             continue
-        epochs: Epochs = []
-        trained = yield from trainer.train(task, stop, epochs)
-        if trained is None:
-            yield Stopped(finished(job, kept))
-            return
-        yield keep(job, kept, task, trained, epochs)
+        answers = yield from trainer.train(task, stop)
+        if answers is None:
+            return False
+        yield keep(job, kept, answers)
+    return True
 
 
-def keep(job: Job, kept: Classifiers, task: Task, trained: Trained, epochs: Epochs) -> ClassifierDone:
+def keep(job: Job, kept: Classifiers, answers: Answers) -> ClassifierDone:
     """Keep a finished classifier, and tell of it."""
+    task, trained = answers.task, answers.trained
     row, size = job.rows[task.row], job.sizes[task.size]
-    kept.keep(row, size, trained, epochs)
+    kept.keep(row, size, trained, [as_record(epoch) for epoch in answers.epochs])
     return ClassifierDone(
         row=row.name,
         seed=task.seed,
@@ -69,16 +88,15 @@ class Trainer:
         self._embedder: Embedder | None = None
         self._caches: Caches = (None, None)
 
-    def train(self, task: Task, stop: Callable[[], bool], epochs: Epochs) -> Generator[Event, None, Trained | None]:
+    def train(self, task: Task, stop: Stop) -> Generator[Event, None, Answers | None]:
         """Train one classifier and classify all texts.
 
         Args:
             task: Which.
             stop: Asked before each step whether to end.
-            epochs: Filled with a record of each epoch.
 
         Yields:
-            The events of the training but `Finished` and `Stopped`.
+            The events of the training.
 
         Returns:
             The classifier's answers; None if it was stopped.
@@ -86,11 +104,11 @@ class Trainer:
         job = self._job
         row, size, seed = job.rows[task.row], job.sizes[task.size], task.seed
         if not isinstance(row, EmbedderRow):
-            return fit_reference(row.texts, size, seed=seed, stop=stop)
+            reference = fit_reference(row.texts, size, seed=seed, stop=stop)
+            return None if reference is None else Answers(task, reference)
         train, test = row.texts
         caches = self._caches_of(row)
-        outcome: Finished | None = None
-        for event in finetune(
+        done = yield from finetune(
             row.embedder,
             train,
             row.settings,
@@ -99,19 +117,16 @@ class Trainer:
             device=job.device,
             stop=stop,
             cache=caches[0],
-        ):
-            if isinstance(event, Finished):
-                outcome = event
-            elif not isinstance(event, Stopped):
-                yield event
-            if isinstance(event, EpochDone):
-                epochs.append(as_record(event))
-        if outcome is None or outcome.results["stopped"]:
+        )
+        if isinstance(done, Stopped) or done.results.stopped:
             return None
-        classifier, embedder = outcome.outcome, row.embedder
-        shares = predict(classifier, embedder, test.corpus, job.device, caches[1])
-        answers = predict(classifier, embedder, train.corpus, job.device, caches[0]).argmax(1) if size.whole else None
-        return Trained(seed, shares.argmax(1), outcome.results, shares.astype("float16"), answers)
+        shares = predict(done.classifier, row.embedder, test.corpus, job.device, caches[1])
+        on_train = None  # a classifier of a share of the texts is not asked about the others
+        if size.whole:
+            on_train = predict(done.classifier, row.embedder, train.corpus, job.device, caches[0]).argmax(1)
+        record = cast(TrainingRecord, asdict(done.results))
+        trained = Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train)
+        return Answers(task, trained, done.epochs)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""

@@ -93,19 +93,29 @@ ClassWeights = Annotated[
 ]
 
 
-class DataSettings(Settings):
-    """Where the text and the labels are, and how to read them."""
+class FileSettings(Settings):
+    """Where the text and the labels are."""
 
     train: Path | None = Field(None, description="labelled training file: CSV, JSON lines or Parquet")
     test: Path | None = Field(None, description="labelled test file; never seen by vocabulary, vectors or biLM")
     corpus: Paths = Field((), description="text to pretrain on: files, folders, patterns; empty: the training file")
     valid: Path | None = Field(None, description="text for validation perplexity; absent: the last 2 % of the corpus")
+
+
+class ReadingSettings(Settings):
+    """All that decides which texts and labels come out of a file: two readings are the same where these are equal."""
+
     text: Names = Field((), description="text columns, joined by a space; empty means found by content")
     label: Name | None = Field(None, description="label column; absent means found by content")
     encoding: Encoding = Field("utf-8", description="of text files, CSV and JSON lines, such as latin-1")
     delimiter: Delimiter = Field("auto", description="between columns of CSV files: comma, semicolon, tab, bar, a sign")
     header: Literal["auto", "yes", "no"] = Field("auto", description="whether CSV files begin with column names")
     clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
+
+
+class DataSettings(ReadingSettings, FileSettings):
+    """Where the text and the labels are, and how to read them."""
+
     limit: int | None = Field(None, ge=1, description="use only the first rows of the training file")
 
 
@@ -125,7 +135,7 @@ class VocabularySettings(Settings):
 
 
 class CharacterSettings(Settings):
-    """The ELMo character CNN: embedding, convolutions, highways (formats.md section 1)."""
+    """The ELMo character CNN: embedding, convolutions, highways (`docs/explanation/formats.md`)."""
 
     dim: int = Field(16, ge=1, description="width of a character vector")
     filters: tuple[tuple[int, int], ...] = Field(

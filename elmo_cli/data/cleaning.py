@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
+
+from elmo_cli.config import Cleaning
 
 _WHOLE_ENTITY = re.compile(r"&(?:#\w{2,6}|\w{2,8});")
 # Only names that no sentence has before a semicolon (`image`, `real` and `sum` are entities too).
@@ -67,3 +70,6 @@ def _from_bytes(match: re.Match[str]) -> str:
         text += "".join(entities[place : found.start()]) + character
         place = found.end()
     return text + "".join(entities[place:])
+
+
+CLEANINGS: dict[Cleaning, Callable[[str], str]] = {"none": str, "ag-news": clean_ag_news}

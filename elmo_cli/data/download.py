@@ -6,14 +6,13 @@ one before the connection broke, or Ctrl-C, waits beside it as `NAME.part`, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from elmo_cli.errors import DataError, ElmoError, nearest
-
-Progress = Callable[[int, int | None], object]  # told bytes fetched, and bytes to fetch
+from elmo_cli.events import OnProgress
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class DataSet:
 
     Attributes:
         name: As the user writes it.
-        url: Of the folder that holds its files.
+        url: Address of the folder that holds its files.
         files: Name and checksum (`md5:...`) of each.
         licence: What may be done with it.
         about: What it is.
@@ -85,7 +84,7 @@ def fetch(
     *,
     mirror: str | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Fetched:
     """Fetch the files of a data set into a folder; those that are there already, and right, are not fetched again.
 
@@ -94,7 +93,7 @@ def fetch(
         folder: Made where it is missing.
         mirror: Address of another folder that holds the same files.
         overwrite: Replace files of the same names that are something else.
-        progress: Told bytes fetched of the file under way, and its size where the server says it.
+        on_progress: Told bytes fetched of the file under way, and its size where the server says it.
 
     Raises:
         DataError: Another file is in the way.
@@ -112,7 +111,7 @@ def fetch(
             )
     try:
         for name in missing:
-            _download(f"{source}/{name}", folder / name, wanted.files[name], progress)
+            _download(f"{source}/{name}", folder / name, wanted.files[name], on_progress)
     except BaseException:
         with suppress(OSError):  # it holds files, or was not even made
             folder.rmdir()
@@ -127,14 +126,14 @@ def _is_right(path: Path, checksum: str) -> bool:
     return path.is_file() and bool(pooch.hashes.hash_matches(str(path), checksum))
 
 
-def _download(url: str, path: Path, checksum: str, progress: Progress | None) -> None:
+def _download(url: str, path: Path, checksum: str, on_progress: OnProgress | None) -> None:
     import pooch
     from requests import RequestException
 
     pooch.get_logger().setLevel("ERROR")  # what it would log is said here
     part = path.with_name(path.name + ".part")
     try:
-        downloader = _Resuming(part, progress or (lambda done, total: None))
+        downloader = _Resuming(part, on_progress or (lambda done, total: None))
         pooch.retrieve(url, checksum, path.name, path.parent, downloader=downloader)
     except RequestException as error:  # before OSError, of which it is one
         begun = part.is_file() and part.stat().st_size > 0
@@ -182,11 +181,11 @@ class _Resuming:
 
     Args:
         part: That file.
-        progress: See `fetch`.
+        on_progress: See `fetch`.
     """
 
-    def __init__(self, part: Path, progress: Progress) -> None:
-        self._part, self._progress = part, progress
+    def __init__(self, part: Path, on_progress: OnProgress) -> None:
+        self._part, self._on_progress = part, on_progress
 
     def __call__(self, url: str, output_file: str, registry: object, check_only: bool = False) -> None:
         """What pooch calls: fetch `url` into `output_file`."""
@@ -208,5 +207,5 @@ class _Resuming:
                 for chunk in response.iter_content(_CHUNK):
                     file.write(chunk)
                     done += len(chunk)
-                    self._progress(done, total)
+                    self._on_progress(done, total)
         self._part.replace(output_file)

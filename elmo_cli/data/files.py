@@ -1,4 +1,4 @@
-"""What a file is, by its name, and its lines, streamed, with errors that name file and line.
+"""The lines of a file, streamed, with errors that name file and line.
 
 Nothing here holds more than a line. Text is decoded strictly, with or without a byte order mark; `.gz` is unpacked on
 the way.
@@ -13,32 +13,16 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 from elmo_cli.errors import DataError, nearest_file
 
-Kind = Literal["text", "csv", "tsv", "jsonl", "parquet"]
-Seen = Callable[[int], object]  # told now and then how many bytes of a file were read
+OnBytes = Callable[[int], object]  # told now and then how many bytes of a file were read
 
-SUFFIXES: dict[str, Kind] = {
-    **{".csv": "csv", ".tsv": "tsv", ".tab": "tsv"},
-    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"},
-    **{".parquet": "parquet", ".pq": "parquet"},
-}
-READ = "text with one text a line, CSV (.csv, .tsv) or JSON lines (.jsonl), each plain or .gz, or Parquet (.parquet)"
 UTF_8 = "utf-8"
 
-_UNREAD = {
-    **dict.fromkeys((".xlsx", ".xls", ".ods"), "export the sheet as CSV in UTF-8"),
-    **dict.fromkeys((".docx", ".doc", ".odt", ".pdf", ".rtf"), "save it as plain text in UTF-8"),
-    **dict.fromkeys((".html", ".htm", ".xml"), "extract its text, one text a line"),
-    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
-    **dict.fromkeys((".bz2", ".xz", ".zst"), "unpack it, or compress it with gzip"),
-    **dict.fromkeys((".arrow", ".feather", ".orc"), "write it as Parquet"),
-    **dict.fromkeys((".pkl", ".pickle", ".pt", ".npy", ".npz", ".h5", ".hdf5"), "write its texts as CSV or JSON lines"),
-}
 _BLOCK = 1 << 16  # bytes
-_SEEN_EVERY = 1 << 10  # lines
+_TOLD_EVERY = 1 << 10  # lines
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _FIRST_BYTES = {
     b"\x1f\x8b": ("is compressed, but its name does not end in .gz", "rename it to end in .gz"),
@@ -46,36 +30,6 @@ _FIRST_BYTES = {
     b"PAR1": ("is a Parquet file, but its name does not end in .parquet", "rename it"),
     **dict.fromkeys(_UTF_16, ("is UTF-16", "give --encoding utf-16 (setting data.encoding)")),
 }
-
-
-def suffix_of(path: Path) -> str:
-    """The ending of a file's name in lower case, without `.gz`."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def kind_of(path: Path) -> Kind:
-    """What a file holds, by its name; text unless it says otherwise.
-
-    Raises:
-        DataError: The name is that of a format that is not read.
-    """
-    suffix, compressed = suffix_of(path), path.name.lower().endswith(".gz")
-    kind = SUFFIXES.get(suffix, "text")
-    remedy = "unpack it: Parquet is compressed inside" if kind == "parquet" and compressed else _UNREAD.get(suffix)
-    if remedy is not None:
-        raise DataError(
-            f"{path.name}: files of the kind {suffix}{'.gz' if compressed else ''} are not read",
-            where=path,
-            expected=READ,
-            remedy=remedy,
-        )
-    return kind
-
-
-def is_readable(path: Path) -> bool:
-    """Whether a file in a folder is one to read: a kind with columns, or text by its name, which may have no ending."""
-    suffix = suffix_of(path)
-    return suffix in SUFFIXES or suffix in ("", ".txt", ".text")
 
 
 def fingerprint(path: Path) -> str:
@@ -91,13 +45,13 @@ def fingerprint(path: Path) -> str:
         raise unreadable(path, error) from error
 
 
-def read_lines(path: Path, encoding: str = UTF_8, seen: Seen | None = None) -> Iterator[str]:
+def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = None) -> Iterator[str]:
     """The lines of a file with their line ends, decoded one by one.
 
     Args:
         path: Any file; packed if its name ends in `.gz`.
-        encoding: Of its text.
-        seen: Told now and then how many bytes were read, packed ones where it is packed.
+        encoding: How its text is encoded.
+        on_bytes: Told now and then how many bytes were read, packed ones where it is packed.
 
     Raises:
         DataError: The file is missing or unreadable, or a line is not in that encoding or holds a NUL byte.
@@ -109,8 +63,8 @@ def read_lines(path: Path, encoding: str = UTF_8, seen: Seen | None = None) -> I
             file = cast(io.BufferedReader, gzip.GzipFile(fileobj=raw)) if packed else raw
             for number, line in enumerate(decode_lines(file, path, encoding), start=1):
                 yield line
-                if seen is not None and number % _SEEN_EVERY == 0:
-                    seen(raw.tell())
+                if on_bytes is not None and number % _TOLD_EVERY == 0:
+                    on_bytes(raw.tell())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be unpacked after line {number}: {error}",

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from elmo_cli.data.files import READ, is_readable, unreadable
+from elmo_cli.data.files import unreadable
+from elmo_cli.data.formats import READ, is_readable
 from elmo_cli.errors import ConfigError, DataError
 
 _RUN_FILE = "run.yaml"  # folders that hold it are what commands wrote, not text

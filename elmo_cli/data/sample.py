@@ -1,7 +1,7 @@
 """The built-in news corpus: synthetic, so that everything can be tried without data of one's own.
 
-THE TEXT IS SYNTHETIC. The grammar of `grammar.py` generates it from a seed; every name in it is invented, nothing in it
-happened, and a figure measured on it proves nothing about news.
+THE TEXT IS SYNTHETIC. The grammar of `grammar.yaml` generates it from a seed; every name in it is invented, nothing in
+it happened, and a figure measured on it proves nothing about news.
 
 It keeps of real agency news its four classes, its short texts (headline, dateline, sentence), many rare names that turn
 up in all classes, and words of several senses. Its items are of two kinds:
@@ -24,16 +24,19 @@ Only `random.Random(seed).random()` draws, since Python promises that sequence i
 from __future__ import annotations
 
 import csv
-import os
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
-from elmo_cli.data import grammar
+import yaml
+
+from elmo_cli.disk import write_atomically
 
 SAMPLE_SIZE = 2500
 AMBIGUOUS_SHARE = 0.44  # leaves a bag of words at about four fifths of the labels
@@ -41,13 +44,56 @@ TOKENS = (10, 30)  # shortest and longest item
 
 _TRAIN_SHARE = 0.8
 # Every two in a row cover all four classes, so that any even number of pairs is balanced.
-_LABEL_PAIRS = tuple(
-    (grammar.LABELS[first], grammar.LABELS[second])
-    for first, second in ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
-)
+_LABEL_PAIRS = ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
 _SLOT = re.compile(r"\{([^{}]+?)([1-9]?)\}")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _T = TypeVar("_T")
+
+
+Rules = dict[str, list[str]]  # alternatives by symbol
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What the items are made of; `grammar.yaml` describes the form of its rules.
+
+    Attributes:
+        labels: The classes.
+        names: Every invented name by symbol, and how many of them a corpus uses.
+        rules: What the symbols of all texts stand for.
+        topics: A head, and what makes it a matter of each class, in the order of the labels.
+        actors: Somebody of each class.
+        twins: Pairs of texts in two orders, by pair of classes.
+        topic_frames: Around two topics.
+        actor_frames: Around two actors.
+    """
+
+    labels: tuple[str, ...]
+    names: Mapping[str, tuple[list[str], int]]
+    rules: Rules
+    topics: Rules
+    actors: Rules
+    twins: Rules
+    topic_frames: list[str]
+    actor_frames: list[str]
+
+
+@cache
+def load_grammar() -> Grammar:
+    """The grammar that comes with the package."""
+    text = resources.files("elmo_cli.data").joinpath("grammar.yaml").read_text(encoding="utf-8")
+    read = yaml.safe_load(text)
+    names = {
+        symbol: (["".join(parts) for parts in product(*map(str.split, one["parts"]))], int(one["used"]))
+        for symbol, one in read["names"].items()
+    }
+    parts = ("rules", "topics", "actors", "twins")
+    rules, topics, actors, twins = (
+        {symbol: [option.strip() for option in options.split("|")] for symbol, options in read[part].items()}
+        for part in parts
+    )
+    frames = read["topic_frames"], read["actor_frames"]
+    return Grammar(tuple(read["labels"]), names, rules, topics, actors, twins, *frames)
 
 
 @dataclass(frozen=True)
@@ -79,9 +125,8 @@ def write_sample(folder: Path, seed: int = 1) -> tuple[Path, Path]:
 
     Args:
         folder: Made if it is absent; files of these names in it are replaced.
-        seed: Of the corpus.
+        seed: Decides all that is drawn.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     items = sample_news(seed)
     split = round(len(items) * _TRAIN_SHARE)
     train, test = folder / "train.csv", folder / "test.csv"
@@ -91,18 +136,13 @@ def write_sample(folder: Path, seed: int = 1) -> tuple[Path, Path]:
 
 
 def _write_csv(path: Path, items: Iterable[SampleItem]) -> None:
-    """A file appears whole or not at all: written beside, then renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    def fill(beside: Path) -> None:
         with beside.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("label", "text"))
-            table.writerows((item.label, item.text) for item in items)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(("label", "text"))
+            rows.writerows((item.label, item.text) for item in items)
+
+    write_atomically(path, fill)
 
 
 class _Writer:
@@ -110,21 +150,21 @@ class _Writer:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self._rules = _parse(grammar.RULES)
-        self._topics = list(_parse(grammar.TOPICS).items())
-        self._actors = _parse(grammar.ACTORS)
-        self._twins = _parse(grammar.TWINS)
-        self._names = {symbol: self._shuffled(names)[:count] for symbol, names, count in _names()}
+        self._grammar = load_grammar()
+        self._topics = list(self._grammar.topics.items())
+        self._names = {symbol: self._shuffled(names)[:used] for symbol, (names, used) in self._grammar.names.items()}
         self._seen: set[str] = set()
 
     def items(self, size: int) -> list[SampleItem]:
         """`size` items, balanced over the classes, shuffled."""
         pairs = int(size * AMBIGUOUS_SHARE / 4) * 2
         items: list[SampleItem] = []
+        labels = self._grammar.labels
         for number in range(pairs):
-            items += self._distinct(self._ambiguous_pair, _LABEL_PAIRS[number % len(_LABEL_PAIRS)])
+            first, second = _LABEL_PAIRS[number % len(_LABEL_PAIRS)]
+            items += self._distinct(self._ambiguous_pair, (labels[first], labels[second]))
         for index in range(len(items), size):
-            items += self._distinct(self._plain, grammar.LABELS[index % 4 :][:1])
+            items += self._distinct(self._plain, (labels[index % len(labels)],))
         return self._shuffled(items)
 
     def _distinct(self, draw: Callable[[tuple[str, ...]], list[str]], labels: tuple[str, ...]) -> list[SampleItem]:
@@ -145,11 +185,12 @@ class _Writer:
         """Two texts of the same words, one of each class."""
         kind = self._random.random()
         if kind < 0.35:
-            stories = self._pick(self._twins[" > ".join(labels)]).split(" > ")
+            stories = self._pick(self._grammar.twins[" > ".join(labels)]).split(" > ")
         elif kind < 0.6:
-            stories = self._swapped([self._pick(self._actors[label]) for label in labels], grammar.ACTOR_FRAMES)
+            actors = [self._pick(self._grammar.actors[label]) for label in labels]
+            stories = self._swapped(actors, self._grammar.actor_frames)
         else:
-            stories = self._swapped([self._topic(label) for label in labels], grammar.TOPIC_FRAMES)
+            stories = self._swapped([self._topic(label) for label in labels], self._grammar.topic_frames)
         names: dict[str, str] = {}
         before = "{lead1} ^" if self._random.random() < 0.25 else ""
         after = " ^{tail}" if before and self._random.random() < 0.5 else " {dateline} ^{tail}"
@@ -187,11 +228,11 @@ class _Writer:
             return str(int(self._random.random() * 8))
         if symbol.endswith(".topic"):
             return self._topic(symbol.removesuffix(".topic"))
-        return self._pick(self._rules[symbol])
+        return self._pick(self._grammar.rules[symbol])
 
     def _topic(self, label: str) -> str:
         head, modifiers = self._pick(self._topics)
-        return f"{modifiers[grammar.LABELS.index(label)]} {head}"
+        return f"{modifiers[self._grammar.labels.index(label)]} {head}"
 
     def _pick(self, options: Sequence[_T]) -> _T:
         return options[int(self._random.random() * len(options))]
@@ -213,21 +254,3 @@ def _tidy(text: str) -> str:
     """One space between words; a capital at the beginning, after `^` and after the end of a sentence."""
     text = re.sub(r"\^ *", "^", " ".join(text.split()))
     return re.sub(r'(^\^?|\^|[.:] )("?\w)', lambda match: match[1].strip("^") + match[2].upper(), text)
-
-
-def _parse(text: str) -> dict[str, list[str]]:
-    """Rules by symbol; their form is described in `grammar.py`."""
-    rules = (line.partition(":") for line in re.sub(r"\n +", " ", text).splitlines() if line)
-    return {symbol: [option.strip() for option in options.split("|")] for symbol, _, options in rules}
-
-
-def _names() -> Iterator[tuple[str, list[str], int]]:
-    """Symbol, every name that its syllables make, and how many of them a corpus uses."""
-    for symbol, syllables, count in (
-        ("surname", grammar.SURNAMES, 800),
-        ("given", grammar.GIVEN, 120),
-        ("place", grammar.PLACES, 300),
-        ("nation", grammar.NATIONS, 40),
-        ("firm", grammar.FIRMS, 240),
-    ):
-        yield symbol, ["".join(parts) for parts in product(*(part.split() for part in syllables))], count

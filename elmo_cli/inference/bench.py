@@ -17,9 +17,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings
-from elmo_cli.data.files import kind_of
-from elmo_cli.data.objects import row_count
+from elmo_cli.config import Experiment, ModelSettings, Precision, PretrainSettings, ReadingSettings
+from elmo_cli.data.formats import open_file
 from elmo_cli.data.records import read_records
 from elmo_cli.devices import check_precision
 from elmo_cli.embedder import Embedder, Extractor, Feed
@@ -33,9 +32,9 @@ from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from elmo_cli.training.optimiser import make_optimiser
-from elmo_cli.training.speed import compiling_pays, operations, pick_precision, step_multiplications
-from elmo_cli.training.step import parameter_groups, train_step, training_mode
+from elmo_cli.training.costs import operations, pick_precision, step_multiplications
+from elmo_cli.training.optimiser import clip_gradients, make_optimiser
+from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
 SECONDS = 6.0  # of each measurement, its warm-up apart
 STEP_SECONDS = 3.0  # a training step that would take longer is measured with a shorter window
@@ -53,9 +52,9 @@ class BenchRow:
 
     Attributes:
         task: The training step, optimiser and data included; or embedding all layers.
-        precision: Of the matrix products.
+        precision: What matrices were multiplied in.
         tokens_per_second: Tokens of text; a step of training predicts each from both sides.
-        share: Of the machine's best square product in that precision, counting the products of the LSTM alone.
+        share: Share of the machine's best square product in that precision, counting the products of the LSTM alone.
         corpus_seconds: What the corpus would take: all epochs of training, or embedding it once.
     """
 
@@ -73,13 +72,13 @@ class BenchReport:
     Attributes:
         model: What was measured.
         device: Where.
-        threads: Of the processor.
+        threads: Threads that compute.
         torch: Its version.
         batch_size: Rows of the stream that was trained on.
         window: Its steps.
-        epochs: Of training, for the estimate.
+        epochs: Epochs that a training is estimated for.
         precision: What `elmo pretrain` would train in.
-        compiled: Whether the LSTM's steps were compiled, as `elmo pretrain` does for a corpus of this size.
+        native_loop: Whether the LSTM's steps ran in C++.
         peaks: Billions of operations a second of the best square product, by precision.
         rows: The measurements.
         corpus: The file of the estimate.
@@ -96,7 +95,7 @@ class BenchReport:
     window: int
     epochs: int
     precision: Precision
-    compiled: bool
+    native_loop: bool
     peaks: dict[str, float]
     rows: tuple[BenchRow, ...]
     corpus: str | None
@@ -142,12 +141,11 @@ def bench_run(
         rows.append(BenchRow("embed", precision, speed, share, tokens / speed if corpus else None))
     model = embedder.bilm().settings
     window = _window(model, pretraining, peaks["float32"])
-    compiled = corpus is not None and compiling_pays(model, pretraining, tokens + sentences, device)
     if embedder.vocabulary is None or embedder.bilm().softmax is None:
         notes.append("training was not measured: the model has no softmax to predict with")
     else:
         for precision, peak in peaks.items():
-            speed = training_speed(embedder, some, pretraining, window, precision, device, compiled)
+            speed = training_speed(embedder, some, pretraining, window, precision, device)
             share = 3 * speed * operations(model) / peak
             needed = pretraining.epochs * (tokens + sentences) / speed if corpus else None
             rows.append(BenchRow("train", precision, speed, share, needed))
@@ -163,7 +161,7 @@ def bench_run(
         window=window,
         epochs=pretraining.epochs,
         precision=pick_precision(pretraining.precision, step_multiplications(model, pretraining.batch_size), device),
-        compiled=compiled,
+        native_loop=embedder.bilm().can_run_native("float32"),
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),
         corpus=str(corpus) if corpus else None,
@@ -201,18 +199,20 @@ def training_speed(
     window: int,
     precision: Precision,
     device: torch.device | str,
-    compiled: bool,
 ) -> float:
     """Tokens a second of the steps of `pretrain`, without validation and saving; it changes the weights."""
     network, feed = embedder.bilm().to(device).train(), Feed(embedder, corpus, device)
-    mode = training_mode(settings, precision, compiled)
+    mode = training_mode(settings, precision)
     optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
     stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
     began, done, epoch = 0.0, 0, 0
     while not began or time.perf_counter() - began < SECONDS:
         for cut in stream.epoch(epoch):
-            found = train_step(network, optimiser, [feed.window(cut)], state, settings.clip_norm, mode)
+            optimiser.zero_grad()
+            found = accumulate_gradients(network, [feed.window(cut)], state, mode)
             state = found.state
+            clip_gradients(network.parameters(), settings.clip_norm)
+            optimiser.step()
             _wait(device)
             if not began:  # the first for nothing
                 began = time.perf_counter()
@@ -322,8 +322,9 @@ def _read(experiment: Experiment, path: Path, tokenize: Tokenizer) -> tuple[Enco
 
 def _remaining(path: Path, lines: int) -> float:
     """Size of a file over that of its first lines, of which it has more; compressed both, if it is. Or in rows."""
-    if kind_of(path) == "parquet":
-        return max(1.0, row_count(path) / lines)
+    rows = open_file(path, ReadingSettings()).row_count()
+    if rows is not None:
+        return max(1.0, rows / lines)
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         for _ in islice(file, lines):

@@ -7,6 +7,7 @@ document.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,10 +28,12 @@ from elmo_cli.errors import DataError
 from elmo_cli.inference.dump_formats import INDEX, Format, Place, format_of, open_sink
 from elmo_cli.inference.dump_pieces import Piece, Plan, make_plan, read_pieces
 from elmo_cli.inference.dump_writer import Dtype, Form, Layers, Pool, Writer
+from elmo_cli.interop.hdf5 import Hdf5Reader
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
+_NUMBER = re.compile("[0-9]{1,18}")
 INDEX_CHARACTERS = 1 << 26  # of all sentences; their index is written only whole
 STREAM = Path("-")  # stands for a stream in a report
 # For the difference that a precision makes: sentences, and tokens of each.
@@ -241,27 +243,14 @@ def read_dump(path: Path) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
     """The sentences of an embedding file in the order of their numbers.
 
     Raises:
-        DataError: The file is missing, no HDF5, or has a dataset that is no sentence.
+        DataError: The file is missing, no HDF5, or has a dataset that is no sentence or does not lie whole in it.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            names = [name for name in file if name != INDEX]
-            other = next((name for name in names if not name.isdecimal()), None)
-            if other is not None or not names:
-                found = f"{path} has a dataset '{other}'" if other else f"{path} holds no sentences"
-                raise DataError(
-                    found,
-                    where=path,
-                    expected="datasets 0, 1, ...: embeddings of a text",
-                    remedy="give the HDF5 file that was computed from these sentences",
-                )
-            for name in sorted(names, key=int):
-                yield int(name), file[name][()]
-    except OSError as error:
-        reason = "there is no file" if not path.exists() else "no whole HDF5 file:"
-        raise DataError(
-            f"{reason} {path}",
-            where=path,
-            expected="embeddings that `elmo embed` wrote",
-            remedy="give the HDF5 file that was computed from these sentences",
-        ) from error
+    remedy = "give the HDF5 file that was computed from these sentences"
+    with Hdf5Reader(path, DataError, remedy) as file:
+        names = [name for name in file.names() if name != INDEX]
+        other = next((name for name in names if not _NUMBER.fullmatch(name)), None)
+        if other is not None or not names:
+            found = f"{path} has a dataset {other[:80]!r}" if other else f"{path} holds no sentences"
+            raise DataError(found, where=path, expected="datasets 0, 1, ...: embeddings of a text", remedy=remedy)
+        for name in sorted(names, key=int):
+            yield int(name), file.read(name)

@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 import torch
 
-from elmo_cli.config import DataSettings, Experiment
+from elmo_cli.config import DataSettings, Experiment, ReadingSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
-from elmo_cli.inference.scores import check_name, write_scores
-from elmo_cli.metrics.perplexity import perplexity
+from elmo_cli.inference.token_scores import check_name, write_scores
+from elmo_cli.metrics.classification import classification_scores
+from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.finetune import predict
+from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
-from elmo_cli.training.scoring import score
+
+
+class LmEvaluation(TypedDict):
+    """Perplexity of an LM run, as `--json` shows it; the figures are those of `Perplexity`."""
+
+    run: str
+    kind: Literal["lm"]
+    data: str
+    forward: float
+    backward: float
+    mean: float
+    steps: int
+    tokens: int
+    unknown: int
+    oov_rate: float
+    scores: NotRequired[str]  # the file of sentences' or tokens' scores, where one was asked for
+
+
+class ClassifierEvaluation(TypedDict):
+    """Scores of a classifier run, as `--json` shows them; the figures are those of `ClassificationScores`."""
+
+    run: str
+    kind: Literal["classifier"]
+    data: str
+    examples: int
+    accuracy: float
+    interval: list[float]
+    macro: dict[str, float]
+    weighted: dict[str, float]
+    classes: list[dict[str, str | float]]
+    confusion: list[list[int]]
+    notes: list[str]
+    cut: int  # texts that were longer than the classifier reads
+
+
+class Skipped(TypedDict):
+    """A run that could not be evaluated, and why."""
+
+    run: str
+    skipped: str
+
+
+Evaluation = LmEvaluation | ClassifierEvaluation
 
 
 def evaluate_run(
@@ -29,7 +73,7 @@ def evaluate_run(
     device: str = "auto",
     scores: Path | None = None,
     per_token: bool = False,
-) -> dict[str, Any] | list[dict[str, Any]]:
+) -> Evaluation | list[Evaluation | Skipped]:
     """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
 
     Text is cleaned and tokenised as it was for training; columns may be named anew in `experiment.data`.
@@ -66,13 +110,14 @@ def evaluate_run(
         )
     if run is not None:
         return _evaluate(run, file, experiment.data, where)
-    results, failures = [], []
+    results: list[Evaluation | Skipped] = []
+    failures: list[ElmoError] = []
     for path in _runs_below(experiment.output):
         try:
             results.append(_evaluate(path, file, experiment.data, where))
         except ElmoError as error:
             failures.append(error)
-            results.append({"run": path.name, "skipped": error.message})
+            results.append(Skipped(run=path.name, skipped=error.message))
     if len(failures) == len(results):
         raise failures[0]
     return results
@@ -92,7 +137,7 @@ def _runs_below(folder: Path) -> list[Path]:
     return kept
 
 
-def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) -> Evaluation:
     run = Run.open(path)
     if run.kind not in ("lm", "classifier"):
         raise RunError(
@@ -101,13 +146,12 @@ def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device) 
             expected="an LM run or a classifier run",
             remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
         )
-    scores = (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
-    return {"run": path.resolve().name, "kind": run.kind, "data": file.name, **scores}
+    return (_evaluate_lm if run.kind == "lm" else _evaluate_classifier)(run, file, data, device)
 
 
 def _evaluate_sentences(
     path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool
-) -> dict[str, Any]:
+) -> LmEvaluation:
     """The perplexity of an LM run, with the scores of each sentence or token in a file."""
     if path is None:
         raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
@@ -116,29 +160,57 @@ def _evaluate_sentences(
     embedder = load_lm(run.path)
     texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
     found = write_scores(scores, embedder, texts, per_token=per_token, device=device)
-    head = {"run": path.resolve().name, "kind": run.kind, "data": file.name}
-    return {**head, **found.as_dict(), "scores": str(scores)}
+    return {**_lm_evaluation(run, file, found), "scores": str(scores)}
 
 
-def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
+    return LmEvaluation(
+        run=run.path.resolve().name,
+        kind="lm",
+        data=file.name,
+        forward=found.forward,
+        backward=found.backward,
+        mean=found.mean,
+        steps=found.steps,
+        tokens=found.tokens,
+        unknown=found.unknown,
+        oov_rate=found.oov_rate,
+    )
+
+
+def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device) -> LmEvaluation:
     embedder = load_lm(run.path)
     reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
     corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return perplexity(embedder, corpus, device=device).as_dict()
+    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device))
 
 
-def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> dict[str, Any]:
+def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> ClassifierEvaluation:
     loaded = load_classifier(run.path)
     limit = loaded.settings.max_tokens
     texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
-    scores = score(predict(loaded.classifier, loaded.embedder, texts.corpus, device), texts).as_dict()
+    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device)
+    scores = classification_scores(texts.labels, probabilities.argmax(1), texts.classes)
     note = cut_note(texts, limit)
-    return {**scores, "cut": texts.cut, "notes": [*scores["notes"], *([note] if note else [])]}
+    return ClassifierEvaluation(
+        run=run.path.resolve().name,
+        kind="classifier",
+        data=file.name,
+        examples=scores.examples,
+        accuracy=scores.accuracy,
+        interval=list(scores.interval),
+        macro=asdict(scores.macro),
+        weighted=asdict(scores.weighted),
+        classes=[asdict(row) for row in scores.classes],
+        confusion=[list(row) for row in scores.confusion],
+        notes=[*scores.notes, *([note] if note else [])],
+        cut=texts.cut,
+    )
 
 
 def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
     """How to read the file: as in training, but for columns and the like that the settings of today name."""
-    default = DataSettings()
-    keys = ("text", "label", "header", "encoding", "delimiter")
+    default = ReadingSettings()
+    keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
     named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
     return before.model_copy(update=named)

@@ -8,11 +8,11 @@ from itertools import islice
 
 import torch
 
-from elmo_cli.data.records import clean_ag_news
+from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.runs import LoadedClassifier
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.finetune import predict
+from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_sentences
 
 CHUNK = 256
@@ -25,7 +25,7 @@ class Prediction:
     Attributes:
         text: As it was given.
         label: The most probable class.
-        probabilities: Of each class, in the order of the classifier's classes; they sum to 1.
+        probabilities: That of each class, in the order of the classifier's classes; they sum to 1.
         cut: Whether the text was longer than the classifier reads, so that its end was left out.
     """
 
@@ -46,11 +46,11 @@ def predict_stream(
         batch: Texts that are read before the first of them is handed on; batches of similar length are made of them.
         device: Where to compute.
     """
-    tokenize, repair = Tokenizer(loaded.embedder.tokenizer), loaded.data.clean == "ag-news"
+    tokenize, clean = Tokenizer(loaded.embedder.tokenizer), CLEANINGS[loaded.data.clean]
     limit = loaded.settings.max_tokens
     source = iter(texts)
     while chunk := tuple(islice(source, batch)):
-        whole = encode((clean_ag_news(text) for text in chunk) if repair else chunk, tokenize)
+        whole = encode(map(clean, chunk), tokenize)
         corpus, _ = cut_sentences(whole, limit)
         probabilities = predict(loaded.classifier, loaded.embedder, corpus, device)
         best = probabilities.argmax(1).tolist()

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import Experiment
-from elmo_cli.data.records import clean_ag_news
+from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, nearest
 from elmo_cli.runs import Run, load_classifier, load_lm
@@ -43,7 +43,7 @@ class Hit:
     Attributes:
         similarity: Cosine with the token that was asked for.
         token: The token.
-        position: Of the token in the sentence, from 0.
+        position: Place of the token in the sentence, from 0.
         tokens: The sentence.
         file: Where the sentence is from.
         line: On which it begins.
@@ -63,7 +63,7 @@ class Similar:
 
     Attributes:
         token: The token that was asked for.
-        position: Of it in its sentence, from 0.
+        position: Its place in the sentence, from 0.
         tokens: Its sentence.
         layer: What was compared, in words.
         sentences: How many were searched.
@@ -123,7 +123,7 @@ def similar_run(
     files = tuple(paths) or corpus_files(experiment)
     embedder, represent, name = _load(run, layer, device)
     tokenize = Tokenizer(embedder.tokenizer)
-    tokens = tuple(tokenize(clean_ag_news(sentence) if experiment.data.clean == "ag-news" else sentence))
+    tokens = tuple(tokenize(CLEANINGS[experiment.data.clean](sentence)))
     position = find_token(tokens, token, tokenize, occurrence)
     search = _Search(tokens, position, top, same_word, Extractor(embedder, device), represent)
     for piece in _pieces(experiment, files, tokenize):
@@ -247,10 +247,10 @@ class _Search:
 
     Args:
         tokens: The sentence that was asked for.
-        position: Of the token in it.
+        position: Place of the token in it.
         top: Hits at most.
         same_word: Only tokens of the same form.
-        extractor: Of the run's embedder.
+        extractor: Gives activations of the run's embedder.
         represent: What of the layers is compared.
 
     Attributes:

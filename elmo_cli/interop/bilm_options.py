@@ -1,17 +1,20 @@
-"""`options.json` of bilm-tf and AllenNLP (formats.md section 1), checked and put into our own words."""
+"""`options.json` of bilm-tf and AllenNLP (docs/explanation/formats.md), checked and put into our own words."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from elmo_cli.config import CharacterSettings, ModelSettings
 from elmo_cli.errors import WeightsError
 
+_LARGEST_FILE = 1 << 20  # real ones have a kilobyte
 CHARACTERS = 261  # characters without the masked one
+# beyond any model, and small enough that the shape of no weight leaves 64 bits
+Size = Annotated[int, Field(ge=1, le=1 << 24)]
 
 
 class _Options(BaseModel):
@@ -21,8 +24,8 @@ class _Options(BaseModel):
 class LstmOptions(_Options):
     """`lstm` of options.json; what it lacks by default is what bilm-tf takes it to be."""
 
-    dim: int = Field(ge=1)
-    projection_dim: int = Field(ge=1)
+    dim: Size
+    projection_dim: Size
     n_layers: int = Field(1, ge=1)
     cell_clip: float | None = Field(None, ge=0)
     proj_clip: float | None = Field(None, ge=0)
@@ -30,15 +33,15 @@ class LstmOptions(_Options):
 
 
 class _CharacterEmbedding(_Options):
-    dim: int = Field(ge=1)
+    dim: Size
 
 
 class CharacterOptions(_Options):
     """`char_cnn` of options.json."""
 
     embedding: _CharacterEmbedding
-    filters: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(min_length=1)
-    max_characters_per_token: int = Field(50, ge=3)
+    filters: tuple[tuple[PositiveInt, Size], ...] = Field(min_length=1)
+    max_characters_per_token: int = Field(50, ge=3, le=4096)
     n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
     n_highway: int = Field(0, ge=0)
     activation: str = Field("relu", pattern="^(relu|tanh)$")
@@ -87,29 +90,36 @@ class Options(_Options):
         )
 
 
+def read_json(path: Path) -> object:
+    """What a small JSON file holds.
+
+    Raises:
+        WeightsError: It is no JSON, too large for options, or cannot be read.
+    """
+    remedy = "fetch the file again: it belongs beside weights.hdf5"
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            found = f"{path} has more than {_LARGEST_FILE:,} bytes"
+            raise WeightsError(found, where=path, expected="options of a model", remedy=remedy)
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        place = f"{path}, line {error.lineno}, column {error.colno}"
+        raise WeightsError(f"{path} is not JSON: {error.msg}", where=place, remedy=remedy) from error
+    except (OSError, ValueError, RecursionError) as error:
+        found = f"{path} cannot be read: {error}"
+        raise WeightsError(found, where=path, expected="a JSON file", remedy=remedy) from error
+
+
 def read_options(path: Path) -> Options:
     """Read and check an options file.
 
     Raises:
-        WeightsError: It is no JSON, or an option is missing, unknown or out of bounds.
+        WeightsError: See `read_json`; also where an option is missing, unknown or out of bounds.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        options = Options.model_validate(content)
-    except json.JSONDecodeError as error:
-        place = f"{path}, line {error.lineno}, column {error.colno}"
-        raise WeightsError(
-            f"{path} is not JSON: {error.msg}",
-            where=place,
-            remedy="fetch the file again: it belongs beside weights.hdf5",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read: {error}",
-            where=path,
-            expected="a JSON file",
-            remedy="fetch the file again: it belongs beside weights.hdf5",
-        ) from error
+        options = Options.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "the file"

@@ -1,32 +1,32 @@
-"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (formats.md section 1) as a biLM.
+"""Weights of bilm-tf and AllenNLP: `options.json` and `weights.hdf5` (docs/explanation/formats.md) as a biLM.
 
-The network is built from the options first, the weights are copied second, and every dataset of the file is accounted
-for. The file holds no softmax, so the biLM embeds but does not score.
+What the options call for is compared with the shapes in the file first, every dataset accounted for; then the network
+is built, and the weights are copied. The file holds no softmax, so the biLM embeds but does not score.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elmo_cli.config import TokenizerSettings
-from elmo_cli.errors import WeightsError, nearest_file
-from elmo_cli.interop.bilm_options import read_options
+from elmo_cli.config import ModelSettings, TokenizerSettings
+from elmo_cli.errors import WeightsError, nearest_file, printable
+from elmo_cli.interop.bilm_options import read_json, read_options
+from elmo_cli.interop.hdf5 import Hdf5Reader
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
 from elmo_cli.runs import RunWriter, describe_files, save_lm
 from elmo_cli.runs.cards import write_card
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+_TOGETHER = "see that options and weights belong together"
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,27 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
             floats or not finite; the message names it with the shape found and the one expected.
     """
     settings = read_options(options).settings()
-    datasets = _read_datasets(weights)
-    vocabulary_size = None
-    if settings.encoder == "word":
-        table = datasets.get("embedding")
-        if table is None:
-            raise _missing("embedding", weights, "(V, P), since the options have no char_cnn")
-        vocabulary_size = len(table)
-    network = BiLm(settings, vocabulary_size, softmax=False)
-    _copy(network, datasets, weights)
+    with Hdf5Reader(weights, WeightsError, "fetch options.json and weights.hdf5 again, from the same place") as file:
+        shapes = file.shapes()
+        vocabulary_size = _check_size(settings, shapes, weights)
+        short_names = "RNN_0/RNN/LSTMCell/W_0" in shapes
+        with torch.device("meta"):  # shapes without memory: what the options say may be beyond all that there is
+            plan = BiLm(settings, vocabulary_size, softmax=False)
+        _check_shapes({name: _shape(parts) for name, parts in _places(plan, short_names)}, shapes, weights)
+        network = BiLm(settings, vocabulary_size, softmax=False)
+        with torch.no_grad():
+            for name, parts in _places(network, short_names):
+                values = np.asarray(file.read(name), dtype=np.float32)
+                if not np.isfinite(values).all():
+                    raise WeightsError(
+                        f"{name} holds NaN or infinity",
+                        where=weights,
+                        expected="finite weights",
+                        remedy="fetch the weights again; if they stay so, the training failed",
+                    )
+                rows = np.cumsum([len(part) for part in parts])[:-1]
+                for part, its_values in zip(parts, np.split(values, rows), strict=True):
+                    part.copy_(torch.from_numpy(its_values))
     return network.eval()
 
 
@@ -129,7 +141,7 @@ def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
     facts = {
         "options": files.options.name,
         "weights": files.weights.name,
-        "vocabulary": files.vocabulary and files.vocabulary.name,
+        "vocabulary": files.vocabulary.name if files.vocabulary else None,
         "token encoder": settings.encoder,
         "layers": settings.layers,
         "hidden size": settings.hidden_size,
@@ -145,34 +157,50 @@ def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
     )
 
 
-def _copy(network: BiLm, datasets: dict[str, NDArray[np.float32]], weights: Path) -> None:
-    """Copy every dataset to its place, and see that every place got one."""
-    left = dict(datasets)
-    with torch.no_grad():
-        for name, targets in _places(network, short_names="RNN_0/RNN/LSTMCell/W_0" in datasets):
-            rows = [len(target) for target in targets]
-            shape = (sum(rows), *targets[0].shape[1:])
-            values = left.pop(name, None)
-            if values is None:
-                raise _missing(name, weights, f"shape {shape} by the options")
-            if values.shape != shape:
-                found = f"{name} has shape {values.shape}"
-                raise WeightsError(
-                    found,
-                    where=weights,
-                    expected=f"shape {shape} by the options",
-                    remedy="take options.json and weights.hdf5 from the same place",
-                )
-            for target, part in zip(targets, np.split(values, np.cumsum(rows)[:-1]), strict=True):
-                target.copy_(torch.from_numpy(part))
-    if left:
-        name = min(left)
+def _check_size(settings: ModelSettings, shapes: Shapes, weights: Path) -> int | None:
+    """V of a model of word ids, once there are at least as many datasets as the options have layers to fill."""
+    least = 4 * settings.layers
+    if settings.encoder == "char":
+        least += 2 * len(settings.characters.filters) + 4 * settings.characters.highway_layers
+    if least > len(shapes):
         raise WeightsError(
-            f"{weights.name} has {name} of shape {left[name].shape}, of which the options do not speak",
+            f"{weights.name} has {len(shapes)} datasets, of which the options call for {least} and more",
+            where=weights,
+            expected="all datasets that the options call for",
+            remedy=_TOGETHER,
+        )
+    if settings.encoder == "char":
+        return None
+    if not shapes.get("embedding"):
+        raise _missing("embedding", weights, "(V, P), since the options have no char_cnn")
+    return shapes["embedding"][0]
+
+
+def _check_shapes(expected: Shapes, found: Shapes, weights: Path) -> None:
+    """Every dataset is called for, and every one that is called for is there in its shape."""
+    for name, shape in expected.items():
+        if name not in found:
+            raise _missing(name, weights, f"shape {shape} by the options")
+        if found[name] != shape:
+            raise WeightsError(
+                f"{name} has shape {found[name]}",
+                where=weights,
+                expected=f"shape {shape} by the options",
+                remedy="take options.json and weights.hdf5 from the same place",
+            )
+    left = sorted(found.keys() - expected.keys())
+    if left:
+        raise WeightsError(
+            f"{weights.name} has {printable(left[0])} of shape {found[left[0]]}, of which the options do not speak",
             where=weights,
             expected="no datasets but those that the options call for",
-            remedy="see that options and weights belong together",
+            remedy=_TOGETHER,
         )
+
+
+def _shape(parts: tuple[Tensor, ...]) -> tuple[int, ...]:
+    """Of a dataset whose rows fill these tensors one after the other."""
+    return sum(len(part) for part in parts), *parts[0].shape[1:]
 
 
 def _places(network: BiLm, short_names: bool) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
@@ -213,52 +241,22 @@ def _encoder_places(encoder: nn.Module) -> Iterator[tuple[str, tuple[Tensor, ...
 
 
 def _missing(name: str, weights: Path, expected: str) -> WeightsError:
-    remedy = "see that options and weights belong together"
-    return WeightsError(f"{weights.name} lacks {name}", where=weights, expected=expected, remedy=remedy)
-
-
-def _read_datasets(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Every dataset of an HDF5 file by its full name."""
-    datasets: dict[str, NDArray[np.float32]] = {}
-
-    def read(name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        if item.dtype.kind != "f":
-            raise WeightsError(
-                f"{name} holds {item.dtype}", where=path, expected="floats", remedy="convert the weights to float32"
-            )
-        values = np.asarray(item[()], dtype=np.float32)
-        if not np.isfinite(values).all():
-            raise WeightsError(
-                f"{name} holds NaN or infinity",
-                where=path,
-                expected="finite weights",
-                remedy="fetch the weights again; if they stay so, the training failed",
-            )
-        datasets[name] = values
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(read)
-    except OSError as error:
-        raise WeightsError(f"{path} is not a whole HDF5 file: {error}", where=path, remedy="fetch it again") from error
-    return datasets
+    return WeightsError(f"{weights.name} lacks {name}", where=weights, expected=expected, remedy=_TOGETHER)
 
 
 def _json_keys(path: Path) -> set[str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path)
+    except WeightsError:
         return set()
     return set(content) if isinstance(content, dict) else set()
 
 
 def _hdf5_keys(path: Path) -> set[str]:
     try:
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except OSError:
+        with Hdf5Reader(path, WeightsError, "") as file:
+            return set(file.names())
+    except WeightsError:
         return set()
 
 
@@ -266,7 +264,8 @@ def _is_vocabulary(path: Path) -> bool:
     """Whether a file begins as a vocabulary does; a plain word list is none."""
     try:
         with path.open(encoding="utf-8") as file:
-            return tuple(line.rstrip("\r\n") for line in islice(file, 3)) == SPECIAL_TOKENS
+            # bounded: a file beside the model may be one endless line
+            return tuple(file.readline(16).rstrip("\r\n") for _ in SPECIAL_TOKENS) == SPECIAL_TOKENS
     except (OSError, UnicodeDecodeError):
         return False
 

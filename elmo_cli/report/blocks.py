@@ -1,47 +1,15 @@
-"""The blocks that a report page is made of, and how it writes figures: plain data, laid out by the templates."""
+"""The blocks that a report page is made of: plain data, laid out by the templates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from elmo_cli.report.figures import Drawing
+from elmo_cli.report.cells import Table
+from elmo_cli.report.figures import Drawing, shares_of_classes
 
 MOST_CLASSES = 24
 MOST_CONFUSIONS = 20
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A first cell that needs more than its text.
-
-    Attributes:
-        text: The name.
-        tags: What is to be known of it at a glance.
-    """
-
-    text: str
-    tags: tuple[str, ...] = ()
-
-
-Rows = Sequence[Sequence[str | Cell]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table whose first column names the row.
-
-    Attributes:
-        columns: Headings.
-        rows: Texts, as many as there are columns.
-        title: Above it, where the block holds more than one.
-        words: Whether its cells hold words, not figures.
-    """
-
-    columns: Sequence[str]
-    rows: Rows
-    title: str = ""
-    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,16 +17,26 @@ class Matrix:
     """A confusion matrix.
 
     Attributes:
-        title: Above it.
-        classes: Names.
-        rows: (count, share of the true class) by true and predicted class.
-        accuracy: Share on the diagonal.
+        title: Stands above it.
+        classes: Names of the classes.
+        counts: Texts by true and predicted class.
     """
 
     title: str
     classes: Sequence[str]
-    rows: Sequence[Sequence[tuple[int, float]]]
-    accuracy: float
+    counts: Sequence[Sequence[int]]
+
+    @property
+    def rows(self) -> list[list[tuple[int, float]]]:
+        """(count, share of the true class) by true and predicted class."""
+        shares = shares_of_classes(self.counts)
+        return [list(zip(counts, row, strict=True)) for counts, row in zip(self.counts, shares, strict=True)]
+
+    @property
+    def accuracy(self) -> float:
+        """Share on the diagonal."""
+        right = sum(row[place] for place, row in enumerate(self.counts))
+        return right / max(1, sum(map(sum, self.counts)))
 
     @property
     def small(self) -> bool:
@@ -78,12 +56,29 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a row or run says of a text.
+
+    Attributes:
+        name: The row or run.
+        predicted: The class.
+        probability: That it gives this class; None where it has no probabilities.
+        right: Whether that is the true class.
+    """
+
+    name: str
+    predicted: str
+    probability: float | None
+    right: bool
+
+
+@dataclass(frozen=True)
 class Example:
-    """A text with what was made of it: (row, predicted class, probability, right) each."""
+    """A text with its true class and what was made of it."""
 
     text: str
     label: str
-    answers: Sequence[tuple[str, str, str, bool]]
+    answers: Sequence[Answer]
 
 
 @dataclass(frozen=True)
@@ -91,13 +86,13 @@ class Block:
     """A headline and what is below it, in the order of the fields.
 
     Attributes:
-        title: Of the block.
-        notes: Sentences.
+        title: Headline.
+        notes: How to read what follows, a sentence each.
         tables: Tables.
-        figures: To be drawn.
+        figures: Figures, drawn where they stand.
         matrices: Confusion matrices.
-        examples: Texts.
-        items: A list.
+        examples: Texts with what was made of them.
+        items: A list of sentences.
         closed: Whether the reader opens it.
         hint: How a run comes to hold what the block shows.
     """
@@ -128,8 +123,8 @@ class Part:
     """What a page shows of one run.
 
     Attributes:
-        name: Of the run.
-        kind: In words.
+        name: Name of the run.
+        kind: Its kind in words.
         lead: The conclusion.
         warnings: Sentences that belong beside it.
         blocks: None of them empty; no blocks if the run has neither results nor metrics.
@@ -142,30 +137,3 @@ class Part:
     warnings: Sequence[str]
     blocks: Sequence[Block]
     missing: Sequence[str] = field(default=())
-
-
-def number(value: float | None) -> str:
-    """A figure: whole with separators, else rounded; an absent one as a dash."""
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
-
-
-def percent(share: float | None) -> str:
-    """A share in per cent, without the sign; an absent one as a dash."""
-    return "-" if share is None else f"{100 * share:.2f}"
-
-
-def interval(bounds: Sequence[float] | None, sign: str = "") -> str:
-    """Bounds in per cent or, with `+` as sign, in points."""
-    return "-" if bounds is None else f"{100 * bounds[0]:{sign}.2f} to {100 * bounds[1]:{sign}.2f}"
-
-
-def points(share: float | None) -> str:
-    """A difference of shares in points."""
-    return "-" if share is None else f"{100 * share:+.2f}"
-
-
-def p_value(value: float | None) -> str:
-    """A p value."""
-    return "-" if value is None else f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

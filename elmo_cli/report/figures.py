@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
-from elmo_cli.report.shades import letters_on
+from elmo_cli.report.contrast import letters_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Seven colours and five styles: the 36th curve is the first to look like another.
 LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 HATCHES = {"lm": "", "static": "////", "reference": "xxx"}
-KINDS = {"lm": "ELMo", "static": "static vectors", "reference": "reference"}
 WIDTH = 4.4  # inches: on a telephone the letters are then still those of small print
 LONGEST_NAME = 26
 
@@ -34,7 +33,7 @@ class Drawing:
     """A figure that can be drawn.
 
     Attributes:
-        name: Of its files, and of its identifiers within a page.
+        name: Begins the names of its files.
         title: Headline.
         about: One sentence for who cannot see it, and as caption.
         height: In inches; the width is the same for all.
@@ -144,9 +143,9 @@ def curves(
     """Lines over epochs, steps or texts.
 
     Args:
-        name: Of the drawing.
-        title: Of the drawing.
-        about: Of the drawing.
+        name: As in `Drawing`.
+        title: As in `Drawing`.
+        about: As in `Drawing`.
         lines: What to draw.
         axis_names: Below the figure, and beside it.
         logs: Which axes are logarithmic: `x`, `y`, `xy` or none.
@@ -228,6 +227,11 @@ def _legend(figure: Figure, axes: Axes, entries: int) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(2, entries))
 
 
+def shares_of_classes(counts: Sequence[Sequence[int]]) -> list[list[float]]:
+    """A confusion matrix with each count as a share of its true class."""
+    return [[count / max(1, sum(row)) for count in row] for row in counts]
+
+
 def confusion(name: str, title: str, about: str, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Drawing:
     """A confusion matrix: shade by the share of the true class, numbers as counts."""
     size = len(classes)
@@ -236,7 +240,7 @@ def confusion(name: str, title: str, about: str, classes: Sequence[str], counts:
         from matplotlib import colormaps
 
         axes = figure.subplots()
-        shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+        shares = shares_of_classes(counts)
         blues = colormaps["Blues"]
         axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
         letters = 10 if size <= 6 else 8 if size <= 12 else 6

@@ -20,7 +20,7 @@ def lend_fonts(texts: Iterable[Text]) -> frozenset[str]:
     """Give texts more fonts to take letters from, where their own lacks some.
 
     Args:
-        texts: Of a figure, drawn or laid out; changed in place.
+        texts: The texts of a figure, drawn or laid out; changed in place.
 
     Returns:
         The letters that no font has.

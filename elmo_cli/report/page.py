@@ -19,19 +19,13 @@ from elmo_cli.disk import refuse_target, write_atomically
 from elmo_cli.errors import ElmoError, RunError
 from elmo_cli.events import Notice
 from elmo_cli.report.blocks import Part
-from elmo_cli.report.drawings import all_drawings
+from elmo_cli.report.cells import printed
+from elmo_cli.report.contrast import cell_style
 from elmo_cli.report.figure_files import FORMATS, inline_svg, write_files
 from elmo_cli.report.figures import Drawing
 from elmo_cli.report.parts import part_of
-from elmo_cli.report.shades import cell_style
-from elmo_cli.report.sources import (
-    Source,
-    as_written,
-    read_source,
-    read_sources,
-    reported_runs,
-    warnings_between,
-)
+from elmo_cli.report.reported import ReportedRun, as_written, find_runs, read_run, read_runs, warnings_between
+from elmo_cli.report.run_figures import all_figures
 from elmo_cli.runs import Run, RunWriter
 
 PAGE_FILE = "report.html"
@@ -73,7 +67,7 @@ def write_report(
         runs: LM runs, classifier runs and comparisons, in the order of the page; none stands for all in `folder`.
         out: The page; None: `report.html` here, or no page where `figures` is given.
         figures: Folder for the figures, each as SVG and as PNG.
-        folder: Of the runs.
+        folder: Where the runs are, if none is named.
         overwrite: Replace files that are there.
 
     Raises:
@@ -82,27 +76,27 @@ def write_report(
     page = out if out is not None or figures is not None else Path(PAGE_FILE)
     if page:
         refuse_target(page, overwrite)
-    sources = read_sources(runs or reported_runs(folder))
-    parts = [part_of(source) for source in sources]
+    reported = read_runs(runs or find_runs(folder))
+    parts = [part_of(run) for run in reported]
     if not any(part.blocks for part in parts):
         raise RunError(
             f"there is nothing to report of {', '.join(part.name for part in parts)}",
             expected="a run with results.json or metrics.jsonl",
             remedy="let the command that wrote it come to its end, or name another run",
         )
-    drawn = {figures / stem: drawing for stem, drawing in _by_stem(sources).items()} if figures else {}
+    drawn = {figures / stem: drawing for stem, drawing in _by_stem(reported).items()} if figures else {}
     for stem in drawn:
         for kind in FORMATS:
             refuse_target(stem.with_name(f"{stem.name}.{kind}"), overwrite, "--figures")
     if page:
-        text = page_of(parts, warnings_between(sources))
+        text = page_of(parts, warnings_between(reported))
         write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
     written = [write_files(drawing, stem) for stem, drawing in drawn.items()]
     return Report(
         page=page,
         figures=tuple(path for one in written for path in one.paths),
-        runs=tuple(one.name for one in sources),
-        warnings=tuple(warnings_between(sources)),
+        runs=tuple(run.name for run in reported),
+        warnings=tuple(warnings_between(reported)),
         notices=_of_letters(frozenset[str]().union(*(one.absent for one in written))),
     )
 
@@ -114,14 +108,14 @@ def _of_letters(absent: frozenset[str]) -> tuple[str, ...]:
     return (told,) if absent else ()
 
 
-def _by_stem(sources: Sequence[Source]) -> dict[str, Drawing]:
+def _by_stem(runs: Sequence[ReportedRun]) -> dict[str, Drawing]:
     """All figures by their file names without ending: run and figure, in letters, digits and few signs."""
     found: dict[str, Drawing] = {}
-    for source in sources:
-        with as_written(source):
-            drawings = all_drawings(source)
+    for run in runs:
+        with as_written(run):
+            drawings = all_figures(run)
         for drawing in drawings:
-            plain = re.sub(r"[^\w.-]+", "-", f"{source.name}-{drawing.name}").strip("-.").lower()
+            plain = re.sub(r"[^\w.-]+", "-", f"{run.name}-{drawing.name}").strip("-.").lower()
             stems = (plain if number == 1 else f"{plain}-{number}" for number in count(1))
             found[next(stem for stem in stems if stem not in found)] = drawing
     return found
@@ -148,6 +142,7 @@ def page_of(parts: Sequence[Part], warnings: Sequence[str] = ()) -> str:
         "version": __version__,
         "style": Markup(_template("report.css")),
         "cell_style": cell_style,
+        "printed": printed,
         "svg": lambda drawing: Markup(inline_svg(drawing, f"figure{next(numbers)}")),
     }
     text = environment.get_template("report.html.j2").render(values)
@@ -162,7 +157,7 @@ def add_page(writer: RunWriter, models: Sequence[Path] = ()) -> Iterator[Notice]
     """Add the page of a finished comparison to its run; what goes wrong with it does no harm to the comparison.
 
     Args:
-        writer: Of the comparison, all other files of it written.
+        writer: Writes the comparison, all other files of which are there.
         models: LM runs to show after it.
 
     Yields:
@@ -170,8 +165,8 @@ def add_page(writer: RunWriter, models: Sequence[Path] = ()) -> Iterator[Notice]
     """
     try:
         run = Run(writer.path, {**writer.description, "status": "finished"})  # as it is once the writer is left
-        sources = [read_source(run, writer.name), *read_sources(models)]
-        writer.write_text(PAGE_FILE, page_of([part_of(source) for source in sources], warnings_between(sources)))
+        reported = [read_run(run, writer.name), *read_runs(models)]
+        writer.write_text(PAGE_FILE, page_of([part_of(one) for one in reported], warnings_between(reported)))
     except Exception as error:  # whatever it is: hours of training are worth more than a page
         told = error.message if isinstance(error, ElmoError) else f"{type(error).__name__}: {error}"
         yield Notice(f"{PAGE_FILE} could not be written ({told}); the results are complete")

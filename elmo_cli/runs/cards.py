@@ -8,22 +8,24 @@ from elmo_cli.runs.writer import RunWriter
 
 CARD_FILE = "README.md"
 
+Fact = str | int | float | None
+
 
 def write_card(
     writer: RunWriter,
     title: str,
     about: str,
-    facts: Mapping[str, object],
-    results: Mapping[str, object],
+    facts: Mapping[str, Fact],
+    results: Mapping[str, Fact],
     use: str,
 ) -> None:
     """Write a model card.
 
     Args:
-        writer: Of the run.
+        writer: Writes the run.
         title: Headline.
         about: A sentence or two on what the model is and is not.
-        facts: Data and settings worth knowing at a glance; all of them are in run.yaml.
+        facts: Data and settings worth knowing at a glance; all of them are in run.yaml. None leaves a line out.
         results: The figures worth knowing at a glance; all of them are in results.json.
         use: Python lines that load and use the run.
     """
@@ -39,16 +41,14 @@ def write_card(
     writer.write_text(CARD_FILE, "\n\n".join(sections) + "\n")
 
 
-def _table(headline: str, rows: Mapping[str, object]) -> str:
+def _table(headline: str, rows: Mapping[str, Fact]) -> str:
     lines = [f"| {name} | {_shown(value)} |" for name, value in rows.items() if value is not None]
     return "\n".join([f"## {headline}", "", "| | |", "|---|---|", *lines])
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def _shown(value: str | int | float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return str(value).replace("|", "\\|")
+    return value.replace("|", "\\|")  # which would begin another cell

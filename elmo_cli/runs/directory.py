@@ -71,6 +71,7 @@ class Run:
                 expected=f"a run that `{command}` wrote",
                 remedy=_hint(path, kind),
             )
+        # A writer resumes its own run, whose lock it holds.
         if not locked_by_us and is_locked(path.resolve()):
             raise RunError(f"another process is writing {path}", where=path, remedy="wait until it is done")
         if not unfinished and not run.finished:
@@ -143,6 +144,7 @@ class Run:
     def _read_json(path: Path, *, whole: bool) -> Any:
         try:
             text = path.read_text(encoding="utf-8")
+            # Lines end with a line feed: what follows the last one was cut short.
             return json.loads(text) if whole else [json.loads(line) for line in text.split("\n")[:-1]]
         except (OSError, ValueError) as error:
             raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
@@ -190,6 +192,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise damaged from error
     if not isinstance(description, dict) or not isinstance(description.get("schema"), int):
         raise damaged
+    # Before anything else is looked at: what a newer schema means is not known here.
     if description["schema"] > SCHEMA:
         raise RunError(
             f"{path} was written by a newer elmo (schema {description['schema']})",
@@ -212,7 +215,7 @@ def _hint(path: Path, kind: Kind | None) -> str | None:
     """The nearest name among the runs in and beside a path; None where there are none."""
     found: list[str] = []
     for folder in (path, path.parent):
-        with suppress(OSError, ElmoError):
+        with suppress(OSError, ElmoError):  # a hint is not worth an error of its own
             runs = [file.parent for file in sorted(folder.glob(f"*/{RUN_FILE}"))]
             found += [str(run) for run in runs if kind in (None, _read_description(run)["kind"])]
     return nearest(str(path), dict.fromkeys(found)) if found else None

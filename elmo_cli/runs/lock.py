@@ -27,6 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     path = lock_path(folder)
     lock = FileLock(path)
     try:
+        # The system's lock, not the file's existence: it ends with its process, however that ends.
         lock.acquire(timeout=0)
     except Timeout as error:
         if not path.exists():  # it could not be made, which looks the same
@@ -48,6 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Whether another process is writing the folder."""
+    # Without a file nobody holds it; trying would leave traces in a folder that may not be ours to write.
     if not lock_path(folder).exists():
         return False
     try:

@@ -34,10 +34,10 @@ def save_lm(
     """Write a biLM and its vocabulary.
 
     Args:
-        writer: Of a run of kind lm.
+        writer: Writes a run of kind lm.
         network: The biLM.
         vocabulary: None for an imported character model that brought none.
-        tokenizer: Of the network's training text, where there is no vocabulary to tell it.
+        tokenizer: How the network's training text was cut, where there is no vocabulary to tell it.
     """
     describe_network(writer, network, vocabulary, tokenizer)
     writer.write_tensors(WEIGHTS_FILE, network.state_dict())
@@ -106,7 +106,7 @@ def load_classifier(path: Path) -> LoadedClassifier:
         data = DataSettings.model_validate(run.description["reading"])
     except (KeyError, ValidationError) as error:
         raise _unreadable(run) from error
-    classifier = Classifier(embedder.network, settings, len(classes), seed=0)
+    classifier = Classifier(embedder.network, settings, len(classes), seed=0)  # every weight of it is overwritten
     copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
     classifier.eval()
     return LoadedClassifier(embedder, classifier, classes, settings, data)
@@ -156,7 +156,7 @@ def _build_embedder(run: Run) -> Embedder:
             settings = ModelSettings.model_validate(description["model"])
             network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])
         else:
-            if vocabulary is None:
+            if vocabulary is None:  # without which no row has a meaning
                 raise KeyError("vocabulary")
             network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
     except (KeyError, TypeError, ValidationError) as error:

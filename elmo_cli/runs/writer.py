@@ -15,14 +15,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel
 
 from elmo_cli import __version__
-from elmo_cli.data.records import fingerprint
-from elmo_cli.disk import cannot_write, flush, write_atomically
+from elmo_cli.data.files import fingerprint
+from elmo_cli.disk import cannot_write, flush, write_atomically, write_text
 from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run
 from elmo_cli.runs.lock import locked
@@ -51,7 +51,7 @@ def describe_files(paths: Iterable[Path], fingerprint: Callable[[Path], str] = f
 class RunWriter:
     """Context in which a run directory is written, locked against other writers.
 
-    Leaving it without an exception marks the run as finished, unless `leave_unfinished` was called.
+    Leaving it without an exception marks the run as finished, unless `leave_unfinished` or `abandon` was called.
 
     Args:
         path: The run directory.
@@ -71,7 +71,7 @@ class RunWriter:
         self._staging = self._final.with_name(f".{self._final.name}.new")
         self._aside = self._final.with_name(f".{self._final.name}.old")
         self._shown = path
-        self._finished = True
+        self._ending: Literal["finished", "unfinished", "abandoned"] = "finished"
         self._made_parents: list[Path] = []
         self._stack = ExitStack()
         self.path = self._staging
@@ -96,6 +96,7 @@ class RunWriter:
             self._final.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self._final, error, self._kept) from error
+        # Locked before anything is looked at: what is found may else be another writer's, half done.
         self._stack.enter_context(locked(self._final))
         try:
             self._clear_leftovers()
@@ -110,8 +111,8 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                self.describe(extra={"status": "finished" if self._finished else "unfinished"})
+            if error is None and self._ending != "abandoned":
+                self.describe(extra={"status": self._ending})
                 self.commit()
             elif not self.committed:
                 shutil.rmtree(self._staging, ignore_errors=True)
@@ -138,6 +139,7 @@ class RunWriter:
 
     def _clear_leftovers(self) -> None:
         """Undo what a writer left that was killed while it put a run in place."""
+        # It died between the two renames of `commit`: the run that was to be replaced is the only whole one.
         if self._aside.exists() and not self._final.exists():
             os.replace(self._aside, self._final)
         shutil.rmtree(self._aside, ignore_errors=True)
@@ -147,6 +149,7 @@ class RunWriter:
         """See that the place is free, or is a run that may be replaced or continued."""
         if self.resume:
             run = Run.open(self._shown, self.kind, unfinished=True, locked_by_us=True)
+            # Written in its place from the start; what it is stays, but for the versions that write from now on.
             self.path, self.description = self._final, {**run.description, "versions": self.description["versions"]}
             return
         final = self._final
@@ -175,7 +178,7 @@ class RunWriter:
             )
 
     def _remove_made_parents(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # one that is not empty holds somebody else's files
             for parent in self._made_parents:
                 parent.rmdir()
 
@@ -184,6 +187,7 @@ class RunWriter:
         if self.committed:
             return
         try:
+            # No system renames a folder over a full one.
             if self._final.exists():
                 os.replace(self._final, self._aside)
             os.replace(self._staging, self._final)
@@ -197,7 +201,11 @@ class RunWriter:
 
     def leave_unfinished(self) -> None:
         """The run is to be continued: readers refuse it, `--resume` takes it up."""
-        self._finished = False
+        self._ending = "unfinished"
+
+    def abandon(self) -> None:
+        """Leaving then writes nothing more: a run in its place stays as it is, one that is not is never put there."""
+        self._ending = "abandoned"
 
     def describe(
         self,
@@ -220,8 +228,7 @@ class RunWriter:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file in UTF-8."""
-        content = text.encode("utf-8")
-        write_atomically(self.path / name, lambda beside: beside.write_bytes(content), kept=self._kept)
+        write_text(self.path / name, text, kept=self._kept)
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Write a safetensors file."""
@@ -232,16 +239,13 @@ class RunWriter:
 
     def write_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Write `vocab.txt` and `vocab.yaml`, and note whose they are in `run.yaml`."""
-        try:
-            self.path.mkdir(exist_ok=True)
-            vocabulary.save(self.path)
-        except OSError as error:
-            raise cannot_write(self.path / "vocab.txt", error, self._kept) from error
+        vocabulary.save(self.path, kept=self._kept)
         self.describe(extra={"vocabulary": vocabulary.fingerprint()})
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append a line to `metrics.jsonl`."""
         path = self.path / METRICS_FILE
+        # Appended, not written anew: it grows with the training. A line cut short by a crash is after the checkpoint.
         try:
             with path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps(event) + "\n")

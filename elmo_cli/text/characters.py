@@ -1,4 +1,4 @@
-"""Character ids of ELMo's character CNN (formats.md section 1): the UTF-8 bytes of a token between two marks.
+"""Character ids of ELMo's character CNN (docs/explanation/formats.md): the UTF-8 bytes of a token between two marks.
 
     [begin of word, up to C - 2 bytes, end of word, padding, ...] + 1
 
@@ -16,7 +16,6 @@ from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN
 
 # Codes before the shift; 0 to 255 are bytes.
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(256, 261)
-CHARACTER_COUNT = 262  # ids 0 to 261
 
 
 def character_ids(types: Sequence[str], max_characters: int) -> NDArray[np.int64]:

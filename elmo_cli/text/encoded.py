@@ -86,15 +86,6 @@ class EncodedCorpus:
             larger.know_counts(self._counts - smaller.counts())
         return parts
 
-    def select(self, indices: Sequence[int] | NDArray[np.integer]) -> EncodedCorpus:
-        """The sentences at `indices`, in that order, sharing the types of this corpus."""
-        chosen = np.asarray(indices, dtype=np.int64)
-        lengths = self.lengths[chosen]
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-        # Position in the new corpus, moved by as much as its sentence moved.
-        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
-        return EncodedCorpus(self.types, self.tokens[positions], offsets)
-
 
 def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> EncodedCorpus:
     """Tokenise and number texts; a text without tokens stays, as an empty sentence, so that rows keep their place."""

@@ -1,25 +1,17 @@
 """Texts to numbered tokens in processes of their own, with the same result as in one.
 
-The text is cut into chunks; each is tokenised and numbered by itself, and comes back in its place. A worker is a bare
-interpreter on two pipes: it imports neither the caller's main module nor torch, and no fork copies running threads, so
-that scripts, notebooks and tests can use it alike. It ignores Ctrl-C and ends with its parent. What the two pickle they
-read from each other alone, over pipes that nobody else holds; no file is ever unpickled here.
+The text is cut into chunks; each is tokenised and numbered by itself, and comes back in its place.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from queue import SimpleQueue
-from typing import Any
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import ExitStack, suppress
+from functools import lru_cache
 
+from elmo_cli.cluster import cores, pool
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
@@ -28,16 +20,7 @@ CHUNK_CHARACTERS = 1 << 20
 # Below this, a process takes longer to start than it saves.
 BYTES_PER_PROCESS = 8 << 20
 
-# The module path travels as arguments: `-m` would put the working directory first, with whatever lies in it.
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from elmo_cli.text.parallel import serve; serve()"
-_BROKEN = (OSError, EOFError, pickle.UnpicklingError)
-
 Say = Callable[[str], object]
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processes_for(size: int) -> int:
@@ -46,7 +29,7 @@ def processes_for(size: int) -> int:
     Args:
         size: Bytes of text.
     """
-    return max(1, min(usable_cores(), size // BYTES_PER_PROCESS))
+    return max(1, min(cores(), size // BYTES_PER_PROCESS))
 
 
 def encode_chunks(
@@ -67,116 +50,57 @@ def encode_chunks(
         ConfigError: The tokenizer's pattern cannot be used.
     """
     tokenize = Tokenizer(settings)
-    crew = _hire(settings, processes, say) if processes > 1 else []
-    if not crew:
-        yield from (encode(chunk, tokenize) for chunk in _chunks(texts))
-        return
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    for worker in crew:
-        idle.put(worker)
+    with ExitStack() as stack:
+        executor = None
+        if processes > 1:
+            try:
+                executor = stack.enter_context(pool(processes, threads=1))
+            except BrokenExecutor as error:
+                say(f"no further process could be started ({error}), so tokenising in this one takes longer")
+        if executor is None:
+            yield from (encode(chunk, tokenize) for chunk in _chunks(texts))
+        else:
+            yield from _encode_in(executor, texts, tokenize, 2 * processes, say)
 
-    def work(chunk: list[str]) -> EncodedCorpus:
-        worker = idle.get()
-        try:
-            return worker(chunk)
-        except _BROKEN:
-            if worker.stopped:
-                raise
-            worker.lost = True
-            return encode(chunk, tokenize)
-        finally:
-            idle.put(worker)
 
-    pending: deque[Future[EncodedCorpus]] = deque()
-    threads = ThreadPoolExecutor(len(crew))
-    try:
-        for chunk in _chunks(texts):
-            pending.append(threads.submit(work, chunk))
-            if len(pending) > 2 * len(crew):  # what is under way stays in memory, so it is bounded
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        lost = sum(worker.lost for worker in crew)
-        for future in pending:
-            future.cancel()
-        for worker in crew:
-            worker.stop()
-        threads.shutdown()
-        for worker in crew:
-            worker.close()
+def _encode_in(
+    executor: Executor, texts: Iterable[str], tokenize: Tokenizer, ahead: int, say: Say
+) -> Iterator[EncodedCorpus]:
+    """Parts from an executor, and from here what it loses; `ahead`: chunks under way, which stay in memory."""
+    pending: deque[tuple[list[str], Future[EncodedCorpus] | None]] = deque()
+    lost = False
+
+    def submit(chunk: list[str]) -> Future[EncodedCorpus] | None:
+        with suppress(BrokenExecutor):
+            return executor.submit(_encode, chunk, tokenize.settings)
+        return None
+
+    def first() -> EncodedCorpus:
+        nonlocal lost
+        chunk, future = pending.popleft()
+        with suppress(BrokenExecutor):
+            if future is not None:
+                return future.result()
+        lost = True
+        return encode(chunk, tokenize)
+
+    for chunk in _chunks(texts):
+        pending.append((chunk, submit(chunk)))
+        if len(pending) > ahead:
+            yield first()
+    while pending:
+        yield first()
     if lost:
-        say(f"{lost} of {len(crew)} processes for tokenising ended early; their part was done in this one")
+        say("a process for tokenising ended early; what was left was done in this one")
 
 
-def serve() -> None:
-    """Be a worker: tokenise what comes on standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, replies = sys.stdin.buffer, sys.stdout.buffer
-    tokenize = Tokenizer(pickle.load(requests))
-    with suppress(*_BROKEN):
-        while True:
-            corpus = encode(pickle.load(requests), tokenize)
-            _send(replies, (corpus.types, corpus.tokens, corpus.offsets))
+def _encode(chunk: list[str], settings: TokenizerSettings) -> EncodedCorpus:
+    """What a worker does."""
+    return encode(chunk, _tokenizer(settings))
 
 
-class _Worker:
-    """A process that numbers one chunk at a time, strictly a reply for a request, so that no pipe can fill up."""
-
-    def __init__(self, settings: TokenizerSettings) -> None:
-        self.lost = self.stopped = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # its end is reported here, in our words
-        )
-        assert self._process.stdin is not None  # both are pipes
-        assert self._process.stdout is not None
-        self._requests, self._replies = self._process.stdin, self._process.stdout
-        with suppress(OSError):  # a process that ended at once is noticed at its first chunk
-            _send(self._requests, settings)
-
-    def __call__(self, chunk: list[str]) -> EncodedCorpus:
-        if self.lost:
-            raise EOFError
-        _send(self._requests, chunk)
-        return EncodedCorpus(*pickle.load(self._replies))
-
-    def stop(self) -> None:
-        """Break off what it does; a thread that waits for it goes on."""
-        self.stopped = True
-        self._process.kill()
-
-    def close(self) -> None:
-        """Leave neither a process nor a pipe behind."""
-        for pipe in (self._requests, self._replies):
-            with suppress(OSError):
-                pipe.close()
-        self._process.wait()
-
-
-def _send(pipe: Any, message: object) -> None:
-    pickle.dump(message, pipe, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.flush()
-
-
-def _hire(settings: TokenizerSettings, count: int, say: Say) -> list[_Worker]:
-    """Workers; none where the system does not give them."""
-    crew: list[_Worker] = []
-    reason = "" if sys.executable and not getattr(sys, "frozen", False) else "there is no Python interpreter to start"
-    try:
-        while not reason and len(crew) < count:
-            crew.append(_Worker(settings))
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        for worker in crew:
-            worker.stop()
-            worker.close()
-        say(f"no further process could be started ({reason}), so the text is tokenised in this one, which takes longer")
-        return []
-    return crew
+# Made once in a process, not once for each chunk: it remembers what it has split.
+_tokenizer = lru_cache(maxsize=1)(Tokenizer)
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -27,13 +27,14 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.data.files import fingerprint
-from elmo_cli.errors import DataError
+from elmo_cli.disk import flush, write_atomically, write_text
+from elmo_cli.errors import DataError, ElmoError
 from elmo_cli.text.encoded import RESERVED_TYPES, EncodedCorpus
 
 FORMAT = 1
@@ -48,6 +49,13 @@ _UNFINISHED = ".new"
 _ABANDONED = 24 * 3600.0  # seconds after which nobody writes an unfinished folder any more
 _REMEMBERED_FROM = 32 << 20  # bytes: smaller files are hashed each time, in some hundredths of a second
 _SETTLED = 2.0  # seconds without a change before a file's time stamp can be relied on
+
+
+class _Sealed(TypedDict):
+    """A file as it was written: its size, and a checksum of each MiB."""
+
+    bytes: int
+    crc32: list[int]
 
 
 class StoredTypes(Sequence[str]):
@@ -81,7 +89,7 @@ class StoredTypes(Sequence[str]):
         """What follows from the types, such as their ids in a vocabulary: computed once if they are many, then mapped.
 
         Args:
-            name: Of what is computed; stands for all that it depends on beside the types.
+            name: Name of what is computed; stands for all that it depends on beside the types.
             compute: From the types; (types, ...) of any kind.
         """
         path = self._folder / f"{name}.npy"
@@ -94,16 +102,14 @@ class StoredTypes(Sequence[str]):
             return np.asarray(np.load(path, mmap_mode="r"))
         except (OSError, ValueError, KeyError, TypeError, DataError):  # not there yet, or to be done again
             values = compute()
-        beside = path.with_name(f"{name}-{secrets.token_hex(4)}{_UNFINISHED}")
-        try:
-            with beside.open("wb") as file:
+
+        def fill(beside: Path) -> None:
+            with beside.open("wb") as file:  # np.save would add an ending to the name
                 np.save(file, values)
-            sealed = _sealed(beside)
-            os.replace(beside, path)
-            beside.write_text(json.dumps(sealed), encoding="utf-8")
-            os.replace(beside, header)
-        except OSError:  # it only saves time
-            beside.unlink(missing_ok=True)
+
+        with suppress(OSError, ElmoError):  # it only saves time
+            write_atomically(path, fill, shared=True)
+            write_text(header, json.dumps(_seal(path)), shared=True)
         return values
 
 
@@ -131,7 +137,7 @@ def open_corpus(folder: Path) -> EncodedCorpus:
     """
     try:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-        files: dict[str, dict[str, Any]] = header["files"]
+        files: dict[str, _Sealed] = header["files"]
         for name in (TOKENS, OFFSETS, COUNTS, TYPES, PLACES):
             _verify(folder / name, files[name]["bytes"], files[name]["crc32"])
         corpus = EncodedCorpus(StoredTypes(folder), _mapped(folder / TOKENS, "<i4"), _mapped(folder / OFFSETS, "<i8"))
@@ -167,14 +173,16 @@ def write_corpus(folder: Path, parts: Iterable[EncodedCorpus]) -> None:
         np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)), out=places[1:])
         places.tofile(beside / PLACES)
         counts.astype("<i8").tofile(beside / COUNTS)
-        files = {name: _sealed(beside / name) for name in (TOKENS, OFFSETS, COUNTS, TYPES, PLACES)}
+        files = {name: _seal(beside / name) for name in (TOKENS, OFFSETS, COUNTS, TYPES, PLACES)}
         (beside / HEADER).write_text(json.dumps({"format": FORMAT, "files": files}), encoding="utf-8")
-        _sealed(beside / HEADER)
+        flush(beside / HEADER)
+        flush(beside)
         try:
             os.rename(beside, folder)
         except OSError:
             if not folder.is_dir():  # otherwise another process was faster
                 raise
+        flush(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -198,10 +206,10 @@ def _write_tokens(folder: Path, parts: Iterable[EncodedCorpus]) -> tuple[list[st
     return list(numbers), counts
 
 
-def _sealed(path: Path) -> dict[str, Any]:
-    """Flush a file to the disk; returns its size and checksums."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
+def _seal(path: Path) -> _Sealed:
+    """Flush a file to the disk; returns what it will be known by."""
+    flush(path)
+    with path.open("rb") as file:
         checksums = [zlib.crc32(block) for block in iter(lambda: file.read(_BLOCK), b"")]
         return {"bytes": file.tell(), "crc32": checksums}
 
@@ -244,8 +252,9 @@ def _remove_abandoned(folder: Path) -> None:
     """Remove what processes that were killed have left unfinished."""
     for path in folder.glob(f"*{_UNFINISHED}"):
         with suppress(OSError):
-            if time.time() - max(entry.stat().st_mtime for entry in (path, *path.iterdir())) > _ABANDONED:
-                shutil.rmtree(path)
+            entries = [path, *(path.iterdir() if path.is_dir() else ())]
+            if time.time() - max(entry.stat().st_mtime for entry in entries) > _ABANDONED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class Fingerprints:
@@ -308,11 +317,8 @@ class Fingerprints:
         if stamp[2] < _REMEMBERED_FROM or time.time() - max(stamp[3:]) / 1e9 < _SETTLED:
             return
         place = self._place(path)
-        beside = place.with_name(f"{place.name}.{os.getpid()}")
-        with suppress(OSError):  # it only saves time
-            place.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps([stamp, digest]), encoding="utf-8")
-            os.replace(beside, place)
+        with suppress(ElmoError):  # it only saves time
+            write_text(place, json.dumps([stamp, digest]), shared=True)
 
     def _place(self, path: Path) -> Path:
         return self.folder / f"fingerprint-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.json"

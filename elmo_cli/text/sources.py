@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache, partial
 from importlib import resources
 from itertools import islice
@@ -16,10 +16,13 @@ from pathlib import Path
 from unicodedata import unidata_version
 
 from elmo_cli.config import Experiment, TokenizerSettings
-from elmo_cli.data.files import Seen, kind_of
+from elmo_cli.data.files import OnBytes
 from elmo_cli.data.folders import expand
-from elmo_cli.data.records import Record, read_records
+from elmo_cli.data.formats import deciding_texts, format_of
+from elmo_cli.data.formats.format import Record
+from elmo_cli.data.records import read_records
 from elmo_cli.errors import ConfigError
+from elmo_cli.events import Notify, OnProgress
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.parallel import encode_chunks, processes_for
 from elmo_cli.text.shards import FORMAT, Fingerprints, load_or_write
@@ -29,19 +32,15 @@ CACHE_FOLDER = ".cache"  # hidden beside the runs it belongs to: seen by who loo
 CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction of a second
 
 
-Say = Callable[[str], object]
-Progress = Callable[[int, int | None], object]  # told bytes read, and bytes to read
-
-
 def corpus_files(
-    experiment: Experiment, paths: Sequence[Path] = (), say: Say = lambda message: None
+    experiment: Experiment, paths: Sequence[Path] = (), notify: Notify = lambda message: None
 ) -> tuple[Path, ...]:
     """The files to learn from.
 
     Args:
         experiment: Its `data` names them where `paths` does not.
         paths: Files, folders and patterns given on the command line.
-        say: Told which files of folders and patterns were left out.
+        notify: Told which files of folders and patterns were left out.
 
     Returns:
         Files. The test and the validation file are not among those of a folder or a pattern.
@@ -52,7 +51,7 @@ def corpus_files(
     """
     data = experiment.data
     given = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
-    files = _without_held_out(experiment, given, expand(given), say)
+    files = _without_held_out(experiment, given, expand(given), notify)
     if not files:
         raise ConfigError(
             "no text was given",
@@ -71,7 +70,7 @@ def corpus_files(
 
 
 def _without_held_out(
-    experiment: Experiment, given: Sequence[Path], found: Sequence[Path], say: Say
+    experiment: Experiment, given: Sequence[Path], found: Sequence[Path], notify: Notify
 ) -> tuple[Path, ...]:
     """The files but for those held out, unless they were named themselves."""
     data = experiment.data
@@ -79,7 +78,7 @@ def _without_held_out(
     left_out = [path for path in found if path not in given and path.resolve() in held_out]
     if left_out:
         names = " and ".join(str(path) for path in left_out)
-        say(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it")
+        notify(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it")
     return tuple(path for path in found if path not in left_out)
 
 
@@ -89,8 +88,8 @@ def encode_corpus(
     tokenizer: TokenizerSettings,
     *,
     fingerprint: Fingerprints | None = None,
-    say: Say = lambda message: None,
-    progress: Progress | None = None,
+    notify: Notify = lambda message: None,
+    on_progress: OnProgress | None = None,
 ) -> EncodedCorpus:
     """Read and tokenise the text of files; `data.limit` holds for the training file alone.
 
@@ -102,8 +101,8 @@ def encode_corpus(
         files: What to read; folders and patterns stand for the files in them.
         tokenizer: How text becomes tokens.
         fingerprint: What may know fingerprints of the files already.
-        say: Told what takes longer than it should.
-        progress: Told how much of the files was read, now and then, unless they were tokenised before.
+        notify: Told what takes longer than it should.
+        on_progress: Told how much of the files was read, now and then, unless they were tokenised before.
 
     Raises:
         DataError: A file cannot be read, or what is kept of it is damaged.
@@ -112,19 +111,19 @@ def encode_corpus(
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size < CACHED_FROM or not all(file.is_file() for file in files):
         return encode(_texts(experiment, files), Tokenizer(tokenizer))
-    texts = partial(_texts, experiment, files, progress, size)
+    texts = partial(_texts, experiment, files, on_progress, size)
     fingerprint = fingerprint or cache_of(experiment)
     key = _key(experiment, files, tokenizer, [fingerprint(file) for file in files])
 
     def tokenise() -> Generator[EncodedCorpus, None, None]:
-        yield from encode_chunks(texts(), tokenizer, processes_for(size), say)
+        yield from encode_chunks(texts(), tokenizer, processes_for(size), notify)
         for file in files:
             fingerprint.check(file)
 
     try:
         return load_or_write(fingerprint.folder / key, tokenise)
     except OSError as error:
-        say(f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory")
+        notify(f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory")
         return encode(texts(), Tokenizer(tokenizer))
 
 
@@ -145,64 +144,52 @@ def _key(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSett
 
 def _reading(experiment: Experiment, file: Path) -> list[object]:
     """All of the settings that decides which texts come out of a file."""
-    kind = kind_of(file)
-    keys = {"clean"}
-    if kind != "parquet":
-        keys |= {"encoding"}
-    if kind != "text":
-        keys |= {"text", "label"}
-    if kind in ("csv", "tsv"):
-        keys |= {"header", "delimiter"}
-    return [kind, file.name.lower().endswith(".gz"), experiment.data.model_dump(mode="json", include=keys)]
-
-
-_READERS = {
-    "elmo_cli.data": ("cleaning", "columns", "delimited", "files", "objects", "records", "values"),
-    "elmo_cli.text": ("encoded", "tokenizer"),
-}
+    deciding = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
+    return [format_of(file).kind, file.name.lower().endswith(".gz"), deciding]
 
 
 @cache
 def _code() -> str:
     """A digest of the modules between a file and its tokens: what an older version of them made is not used."""
     digest = hashlib.sha256()
-    for room, modules in _READERS.items():
-        for module in modules:
-            digest.update(resources.files(room).joinpath(f"{module}.py").read_bytes())
+    for room in ("elmo_cli.data", "elmo_cli.data.formats", "elmo_cli.text"):
+        for module in sorted(resources.files(room).iterdir(), key=lambda entry: entry.name):
+            if module.name.endswith(".py"):
+                digest.update(module.read_bytes())
     return digest.hexdigest()
 
 
 def records_of(
-    experiment: Experiment, files: Sequence[Path], progress: Progress | None = None, total: int = 0
+    experiment: Experiment, files: Sequence[Path], on_progress: OnProgress | None = None, total: int = 0
 ) -> Iterator[tuple[Path, Record]]:
     """Stream the texts of files, each with its file; `data.limit` holds for the training file alone.
 
     Args:
         experiment: Its `data` says how to read.
         files: What to read; folders and patterns stand for the files in them.
-        progress: Told now and then how much was read.
-        total: Bytes of all files, for `progress`.
+        on_progress: Told now and then how much was read.
+        total: Bytes of all files, for `on_progress`.
     """
     done = 0
     for file in expand(files):
-        seen = _from(done, progress, total) if progress is not None else None
-        records = read_records(file, experiment.data, labelled=False, seen=seen)
+        on_bytes = _from(done, on_progress, total) if on_progress is not None else None
+        records = read_records(file, experiment.data, labelled=False, on_bytes=on_bytes)
         for record in islice(records, _limit(experiment, file)):
             yield file, record
-        if progress is not None:
+        if on_progress is not None:
             done += file.stat().st_size
-            progress(done, total)
+            on_progress(done, total)
 
 
 def _texts(
-    experiment: Experiment, files: Sequence[Path], progress: Progress | None = None, total: int = 0
+    experiment: Experiment, files: Sequence[Path], on_progress: OnProgress | None = None, total: int = 0
 ) -> Iterator[str]:
-    return (record.text for _, record in records_of(experiment, files, progress, total))
+    return (record.text for _, record in records_of(experiment, files, on_progress, total))
 
 
-def _from(done: int, progress: Progress, total: int) -> Seen:
+def _from(done: int, on_progress: OnProgress, total: int) -> OnBytes:
     """Tells of a file's bytes as of those of all files."""
-    return lambda read: progress(min(done + read, total), total)
+    return lambda read: on_progress(min(done + read, total), total)
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:

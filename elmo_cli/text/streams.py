@@ -102,7 +102,7 @@ class Stream:
         corpus: The sentences.
         batch_size: B, rows.
         window: T, steps of a window.
-        seed: Of the order of sentences.
+        seed: Decides the order of sentences.
         shuffle: False keeps the order of the corpus.
     """
 

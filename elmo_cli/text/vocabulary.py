@@ -7,7 +7,6 @@ descending count, ties in the order of the tokens: the log-uniform and the adapt
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import repeat
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import TokenizerSettings, VocabularySettings
+from elmo_cli.disk import write_text
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, PAD, RESERVED_TYPES, UNK, UNK_TOKEN, EncodedCorpus
 from elmo_cli.text.shards import StoredTypes
@@ -169,17 +169,24 @@ class Vocabulary:
         """`sha256:...` of the tokens in their order: equal exactly when all ids are."""
         return "sha256:" + hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write `vocab.txt` and `vocab.yaml` into a folder, which is made where it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def save(self, folder: Path, *, kept: str = "nothing was kept") -> None:
+        """Write `vocab.txt` and `vocab.yaml` into a folder, which is made where it is missing.
+
+        Args:
+            folder: Where to.
+            kept: For the message: what is on disk if this fails.
+
+        Raises:
+            ElmoError: The disk is full or refuses.
+        """
         details = {
             "size": len(self),
             "tokenizer": self.tokenizer.model_dump(mode="json"),
             "settings": self.settings.model_dump(mode="json") if self.settings else None,
             "totals": asdict(self.totals) if self.totals else None,
         }
-        _write(folder / VOCABULARY_FILE, "".join(token + "\n" for token in self.tokens))
-        _write(folder / DETAILS_FILE, yaml.safe_dump(details, sort_keys=False, allow_unicode=True))
+        write_text(folder / VOCABULARY_FILE, "".join(token + "\n" for token in self.tokens), kept=kept)
+        write_text(folder / DETAILS_FILE, yaml.safe_dump(details, sort_keys=False, allow_unicode=True), kept=kept)
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
@@ -291,10 +298,3 @@ def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabula
             remedy="one of the two was changed: build the vocabulary again, or restore the file",
         )
     return Vocabulary(tokens, tokenizer=tokenizer, settings=settings, totals=totals)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader never sees half a file."""
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(beside, path)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder, Extractor, Feed
@@ -34,7 +35,8 @@ from elmo_cli.text.encoded import EncodedCorpus
 
 EXACT_BYTES = 256 * 2**20
 MEMORY_BYTES = 2 * 2**30
-TOKENS_PER_BATCH = 4096
+TOKENS_PER_BATCH = 4096  # of a pass of the embedder
+CELLS_PER_BATCH = 8192  # of a pass of the classifier
 
 Indices = NDArray[np.integer[Any]]
 
@@ -81,7 +83,7 @@ class ActivationCache:
     Args:
         embedder: What computes them; it is put in eval mode.
         corpus: The texts.
-        settings: Of the classifiers that will read it; they may differ in combiner and seed.
+        settings: Those of the classifiers that will read it, which may differ in combiner and seed.
         device: Where to compute, and where batches are handed out.
         tokens: Keep token vectors; False keeps pooled ones only, which must suffice.
         folder: Where a memory-mapped file is put, if one is needed; None: the system's folder for temporary files.
@@ -135,6 +137,7 @@ class ActivationCache:
 
     def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
         """(B, classes) of the texts at `indices`."""
+        # Mix and mean commute, and the mean was taken once for all epochs.
         if classifier.pooling.kind == "mean" and classifier.combiner.linear:
             logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
             return logits
@@ -167,6 +170,60 @@ class ActivationCache:
         if 2 * size <= memory_bytes:
             return torch.empty(shape, dtype=torch.float16)
         place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+        # With the last reader goes the file, also when a training fails.
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
         return flat.view(shape)
+
+
+def predict(
+    classifier: Classifier,
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    device: torch.device | str = "cpu",
+    cache: ActivationCache | None = None,
+) -> NDArray[np.float32]:
+    """(N, classes) probabilities of texts, in the order of the corpus.
+
+    Args:
+        classifier: Put in eval mode.
+        embedder: Whose indexer feeds it.
+        corpus: The texts, cut to length already.
+        device: Where to compute.
+        cache: Activations of `corpus`, if there are any.
+    """
+    classifier.to(device).eval()
+    texts: Texts = cache or LiveTexts(embedder, corpus, device)
+    return log_probabilities(classifier, texts, np.arange(len(corpus))).exp().numpy()
+
+
+def make_cache(
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    settings: ClassifySettings,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+) -> ActivationCache | None:
+    """What a classifier of these settings reads, computed once; None with `tune`, where it changes at each step.
+
+    Args:
+        embedder: Frozen.
+        corpus: The texts.
+        settings: How the classifier is made.
+        device: Where to compute.
+        folder: Where activations go that exceed the memory budget.
+    """
+    if settings.tune:
+        return None
+    return ActivationCache(embedder, corpus, settings, device, tokens=not pooled_suffices(settings), folder=folder)
+
+
+@torch.inference_mode()
+def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices) -> Tensor:
+    """(N, classes) of the texts at `indices`, on the CPU."""
+    rows, order = [], []
+    for batch in length_batches(texts.lengths[indices], CELLS_PER_BATCH):
+        rows.append(functional.log_softmax(texts.logits(classifier, indices[batch]).float(), dim=1).cpu())
+        order.append(batch)
+    found = torch.cat(rows)
+    return torch.empty_like(found).index_copy_(0, torch.from_numpy(np.concatenate(order)), found)

@@ -1,12 +1,13 @@
-"""Training a text classifier on an embedder: the loop, and its predictions."""
+"""Training a text classifier on an embedder: one loop, from top to bottom."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,20 +18,126 @@ from torch.nn import functional
 from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
-from elmo_cli.events import EpochDone, Event, Finished, Stopped
+from elmo_cli.events import EpochDone, Event, Stop, Stopped, never
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
 from elmo_cli.text.batches import length_batches
-from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, pooled_suffices
+from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, log_probabilities, make_cache
+from elmo_cli.training.costs import pick_precision, step_multiplications
 from elmo_cli.training.labelled import LabelledCorpus, split
-from elmo_cli.training.optimiser import Average, Schedule, adamw, averaged, clip_gradients, set_rate
-from elmo_cli.training.speed import pick_precision, step_multiplications
-from elmo_cli.training.tally import BestEpoch, StepMeter, finite
+from elmo_cli.training.optimiser import Average, Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.state import StepCounter, TrainingState
 
 WARMUP, FINAL_RATE = 0.1, 0.05
-TOKENS_PER_BATCH = 8192
+EVENTS_PER_EPOCH = 10
+DIVERGED = "lower classify.learning_rate (with --tune classify.tune_rate), or set classify.clip_norm"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Scores of the best epoch on the texts that were held out.
+
+    Attributes:
+        examples: How many texts.
+        accuracy: Share that was classified right.
+        loss: Mean in nats a text.
+    """
+
+    examples: int
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class FinetuneResults:
+    """Figures of a training; a part of `results.json`.
+
+    Attributes:
+        seed: What weights, dropout and order were drawn by.
+        epochs: Whole epochs done.
+        best_epoch: Counted from 1; its weights are the classifier's.
+        stopped: Whether the user ended it.
+        lambdas: Layer weights in force, where the combiner has any.
+        gamma: Scale of the mix, where the combiner has one.
+        precision: The lowest in which matrices were multiplied.
+        activations: In which the classifier reads its texts.
+        valid: Scores of the best epoch.
+        seconds: With the embedder's pass over the texts, where it was made here.
+    """
+
+    seed: int
+    epochs: int
+    best_epoch: int
+    stopped: bool
+    lambdas: list[float] | None
+    gamma: float | None
+    precision: Precision
+    activations: str
+    valid: Validated
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A trained classifier.
+
+    Attributes:
+        classifier: With the weights of its best epoch, in eval mode.
+        results: How it went.
+        epochs: All epochs in their order.
+    """
+
+    classifier: Classifier
+    results: FinetuneResults
+    epochs: tuple[EpochDone, ...]
+
+
+@dataclass
+class FinetuningState(TrainingState):
+    """Where a training stands, and its best epoch so far: highest accuracy, of equal ones the lower loss.
+
+    Attributes:
+        best_accuracy: On the validation texts.
+        best_loss: There, in nats a text.
+        best_weights: Weights after that epoch.
+        epochs_done: What was told of each epoch.
+    """
+
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    epochs_done: list[EpochDone] = field(default_factory=list)
+
+    def keep_if_best(self, accuracy: float, loss: float, classifier: Classifier) -> bool:
+        """Take the epoch that has just ended if it is better; a frozen embedder does not change and is not copied."""
+        if (accuracy, -loss) <= (self.best_accuracy, -self.best_loss):
+            return False
+        self.best_epoch, self.best_accuracy, self.best_loss = self.epoch, accuracy, loss
+        self.best_weights = {
+            name: tensor.clone()
+            for name, tensor in classifier.state_dict().items()
+            if classifier.tune or not name.startswith("embedder.")
+        }
+        return True
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What stays the same while a classifier is trained."""
+
+    classifier: Classifier
+    texts: Texts
+    labels: Tensor  # (N,) class numbers of all texts
+    fit: Indices  # which texts are trained on
+    valid: Indices
+    loss: Callable[[Tensor, Tensor], Tensor]  # mean nats, from (B, classes) logits and (B,) targets
+    optimiser: torch.optim.Optimizer
+    weights: list[nn.Parameter]  # those that are trained
+    average: Average
+    schedule: Schedule
+    epochs: int  # at most
+    precision: Precision
 
 
 def finetune(
@@ -41,164 +148,96 @@ def finetune(
     seed: int,
     parts: tuple[Indices, Indices] | None = None,
     device: torch.device | str = "cpu",
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     cache: ActivationCache | None = None,
-) -> Iterator[Event]:
-    """Train a classifier, and keep the epoch that is best on held-out training texts.
-
-    Initial weights, drawn λ, dropout and order depend on `seed` alone. In float32 on a CPU equal seeds give equal bits.
+) -> Generator[Event, None, Finetuned | Stopped]:
+    """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
     Args:
         embedder: Frozen, its network is used as it is; with `tune`, a copy of it is trained.
         train: Texts and labels.
-        settings: Of the classifier.
-        seed: Of the classifier.
+        settings: How the classifier is made and trained.
+        seed: All that weights, drawn λ, dropout and order depend on. In float32 on a CPU, equal seeds give equal bits.
         parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.
-        stop: Asked before each step whether to end; the best epoch so far is then the outcome.
+        stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
-
-    Yields:
-        `Step`, `EpochDone`, and at last `Finished` with the `Classifier` as its outcome, or `Stopped` if no epoch was
-        completed.
-
-    Raises:
-        DataError: Nothing can be held out for validation.
-        ElmoError: The loss is not a number any more.
     """
     began = time.monotonic()
+    given = _set_up(embedder, train, settings, seed, parts, device, cache)
+    classifier, texts, optimiser, schedule = given.classifier, given.texts, given.optimiser, given.schedule
+    state = FinetuningState()
+    counter = StepCounter(state, schedule.steps, DIVERGED)
+    every = max(1, schedule.steps // given.epochs // EVENTS_PER_EPOCH)
+    while state.epoch < given.epochs and state.epoch - state.best_epoch < settings.patience:
+        epoch_seed = _mix(seed, state.epoch + 1)
+        torch.manual_seed(epoch_seed)  # of dropout: what others draw between two epochs changes nothing
+        classifier.train()
+        if settings.unfreeze:
+            classifier.unfreeze(state.epoch)
+        loss_sum, right = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        for batch in _batches(texts.lengths[given.fit], settings, epoch_seed):
+            if stop():
+                return _outcome(given, state, seed, time.monotonic() - began, stopped=True)
+            set_rate(optimiser, schedule.factor(state.step + 1))
+            optimiser.zero_grad()
+            indices = given.fit[batch]
+            logits, targets = texts.logits(classifier, indices), given.labels[indices]
+            loss = given.loss(logits, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip_gradients(given.weights, settings.clip_norm)
+            optimiser.step()
+            counter.count(loss.detach(), len(indices))
+            given.average.update(state.step)
+            loss_sum += loss.detach() * len(indices)
+            right += (logits.argmax(1) == targets).sum()
+            if state.step % every == 0:
+                yield counter.event(optimiser.param_groups[0]["lr"])
+        counter.settle()  # or a loss that is no number might go on to be validated
+        yield _end_epoch(given, state, float(loss_sum), int(right))
+    return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
+
+
+def _set_up(
+    embedder: Embedder,
+    train: LabelledCorpus,
+    settings: ClassifySettings,
+    seed: int,
+    parts: tuple[Indices, Indices] | None,
+    device: torch.device | str,
+    cache: ActivationCache | None,
+) -> _Training:
+    """Everything before the first step; see `finetune`."""
     fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
-    network = _network(embedder, settings)
+    network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
     tuned, learned = _precisions(network, settings, device)
     classifier = Classifier(
         network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
     ).to(device)
-    texts: Texts = (
-        cache or make_cache(embedder, train.corpus, settings, device) or LiveTexts(embedder, train.corpus, device)
-    )
-    labels = torch.as_tensor(train.labels, device=device)
-    groups = [{**group, "peak": group["lr"]} for group in classifier.parameter_groups(settings)]
-    optimiser = adamw(groups)
-    trained = [parameter for group in groups for parameter in group["params"]]
-    average = _average(classifier, trained, settings)
-    weights = _class_weights(settings, train, fit, device)
+    cache = cache or make_cache(embedder, train.corpus, settings, device)
+    groups = classifier.parameter_groups(settings)
+    weights = [parameter for group in groups for parameter in group["params"]]
+    ours = {id(parameter) for parameter in weights}
+    averaged = [item for item in classifier.named_parameters() if id(item[1]) in ours] if settings.average else []
     epochs = settings.tune_epochs if settings.tune else settings.epochs
-    per_epoch = math.ceil(len(fit) / settings.batch_size)
-    schedule = Schedule(epochs * per_epoch, WARMUP, FINAL_RATE)
-    best, progress, step, stopped = BestEpoch(), StepMeter(per_epoch, schedule.steps, settings.learning_rate), 0, False
-
-    for epoch in range(1, epochs + 1):
-        torch.manual_seed(_mix(seed, epoch))  # dropout
-        classifier.train()
-        if settings.unfreeze:
-            classifier.unfreeze(epoch - 1)
-        loss_sum, right = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        for batch in _schedule(texts.lengths[fit], settings, _mix(seed, epoch)):
-            stopped = stop()
-            if stopped:
-                break
-            step += 1
-            set_rate(optimiser, schedule.factor(step))
-            indices = fit[batch]
-            logits, targets = texts.logits(classifier, indices), labels[torch.from_numpy(indices)]
-            loss = functional.cross_entropy(logits, targets, weights, label_smoothing=settings.label_smoothing)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_gradients(trained, settings.clip_norm)
-            optimiser.step()
-            if average is not None:
-                average.update(step)
-            loss_sum += loss.detach() * len(indices)
-            right += (logits.argmax(1) == targets).sum()
-            if event := progress.after(epoch, step, len(indices), loss.detach(), schedule.factor(step)):
-                yield event
-        if stopped:
-            break
-        with averaged(average):
-            valid_accuracy, valid_loss = _validate(classifier, texts, train.labels, valid)
-            better = best.offer(epoch, valid_accuracy, valid_loss, classifier)
-            lambdas, gamma = classifier.combiner.lambdas(), classifier.combiner.gamma()
-        yield EpochDone(
-            epoch=epoch,
-            loss=finite(float(loss_sum) / len(fit), epoch),
-            train_accuracy=int(right) / len(fit),
-            valid_accuracy=valid_accuracy,
-            lambdas=None if lambdas is None else tuple(lambdas),
-            gamma=gamma,
-            best=better,
-        )
-        if epoch - best.epoch >= settings.patience:
-            break
-
-    if not best.epoch:
-        yield Stopped(step)
-        return
-    best.restore(classifier)
-    if settings.unfreeze:
-        classifier.unfreeze(network.layer_count)
-    results = {
-        "seed": seed,
-        "epochs": epoch - stopped,
-        "best_epoch": best.epoch,
-        "stopped": stopped,
-        "lambdas": classifier.combiner.lambdas(),
-        "gamma": classifier.combiner.gamma(),
-        "precision": "bfloat16" if "bfloat16" in (tuned, learned) else "float32",
-        "activations": str(texts.dtype).removeprefix("torch."),
-        "valid": {"examples": len(valid), "accuracy": best.accuracy, "loss": best.loss},
-        "seconds": round(time.monotonic() - began, 2),
-    }
-    yield Finished(results, classifier)
-
-
-def predict(
-    classifier: Classifier,
-    embedder: Embedder,
-    corpus: EncodedCorpus,
-    device: torch.device | str = "cpu",
-    cache: ActivationCache | None = None,
-) -> NDArray[np.float32]:
-    """(N, classes) probabilities of texts, in the order of the corpus.
-
-    Args:
-        classifier: Put in eval mode.
-        embedder: Whose indexer feeds it.
-        corpus: The texts, cut to length already.
-        device: Where to compute.
-        cache: Activations of `corpus`, if there are any.
-    """
-    classifier.to(device).eval()
-    texts: Texts = cache or LiveTexts(embedder, corpus, device)
-    return _log_probabilities(classifier, texts, np.arange(len(corpus))).exp().numpy()
-
-
-def make_cache(
-    embedder: Embedder,
-    corpus: EncodedCorpus,
-    settings: ClassifySettings,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-) -> ActivationCache | None:
-    """What a classifier of these settings reads, computed once; None with `tune`, where it changes at each step.
-
-    Args:
-        embedder: Frozen.
-        corpus: The texts.
-        settings: Of the classifier.
-        device: Where to compute.
-        folder: Where activations go that exceed the memory budget.
-    """
-    if settings.tune:
-        return None
-    return ActivationCache(embedder, corpus, settings, device, tokens=not pooled_suffices(settings), folder=folder)
-
-
-def _average(classifier: Classifier, trained: list[nn.Parameter], settings: ClassifySettings) -> Average | None:
-    """Of what is trained; None where it is not asked for."""
-    if not settings.average:
-        return None
-    ours = {id(parameter) for parameter in trained}
-    return Average([item for item in classifier.named_parameters() if id(item[1]) in ours], settings.average)
+    return _Training(
+        classifier=classifier,
+        texts=cache or LiveTexts(embedder, train.corpus, device),
+        labels=torch.as_tensor(train.labels, device=device),
+        fit=fit,
+        valid=valid,
+        loss=partial(
+            functional.cross_entropy,
+            weight=_class_weights(settings, train, fit, device),
+            label_smoothing=settings.label_smoothing,
+        ),
+        optimiser=adamw(groups),
+        weights=weights,
+        average=Average(averaged, settings.average),
+        schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
+        epochs=epochs,
+        precision="bfloat16" if "bfloat16" in (tuned, learned) else "float32",
+    )
 
 
 def _class_weights(
@@ -227,11 +266,6 @@ def _class_weights(
     return torch.as_tensor(found, dtype=torch.float32, device=device)
 
 
-def _network(embedder: Embedder, settings: ClassifySettings) -> BiLm | StaticTable:
-    """What the classifier stands on: a copy of its own where it trains it."""
-    return copy.deepcopy(embedder.network) if settings.tune else embedder.network
-
-
 def _precisions(
     network: BiLm | StaticTable, settings: ClassifySettings, device: torch.device | str
 ) -> tuple[Precision, Precision]:
@@ -248,28 +282,56 @@ def _precisions(
     return tuned, learned
 
 
-def _schedule(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:
+def _batches(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:
     """Batches of `batch_size` texts of similar length, in random order; the budget of cells never binds."""
     budget = settings.batch_size * max(settings.max_tokens, 1)
     return length_batches(lengths, budget, max_sentences=settings.batch_size, seed=seed)
 
 
-@torch.inference_mode()
-def _log_probabilities(classifier: Classifier, texts: Texts, indices: Indices) -> Tensor:
-    """(N, classes) of the texts at `indices`, on the CPU."""
-    rows, order = [], []
-    for batch in length_batches(texts.lengths[indices], TOKENS_PER_BATCH):
-        rows.append(functional.log_softmax(texts.logits(classifier, indices[batch]).float(), dim=1).cpu())
-        order.append(batch)
-    found = torch.cat(rows)
-    return torch.empty_like(found).index_copy_(0, torch.from_numpy(np.concatenate(order)), found)
-
-
-def _validate(classifier: Classifier, texts: Texts, labels: NDArray[np.int64], valid: Indices) -> tuple[float, float]:
-    """Accuracy, and mean loss in nats a text."""
+def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int) -> EpochDone:
+    """Validate an epoch, with averaged weights where they are asked for, and keep it if it is the best."""
+    classifier, state.epoch = given.classifier, state.epoch + 1
     classifier.eval()
-    scores, targets = _log_probabilities(classifier, texts, valid), torch.from_numpy(labels[valid])
-    return float((scores.argmax(1) == targets).double().mean()), float(functional.nll_loss(scores, targets))
+    with given.average.in_force():
+        scores, targets = log_probabilities(classifier, given.texts, given.valid), given.labels[given.valid].cpu()
+        accuracy = float((scores.argmax(1) == targets).double().mean())
+        better = state.keep_if_best(accuracy, float(functional.nll_loss(scores, targets)), classifier)
+        lambdas, gamma = classifier.combiner.lambdas(), classifier.combiner.gamma()
+    done = EpochDone(
+        epoch=state.epoch,
+        loss=loss_sum / len(given.fit),
+        train_accuracy=right / len(given.fit),
+        valid_accuracy=accuracy,
+        lambdas=None if lambdas is None else tuple(lambdas),
+        gamma=gamma,
+        best=better,
+    )
+    state.epochs_done.append(done)
+    return done
+
+
+def _outcome(given: _Training, state: FinetuningState, seed: int, seconds: float, stopped: bool) -> Finetuned | Stopped:
+    """The classifier of the best epoch, if there is one."""
+    if not state.best_epoch:
+        return Stopped(state.step)
+    classifier = given.classifier
+    classifier.load_state_dict({**classifier.state_dict(), **state.best_weights})
+    classifier.eval()
+    if classifier.tune:
+        classifier.unfreeze(classifier.embedder.layer_count)  # layers that had not thawed yet
+    results = FinetuneResults(
+        seed=seed,
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        stopped=stopped,
+        lambdas=classifier.combiner.lambdas(),
+        gamma=classifier.combiner.gamma(),
+        precision=given.precision,
+        activations=str(given.texts.dtype).removeprefix("torch."),
+        valid=Validated(len(given.valid), state.best_accuracy, state.best_loss),
+        seconds=round(seconds, 2),
+    )
+    return Finetuned(classifier, results, tuple(state.epochs_done))
 
 
 def _mix(*numbers: int) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.config import DataSettings, Experiment, TokenizerSettings
-from elmo_cli.data.records import fingerprint, read_labelled
+from elmo_cli.data.files import fingerprint
+from elmo_cli.data.records import read_labelled
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode
@@ -156,7 +157,7 @@ def split(
     Args:
         labels: (N,) class numbers.
         fraction: Share for validation.
-        seed: Of the draw.
+        seed: Decides which texts are held out.
         path: The file, for the error.
 
     Returns:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ class Average:
     An exponential moving average of the weights, whose beginning is forgotten the faster the shorter it is.
 
     Args:
-        parameters: What is averaged; those that need no gradient are left out.
+        parameters: What is averaged; those that need no gradient are left out. With none of them, nothing happens.
         decay: Above 0 and below 1.
 
     Attributes:
@@ -93,6 +93,8 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after a step, counted from 1."""
+        if not self.values:  # which torch refuses
+            return
         share = 1.0 - min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.values.values()), list(self._weights.values()), share)
 
@@ -111,11 +113,6 @@ class Average:
             kept = weight.clone()
             weight.copy_(self.values[name])
             self.values[name].copy_(kept)
-
-
-def averaged(average: Average | None) -> AbstractContextManager[None]:
-    """Within it, the weights are the averages, where there are any."""
-    return nullcontext() if average is None else average.in_force()
 
 
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:

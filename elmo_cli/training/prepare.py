@@ -6,7 +6,7 @@ Validation is `data.valid`, else the last sentences of the corpus, at least one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import Experiment, ModelSettings
+from elmo_cli.data.formats import deciding_texts
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.events import Notify, OnProgress
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.sources import Progress, cache_of, corpus_files, encode_corpus
+from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.room import vocabulary_parameters
-from elmo_cli.vectors.formats import read_vectors, table_for
+from elmo_cli.training.costs import vocabulary_parameters
+from elmo_cli.vectors.formats import read_vectors
+from elmo_cli.vectors.static import table_for
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def build_vocabulary_run(
     paths: Sequence[Path] = (),
     out: Path | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> VocabularyReport:
     """Count the corpus and write the vocabulary as a run.
 
@@ -71,7 +74,7 @@ def build_vocabulary_run(
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
         files, known = corpus_files(experiment, paths, notices.append), cache_of(experiment)
         corpus = encode_corpus(
-            experiment, files, experiment.tokenizer, fingerprint=known, say=notices.append, progress=progress
+            experiment, files, experiment.tokenizer, fingerprint=known, notify=notices.append, on_progress=progress
         )
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
         writer.describe(
@@ -89,7 +92,7 @@ class PretrainJob:
 
     Attributes:
         settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: Of input and softmax.
+        vocabulary: What input and softmax know.
         corpus: Training sentences.
         valid: Validation sentences.
         validation: How they were chosen, in words.
@@ -111,15 +114,15 @@ def prepare_pretraining(
     experiment: Experiment,
     paths: Sequence[Path],
     vocabulary: Vocabulary | None,
-    say: Callable[[str], object] = lambda message: None,
-    progress: Progress | None = None,
+    say: Notify = lambda message: None,
+    progress: OnProgress | None = None,
 ) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
     Args:
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
-        vocabulary: Of input and softmax; its tokenizer is the one that counts. None: built from the corpus.
+        vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
         say: Told what the user should know of how it goes.
         progress: Told bytes of the corpus read and to read.
 
@@ -129,7 +132,7 @@ def prepare_pretraining(
     """
     names, known = corpus_files(experiment, paths, say), cache_of(experiment)
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
-    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, say=say, progress=progress)
+    corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, notify=say, on_progress=progress)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
     model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
     if model.init_embeddings is not None:
@@ -139,6 +142,7 @@ def prepare_pretraining(
                 expected="encoder: word or word+char, which have an embedding table",
                 remedy="leave the vectors out, or set model.encoder=word",
             )
+        # Vectors first, then the settings that they decide: a run describes the model that was built.
         vectors = read_vectors(model.init_embeddings)
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)
@@ -147,7 +151,7 @@ def prepare_pretraining(
     settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
     held_out = experiment.data.valid
     if held_out is not None:
-        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, say=say)
+        valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, notify=say)
         validation = f"the file {held_out.name}"
         files["valid"] = describe_files([held_out], known)
     else:
@@ -184,7 +188,7 @@ def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[Enco
 # What may differ when a training is resumed, since it changes nothing of what is computed.
 _FREE_SETTINGS = (
     *("preset", "output", "vocab", "classify", "compare", "word2vec", "svd", "pretrain.checkpoint_minutes"),
-    *("data.train", "data.test", "data.corpus", "data.valid", "data.label"),
+    "data",  # but for what decides the texts, and what they hold is compared by its fingerprint
 )
 
 
@@ -201,8 +205,10 @@ def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> Non
     if description.get("vocabulary") != job.vocabulary.fingerprint():
         raise _differs("the vocabulary is another one than the run was begun with")
     before, now = _flat(description.get("settings", {})), _flat(portable(job.settings))
+    read = [Path(file["name"]) for role in ("corpus", "valid") for file in job.files.get(role, [])]
+    deciding = {f"data.{name}" for path in read for name in deciding_texts(path, job.settings.data)} | {"data.limit"}
     for key in sorted(before.keys() | now.keys()):
-        free = any(key == name or key.startswith(name + ".") for name in _FREE_SETTINGS)
+        free = key not in deciding and any(key == name or key.startswith(name + ".") for name in _FREE_SETTINGS)
         if not free and before.get(key) != now.get(key):
             raise _differs(f"{key} is {now.get(key)}, but the run was begun with {before.get(key)}")
     for role in sorted(description.get("data", {}).keys() | job.files.keys()):

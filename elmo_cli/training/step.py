@@ -1,6 +1,6 @@
-"""One step of a pretraining: a window of the stream in, better weights out.
+"""What a step of a pretraining needs: the tensors of a window, the groups of weights, the gradients of a loss.
 
-What `elmo pretrain` does some thousand times, and `elmo bench` for some seconds.
+The loop of `elmo pretrain` takes some thousand steps with it, and `elmo bench` measures some seconds of them.
 """
 
 from __future__ import annotations
@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from elmo_cli.config import Precision, PretrainSettings
 from elmo_cli.embedder import StreamBatch
 from elmo_cli.model.bilm import BiLm, BiLmState, StreamLoss
 from elmo_cli.model.mode import Mode
 from elmo_cli.model.parameters import decay_groups
-from elmo_cli.training.optimiser import clip_gradients
 
 
 def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: bool = False) -> list[dict[str, Any]]:
@@ -24,40 +21,34 @@ def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: boo
     named = list(network.named_parameters())
     if not initialised:
         return decay_groups(named, rate, decay)
+    # Such a table knows something already, which a full rate would undo before the rest has learned anything.
     table = [item for item in named if item[1] is network.encoder.word_table]
     rest = [item for item in named if item[1] is not network.encoder.word_table]
     return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 
-def training_mode(settings: PretrainSettings, precision: Precision, compiled: bool) -> Mode:
+def training_mode(settings: PretrainSettings, precision: Precision, native_loop: bool = True) -> Mode:
     """How a network is run while it trains: what it drops and is penalised for, as the settings say."""
     return Mode(
         precision,
-        compiled,
+        native_loop,
         word_dropout=settings.word_dropout,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,
     )
 
 
-def train_step(
-    network: BiLm,
-    optimiser: torch.optim.Optimizer,
-    batches: Sequence[StreamBatch],
-    state: BiLmState | None,
-    clip_norm: float | None,
-    mode: Mode,
+def accumulate_gradients(
+    network: BiLm, batches: Sequence[StreamBatch], state: BiLmState | None, mode: Mode
 ) -> StreamLoss:
-    """Predict one window after the other, and move the weights along the gradient of their mean loss.
+    """Predict one window after the other, and add the gradient of their mean loss to that of the weights.
 
     Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps.
 
     Args:
         network: In train mode.
-        optimiser: Of its parameters.
         batches: What `Feed.window` makes of each window.
         state: After the window before; None at the start.
-        clip_norm: Limit of the gradient's norm; None: it is not limited.
         mode: How the network is run; see `training_mode`.
 
     Returns:
@@ -68,16 +59,13 @@ def train_step(
     for batch in batches:
         found = network.stream_loss(*batch, state, mode)
         loss = found.loss if found.penalty is None else found.loss + found.penalty
-        if whole is None:
-            optimiser.zero_grad()
         if steps:
             loss = loss * (found.steps / steps)
+        # Each window's graph goes with its backward pass, so that memory does not grow with their number.
         loss.backward()  # type: ignore[no-untyped-call]
         found = found._replace(loss=found.loss.detach(), penalty=None)
         state, whole = found.state, found if whole is None else _together(whole, found)
     assert whole is not None  # there is a window at least
-    clip_gradients(network.parameters(), clip_norm)
-    optimiser.step()
     return whole
 
 

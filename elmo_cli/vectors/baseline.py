@@ -9,14 +9,16 @@ from typing import Literal
 
 from elmo_cli.config import Experiment
 from elmo_cli.disk import refuse_target
+from elmo_cli.events import Notify
 from elmo_cli.runs import find_vocabulary
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors, write_word2vec
+from elmo_cli.vectors.formats import write_word2vec
+from elmo_cli.vectors.static import StaticVectors
 
 Method = Literal["svd", "word2vec"]
-Progress = Callable[[int, int], None]
+OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def baseline_run(
     vocab: Path | None = None,
     binary: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnSteps | None = None,
 ) -> BaselineReport:
     """Train static vectors on text files and write them.
 
@@ -124,24 +126,24 @@ def path_for(out: Path, window: int) -> Path:
 
 
 def _read(
-    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, say: Callable[[str], object]
+    experiment: Experiment, paths: Sequence[Path], vocab: Path | None, notify: Notify
 ) -> tuple[Vocabulary, Path | None, EncodedCorpus]:
     """The vocabulary, where it is from, and the corpus in its tokens."""
-    files = corpus_files(experiment, paths, say)
+    files = corpus_files(experiment, paths, notify)
     default = experiment.output / "vocab"
     found = find_vocabulary(vocab, default)
     if found is None:
-        say(f"there is no {default}: the vocabulary is built from the corpus")
-        corpus = encode_corpus(experiment, files, experiment.tokenizer, say=say)
+        notify(f"there is no {default}: the vocabulary is built from the corpus")
+        corpus = encode_corpus(experiment, files, experiment.tokenizer, notify=notify)
         return Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer), None, corpus
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        say(
+        notify(
             f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
             "not as the settings say; --vocab takes another vocabulary"
         )
-    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, say=say)
+    return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, notify=notify)
 
 
 def _train(
@@ -150,7 +152,7 @@ def _train(
     window: int,
     corpus: EncodedCorpus,
     vocabulary: Vocabulary,
-    progress: Progress,
+    progress: OnSteps,
 ) -> StaticVectors:
     if method == "svd":
         from elmo_cli.vectors.svd import train_svd

@@ -7,7 +7,7 @@ import torch
 from elmo_cli.embedder import Embedder
 from elmo_cli.model.static import StaticTable
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors, table_for
+from elmo_cli.vectors.static import StaticVectors, table_for
 
 
 def static_embedder(vectors: StaticVectors, vocabulary: Vocabulary, seed: int) -> Embedder:

@@ -7,23 +7,21 @@ KeyedVectors and the `.pt` dictionaries of courses (`pickled.py`). Written are w
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.disk import write_atomically
 from elmo_cli.errors import DataError, nearest_file
-from elmo_cli.text.encoded import EncodedCorpus
-from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
 from elmo_cli.vectors.plain import FORMATS, read_plain
+from elmo_cli.vectors.static import StaticVectors
 
 _GZIP, _ZIP, _PICKLE = b"\x1f\x8b", b"PK\x03\x04", b"\x80"
 _FOREIGN = {
@@ -31,35 +29,9 @@ _FOREIGN = {
     b"\x93NUM": ("a NumPy array without its tokens", "write the vectors as word2vec text first"),
     b"\xba\x16\x4f\x2f": ("a fastText model", "give the .vec file that fastText writes beside it"),
 }
-
-
-@dataclass(frozen=True)
-class StaticVectors:
-    """One vector for each token.
-
-    Attributes:
-        tokens: The tokens, distinct, in the order of the file.
-        matrix: (V, D) float32, a row for each token.
-        source: Where they come from.
-        format: What the file turned out to be.
-        duplicates: Lines that repeated a token and were left out; a token's first line counts.
-    """
-
-    tokens: list[str]
-    matrix: NDArray[np.float32]
-    source: Path
-    format: str = ""
-    duplicates: int = 0
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        """Row of each token."""
-        return {token: row for row, token in enumerate(self.tokens)}
-
-    @property
-    def width(self) -> int:
-        """D, numbers in a vector."""
-        return int(self.matrix.shape[1])
+# Text of numbers shrinks to a third or a half; gzip of nothing but zeros, to a thousandth.
+_GROWTH = 100
+_ALWAYS = 1 << 24  # bytes that may be unpacked whatever the growth
 
 
 def read_vectors(path: Path) -> StaticVectors:
@@ -76,20 +48,13 @@ def read_vectors(path: Path) -> StaticVectors:
         with open(path, "rb") as file:
             start = file.read(64)
         if start.startswith(_ZIP) or is_torch(start):
-            tokens, matrix = read_course(path)
-            kind = "course .pt"
-        elif start[:4] in _FOREIGN:
+            return read_course(path).without_duplicates()
+        if start[:4] in _FOREIGN:
             found, remedy = _FOREIGN[start[:4]]
             raise DataError(f"{path} is {found}", where=path, expected=FORMATS, remedy=remedy)
-        else:
-            with _open(path, start) as stream:
-                if stream.read(1) == _PICKLE:
-                    stream.seek(0)
-                    tokens, matrix = read_gensim(path, stream)
-                    kind = "gensim KeyedVectors"
-                else:
-                    stream.seek(0)
-                    tokens, matrix, kind = read_plain(stream, path)
+        with _open(path, start) as stream:
+            pickled = stream.peek(1)[:1] == _PICKLE
+            return (read_gensim if pickled else read_plain)(path, stream).without_duplicates()
     except FileNotFoundError as error:
         raise DataError(
             f"there is no file {path}", where=path, expected="a file of static vectors", remedy=nearest_file(path)
@@ -102,7 +67,10 @@ def read_vectors(path: Path) -> StaticVectors:
             where=path,
             remedy="give a file of static vectors that this user may read",
         ) from error
-    return _without_duplicates(tokens, matrix, path, kind)
+    except MemoryError as error:
+        raise DataError(
+            f"{path} needs more memory than there is", where=path, remedy="keep only the vectors that you need"
+        ) from error
 
 
 def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32], binary: bool = False) -> None:
@@ -138,86 +106,47 @@ def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32
     write_atomically(path, fill)
 
 
-def table_for(
-    vocabulary: Vocabulary, vectors: StaticVectors, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows of `vectors` in the order of a vocabulary's ids.
+class _Unzipped(io.RawIOBase):
+    """What a gzip file holds, up to where it grows as no file of numbers does."""
 
-    A token takes the vector of exactly its own form; in a vocabulary that lower-cases, failing that, of the first token
-    of the file that lower-cases to it. Others are drawn from a normal distribution of the file's own spread, by the
-    seed and their id alone; padding is zero.
+    def __init__(self, path: Path) -> None:
+        self._packed = open(path, "rb")  # noqa: SIM115 -- closed with this stream
+        self._content = GzipFile(fileobj=self._packed)
+        self._path = path
 
-    Args:
-        vocabulary: V tokens, ids 1 to V.
-        vectors: The static vectors.
-        seed: Of the rows that are drawn.
+    def readable(self) -> bool:
+        """Always."""
+        return True
 
-    Returns:
-        (V + 1, D) float32 table, and (V + 1,) whether a row comes from the file.
+    def seekable(self) -> bool:
+        """Always."""
+        return True
 
-    Raises:
-        DataError: The file has no vector for any token but the special ones.
-    """
-    spread = float(vectors.matrix.std())
-    generator = np.random.default_rng(seed)
-    table = generator.normal(0.0, spread, (len(vocabulary) + 1, vectors.width)).astype(np.float32)
-    table[0] = 0.0
-    rows = np.concatenate([[-1], _find(vocabulary.tokens, vectors, vocabulary.tokenizer.lowercase)])
-    known = rows >= 0
-    table[known] = vectors.matrix[rows[known]]
-    special = len(SPECIAL_TOKENS)
-    if not known[special + 1 :].any():
-        raise DataError(
-            f"{vectors.source.name} has no token in common with the training text",
-            where=vectors.source,
-            expected="tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5]),
-            remedy="give vectors of the same language and the same upper or lower case",
-        )
-    return table, known
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go back, or on."""
+        return self._content.seek(offset, whence)
 
+    def tell(self) -> int:
+        """Bytes that were unpacked."""
+        return self._content.tell()
 
-@dataclass(frozen=True)
-class Coverage:
-    """How much of a corpus has a vector, in distinct types and in running tokens."""
+    def readinto(self, buffer: Any, /) -> int:
+        """Unpack as much as there is room for."""
+        count = self._content.readinto(buffer)
+        if self._content.tell() > max(_ALWAYS, _GROWTH * self._packed.tell()):
+            raise DataError(
+                f"{self._path} grows to more than {_GROWTH} times its size",
+                where=self._path,
+                expected="a gzip file of vectors, which grows to 2 or 3 times its size",
+                remedy="if it is what you want, unpack it first with gunzip",
+            )
+        return count
 
-    types: int
-    types_found: int
-    tokens: int
-    tokens_found: int
-
-    @property
-    def oov_rate(self) -> float:
-        """Share of the running tokens without a vector; 0 for an empty corpus."""
-        return 1.0 - self.tokens_found / self.tokens if self.tokens else 0.0
+    def close(self) -> None:
+        """Close the file."""
+        self._packed.close()
+        super().close()
 
 
-def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = False) -> Coverage:
-    """Count the tokens of a corpus that have a vector; `lowercase` as for a vocabulary that lower-cases."""
-    counts = corpus.counts()
-    seen = np.flatnonzero(counts)
-    found = _find([corpus.types[number] for number in seen.tolist()], vectors, lowercase) >= 0
-    return Coverage(len(seen), int(found.sum()), int(counts.sum()), int(counts[seen][found].sum()))
-
-
-def _find(tokens: Sequence[str], vectors: StaticVectors, lowercase: bool) -> NDArray[np.int64]:
-    """Row of each token, -1 where there is none."""
-    rows = vectors.rows
-    lowered: dict[str, int] = {}
-    if lowercase:
-        for row, token in enumerate(vectors.tokens):
-            lowered.setdefault(token.lower(), row)
-    return np.array([rows.get(token, lowered.get(token, -1)) for token in tokens], dtype=np.int64)
-
-
-def _open(path: Path, start: bytes) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if start.startswith(_GZIP) else open(path, "rb")
-
-
-def _without_duplicates(tokens: list[str], matrix: NDArray[np.float32], path: Path, kind: str) -> StaticVectors:
-    first: dict[str, int] = {}
-    for row, token in enumerate(tokens):
-        first.setdefault(token, row)
-    duplicates = len(tokens) - len(first)
-    if duplicates:
-        matrix = matrix[list(first.values())]
-    return StaticVectors(list(first), matrix, path, kind, duplicates)
+def _open(path: Path, start: bytes) -> io.BufferedReader:
+    return io.BufferedReader(_Unzipped(path), 1 << 17) if start.startswith(_GZIP) else open(path, "rb")

@@ -1,31 +1,40 @@
-"""Static vectors in files that hold pickles, read without ever running what a pickle may ask for.
+"""Static vectors in files that hold pickles: gensim's KeyedVectors and the `.pt` dictionaries of courses.
 
-A pickle is a program. Here it may build plain containers, NumPy arrays and tensors, and nothing else: a course's
-`.pt` dictionary goes through `torch.load(weights_only=True)`, gensim's KeyedVectors through an unpickler that knows
-arrays and puts an empty shell in the place of gensim's own classes. Whatever else a file asks for is refused by name.
+Nothing of a pickle is run (`unpickle.py`), and neither gensim nor torch reads these files.
 """
 
 from __future__ import annotations
 
-import pickle
+import math
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.errors import DataError
+from elmo_cli.errors import DataError, ElmoError, printable
+from elmo_cli.vectors.stand_ins import ArrayStandIn, ObjectStandIn, TensorStandIn, UnfitError
+from elmo_cli.vectors.static import StaticVectors
+from elmo_cli.vectors.unpickle import COURSE, SAFER, Unpickler, unfit
 
-COURSE = "a dictionary such as {'word_embeddings': (V, D) array, 'words_to_ind': {token: row}}"
-_SAFER = "save the vectors as word2vec text, which holds no program"
 # how files of torch before 1.6 begin: a pickled magic number
-_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# all that NumPy writes above an array of numbers; whatever else its own reader takes is a language to get wrong
+_NPY = re.compile(
+    rb"\x93NUMPY[\x01\x02]\x00..(?:\x00\x00)?\{'descr': '([<>|][fiu][1248])', 'fortran_order': (True|False), "
+    rb"'shape': \((\d{1,12}), (\d{1,9})\), ?\} *\n",
+    re.DOTALL,
+)
 
-Table = tuple[list[str], NDArray[np.float32]]
+# tokens may share a row, but not make a matrix of a few numbers fill the memory
+_TOKENS_OF_A_ROW = 64
+
 _Value = TypeVar("_Value")
+Storage = Callable[[str], bytes | memoryview]
 
 
 def is_torch(start: bytes) -> bool:
@@ -33,42 +42,87 @@ def is_torch(start: bytes) -> bool:
     return start.startswith(_OLD_TORCH)
 
 
-def read_course(path: Path) -> Table:
-    """Tokens and (V, D) matrix of a `.pt` dictionary; the two values are found by their content, names settle doubt.
+def read_course(path: Path) -> StaticVectors:
+    """Tokens and matrix of a `.pt` dictionary; the two values are found by their content, names settle doubt.
 
     Raises:
         DataError: The file is damaged, asks for something other than data, or holds no such dictionary.
     """
-    import torch
-    from numpy._core import multiarray
+    with open(path, "rb") as file:
+        old = is_torch(file.read(64))
+    with _archive(path) if not old else _old_file(path) as (content, storage):
+        if not isinstance(content, dict):
+            raise DataError(
+                f"{path} holds a {_kind(content)}",
+                where=path,
+                expected=COURSE,
+                remedy="save a dictionary of word_embeddings and words_to_ind, or write word2vec text",
+            )
+        return _course_vectors(content, storage, path)
 
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if not any(name.endswith("data.pkl") for name in names):
-            found = f"{path} is an archive of {', '.join(names[:3]) or 'nothing'}"
-            raise DataError(found, where=path, expected="a file of vectors", remedy="unpack it first")
-    dtypes = [type(np.dtype(name)) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")]
-    arrays = [multiarray._reconstruct, multiarray.scalar]
-    # the functions' names in files of NumPy 1 and of NumPy 2
-    named = [
-        (function, f"numpy.{core}.multiarray.{function.__name__}") for function in arrays for core in ("core", "_core")
-    ]
+
+@contextmanager
+def _archive(path: Path) -> Iterator[tuple[object, Storage]]:
+    """The pickle of a `.pt` archive, and its storages by their keys, read when they are asked for."""
     try:
-        with torch.serialization.safe_globals([np.ndarray, np.dtype, *dtypes, *named]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        raise _refusal(path, asked.group(1) if asked else "more than data") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise DataError(
-            f"{path} is a damaged torch file: {error}", where=path, expected=COURSE, remedy="save or fetch it again"
-        ) from error
-    return _course_table(content, path)
+        archive = zipfile.ZipFile(path)
+    except Exception as error:  # zipfile lets a damaged directory raise anything
+        raise _damaged(path, error) from error
+    with archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        pickles = [name for name in entries if name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            found = f"{path} is an archive of {', '.join(printable(name) for name in list(entries)[:3]) or 'nothing'}"
+            raise DataError(found, where=path, expected="a file of vectors", remedy="unpack it first")
+        folder = pickles[0].removesuffix("data.pkl")
+
+        def read(name: str) -> bytes:
+            entry = entries.get(folder + name)
+            if entry is None:
+                raise _damaged(path, f"it lacks {name}")
+            # torch stores all entries as they are: what would be unpacked need not be limited
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+                raise _damaged(path, f"{name} is compressed")
+            try:
+                return archive.read(entry)
+            except Exception as error:
+                raise _damaged(path, error) from error
+
+        if folder + "byteorder" in entries and read("byteorder") != b"little":
+            raise _damaged(path, "its numbers are of a big-endian machine")
+        yield Unpickler(read("data.pkl"), path).load(), lambda key: read(f"data/{key}")
 
 
-def read_gensim(path: Path, stream: IO[bytes]) -> Table:
-    """Tokens and (V, D) matrix of gensim's KeyedVectors, large ones from the `.npy` that gensim writes beside them.
+@contextmanager
+def _old_file(path: Path) -> Iterator[tuple[object, Storage]]:
+    """The same of a file of torch before 1.6: pickles in a row, the storages after them.
+
+    magic number, version, machine, content, keys     key by key: count of numbers (8 bytes), numbers
+    """
+    whole = path.read_bytes()
+    unpickler = Unpickler(whole, path, len(_OLD_TORCH))
+    _, _, content, keys = (unpickler.load() for _ in range(4))
+    widths = {tensor.key: tensor.itemsize for tensor in unpickler.tensors}
+    storages: dict[str, memoryview] = {}
+    rest = memoryview(whole)[unpickler.position :]
+    for key in keys if isinstance(keys, list) else [keys]:
+        if not isinstance(key, str) or key not in widths:
+            raise _damaged(path, "it stores numbers of no tensor")
+        end = 8 + int.from_bytes(rest[:8], "little") * widths[key]
+        if end > len(rest):
+            raise _damaged(path, "it ends within its numbers")
+        storages[key], rest = rest[8:end], rest[end:]
+
+    def read(key: str) -> memoryview:
+        if key not in storages:
+            raise _damaged(path, f"it lacks the numbers of tensor {key}")
+        return storages[key]
+
+    yield content, read
+
+
+def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
+    """Tokens and matrix of gensim's KeyedVectors, large ones from the `.npy` that gensim writes beside them.
 
     Args:
         path: The file, for messages and for what lies beside it.
@@ -77,140 +131,128 @@ def read_gensim(path: Path, stream: IO[bytes]) -> Table:
     Raises:
         DataError: The file is damaged, asks for something other than data, or is no KeyedVectors.
     """
-    try:
-        content = _Unpickler(stream, path).load()
-    except DataError:
-        raise
-    except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{path} is a damaged pickle: {error}", where=path, remedy="save or fetch it again") from error
-    if not isinstance(content, _Shell):
-        raise DataError(f"{path} is a pickled {type(content).__name__}", where=path, remedy=_SAFER)
-    state = vars(content)
-    tokens, matrix = state.get("index_to_key", state.get("index2word")), state.get("vectors")
-    if matrix is None and "vectors" in (state.get("__numpys") or ()):
-        beside = path.with_name(path.name + ".vectors.npy")
-        if not beside.is_file():
-            raise DataError(f"{path} needs {beside.name}", where=beside, remedy="keep the two files together")
-        try:
-            matrix = np.load(beside, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise DataError(
-                f"{beside} is a damaged array: {error}",
-                where=beside,
-                remedy="save or fetch it again, together with the file beside it",
-            ) from error
-    if not isinstance(tokens, list) or not isinstance(matrix, np.ndarray):
+    content = Unpickler(stream.read(), path).load()
+    if not isinstance(content, ObjectStandIn):
+        raise DataError(f"{path} is a pickled {_kind(content)}", where=path, remedy=SAFER)
+    held = content.attributes
+    tokens, matrix = held.get("index_to_key", held.get("index2word")), held.get("vectors")
+    beside = held.get("__numpys")
+    if matrix is None and isinstance(beside, list) and "vectors" in beside:
+        values: object = _read_npy(path.with_name(path.name + ".vectors.npy"), path)
+    else:
+        values = matrix.values if isinstance(matrix, ArrayStandIn) else None
+    if not isinstance(tokens, list) or not isinstance(values, np.ndarray):
         raise DataError(
             f"{path} holds a gensim object without tokens and vectors",
             where=path,
             expected="KeyedVectors",
             remedy="save it as KeyedVectors: model.wv.save(...)",
         )
-    return _table(tokens, matrix, path)
+    return _vectors(tokens, values, path, "gensim KeyedVectors")
 
 
-class _Shell:
-    """What stands in for a gensim object: its attributes, none of its code."""
+def _read_npy(beside: Path, path: Path) -> NDArray[Any]:
+    """The matrix in a file of NumPy, whose size is what its header says."""
+    if not beside.is_file():
+        raise DataError(f"{path} needs {beside.name}", where=beside, remedy="keep the two files together")
+    with open(beside, "rb") as file:
+        header = _NPY.match(file.read(512))
+        kind, fortran, *sizes = header.groups() if header else (b"", b"", b"0", b"0")
+        dtype, shape = np.dtype(kind.decode() or "u1"), tuple(map(int, sizes))
+        start = header.end() if header else 0
+        if not header or start + math.prod(shape) * dtype.itemsize != beside.stat().st_size:
+            raise DataError(
+                f"{beside} is a damaged array" + (f": its header speaks of {shape} {dtype}" if header else ""),
+                where=beside,
+                expected="a matrix of numbers as NumPy saves it, of the size that its header says",
+                remedy="save or fetch it again, together with the file beside it",
+            )
+        file.seek(start)
+        return np.frombuffer(file.read(), dtype).reshape(shape, order="F" if fortran == b"True" else "C")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows NumPy arrays and gensim's tables of vectors; refuses the rest before anything of it is looked up."""
-
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
-        super().__init__(stream)
-        self._path = path
-        # a class of its own for each file, so that no file can leave anything behind
-        self._shell = type("Shell", (_Shell,), {})
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The class or function of this name, if it is one that only builds data."""
-        from numpy._core import multiarray
-
-        if module == "gensim.models.keyedvectors" or (module, name) == (
-            "gensim.models.fasttext",
-            "FastTextKeyedVectors",
-        ):
-            return self._shell
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name in ("_reconstruct", "scalar"):
-            return getattr(multiarray, name)
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            return _bytes_of
-        raise _refusal(self._path, f"{module}.{name}")
-
-
-def _bytes_of(text: str, encoding: str) -> bytes:
-    """How the oldest pickle protocols write bytes."""
-    return text.encode(encoding)
-
-
-def _refusal(path: Path, asked: str) -> DataError:
-    whole_model = asked.startswith("gensim.models.") and "eyedVectors" not in asked
+def _damaged(path: Path, error: object) -> DataError:
+    if isinstance(error, ElmoError):
+        raise error
     return DataError(
-        f"{path} is a pickle that asks for {asked}; it was not run, since a pickle can do anything on this machine",
+        f"{path} is a damaged torch file: {printable(str(error))}",
         where=path,
-        expected=f"{COURSE}, or gensim KeyedVectors: arrays, tensors and plain containers only",
-        remedy="save the vectors alone: model.wv.save(...)" if whole_model else _SAFER,
+        expected=COURSE,
+        remedy="save or fetch it again",
     )
 
 
-def _course_table(content: object, path: Path) -> Table:
-    if not isinstance(content, Mapping):
-        raise DataError(
-            f"{path} holds a {type(content).__name__}",
-            where=path,
-            expected=COURSE,
-            remedy="save a dictionary of word_embeddings and words_to_ind, or write word2vec text",
-        )
-    values = ((str(name), _array(value)) for name, value in content.items())
-    arrays = {name: array for name, array in values if array is not None and array.ndim == 2}
+def _kind(value: object) -> str:
+    """What a value of a pickle is, in a word; never the value, which may be endless to show."""
+    return type(value).__name__.removesuffix("StandIn")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {_kind(value)}"
+
+
+def _course_vectors(content: Mapping[object, object], storage: Storage, path: Path) -> StaticVectors:
+    arrays = {str(name): value for name, value in content.items() if _is_matrix(value)}
     indices = {str(name): value for name, value in content.items() if _is_index(value)}
-    held = ", ".join(f"'{name}': {type(value).__name__}" for name, value in list(content.items())[:8])
     matrix = _choose(arrays, ("word_embeddings", "embed", "vector"))
     index = _choose(indices, ("words_to_ind", "ind", "stoi", "vocab", "word"))
     if matrix is None or index is None:
         missing = "no single (V, D) array" if matrix is None else "no single index of tokens"
+        held = ", ".join(f"{_shown(name)}: {_kind(value)}" for name, value in list(content.items())[:8])
         raise DataError(
             f"{path} has {missing}; it holds {{{held}}}",
             where=path,
             expected=COURSE,
             remedy="save it under these names, or write word2vec text",
         )
-    if isinstance(index, Mapping):
+    values = _values(matrix, storage, path)
+    if isinstance(index, dict):
         pairs = list(index.items())
         if isinstance(pairs[0][1], str):
             pairs = [(token, row) for row, token in pairs]
     else:
+        assert isinstance(index, list | tuple)
         pairs = [(token, row) for row, token in enumerate(index)]
-        if len(pairs) != len(matrix):
-            found = f"{path} has {len(pairs)} tokens and {len(matrix)} vectors"
+        if len(pairs) != len(values):
+            found = f"{path} has {len(pairs)} tokens and {len(values)} vectors"
             raise DataError(
                 found,
                 where=path,
                 expected="a row for each token of the list",
                 remedy="save the vectors again, a finite row for each token",
             )
-    pairs = sorted(((token, _row(row, token, len(matrix), path)) for token, row in pairs), key=lambda pair: pair[1])
-    return _table([token for token, _ in pairs], matrix[[row for _, row in pairs]], path)
+    if len(pairs) > _TOKENS_OF_A_ROW * len(values):
+        raise DataError(
+            f"{path} has {len(pairs)} tokens for {len(values)} vectors",
+            where=path,
+            expected=f"at most {_TOKENS_OF_A_ROW} tokens a vector",
+            remedy="leave the tokens out that have no vector of their own",
+        )
+    rows = sorted(((token, _row(row, token, len(values), path)) for token, row in pairs), key=lambda pair: pair[1])
+    return _vectors([token for token, _ in rows], values[[row for _, row in rows]], path, "course .pt")
 
 
-def _array(value: object) -> NDArray[Any] | None:
-    if isinstance(value, np.ndarray):
-        return value
-    import torch
+def _is_matrix(value: object) -> bool:
+    if isinstance(value, ArrayStandIn):
+        return value.values.ndim == 2
+    return isinstance(value, TensorStandIn) and len(value.shape) == 2
 
-    if isinstance(value, torch.Tensor):
-        dense = value.detach()
-        return (dense.float() if dense.is_floating_point() else dense).numpy()
-    return None
+
+def _values(matrix: object, storage: Storage, path: Path) -> NDArray[Any]:
+    if isinstance(matrix, ArrayStandIn):
+        return matrix.values
+    assert isinstance(matrix, TensorStandIn)
+    try:
+        return matrix.read(storage(matrix.key))
+    except UnfitError as error:
+        raise unfit(path, error) from error
 
 
 def _is_index(value: object) -> bool:
     """Whether a value is {token: row}, {row: token} or a list of tokens."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return bool(value) and all(isinstance(key, str) != isinstance(row, str) for key, row in value.items())
-    return isinstance(value, Sequence) and bool(value) and all(isinstance(token, str) for token in value)
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(token, str) for token in value)
 
 
 def _choose(found: Mapping[str, _Value], names: Sequence[str]) -> _Value | None:
@@ -225,10 +267,10 @@ def _choose(found: Mapping[str, _Value], names: Sequence[str]) -> _Value | None:
 
 
 def _row(row: object, token: object, count: int, path: Path) -> int:
-    number = int(row) if isinstance(row, int | np.integer) else -1
+    number = row if isinstance(row, int) else -1
     if not 0 <= number < count:
         raise DataError(
-            f"token {token!r} has row {row!r}",
+            f"token {_shown(token)} has row {_shown(row)}",
             where=path,
             expected=f"a row of 0 to {count - 1}",
             remedy="number the tokens by the rows of the matrix, from 0",
@@ -236,12 +278,12 @@ def _row(row: object, token: object, count: int, path: Path) -> int:
     return number
 
 
-def _table(tokens: Sequence[object], matrix: NDArray[Any], path: Path) -> Table:
-    """Tokens and matrix that fit each other, as strings and float32."""
-    other = next((token for token in tokens if not isinstance(token, str)), None)
-    if other is not None:
+def _vectors(tokens: Sequence[object], matrix: NDArray[Any], path: Path, kind: str) -> StaticVectors:
+    """Tokens and matrix that fit each other, as strings and float32 of our own."""
+    other = next((token for token in tokens if not isinstance(token, str)), "")
+    if other != "":
         raise DataError(
-            f"{path} has the token {other!r}",
+            f"{path} has the token {_shown(other)}",
             where=path,
             expected="tokens that are strings",
             remedy="use text as tokens",
@@ -254,14 +296,15 @@ def _table(tokens: Sequence[object], matrix: NDArray[Any], path: Path) -> Table:
             expected="numbers, with a row for each token",
             remedy="save the vectors again, a finite row for each token",
         )
-    narrow = np.ascontiguousarray(matrix, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(narrow).all(axis=1))
+    with np.errstate(over="ignore"):
+        own = np.array(matrix, dtype=np.float32, order="C")
+    bad = np.flatnonzero(~np.isfinite(own).all(axis=1))
     if len(bad):
         found = f"the vectors of {len(bad)} tokens hold NaN or infinity"
         raise DataError(
             found,
-            where=f"{path}, token {tokens[bad[0]]!r}",
+            where=f"{path}, token {_shown(tokens[bad[0]])}",
             expected="finite numbers",
             remedy="save the vectors again, a finite row for each token",
         )
-    return [str(token) for token in tokens], narrow
+    return StaticVectors([str(token) for token in tokens], own, path, kind)

@@ -1,6 +1,7 @@
 """Static vectors in plain files: lines of numbers, or word2vec's bytes.
 
-A file is read as a stream, so that an error names its line and a wrong header allocates nothing.
+A file is read as a stream, so that an error names its line and a wrong header allocates nothing. Lines and tokens are
+bounded: a file without line ends or spaces would else be held, and searched again and again, as a whole.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -16,21 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.errors import DataError
+from elmo_cli.vectors.static import StaticVectors
 
 FORMATS = "word2vec or fastText text, GloVe text, word2vec binary (each also .gz), gensim KeyedVectors, or a course .pt"
 
 _SAMPLE = 1 << 20
 _CHUNK = 1 << 22
+_LONGEST_LINE = 1 << 24
+_LONGEST_TOKEN = 1 << 16
+_LONGEST_READ = 1 << 28
+_LARGEST = 10  # digits of a count or width
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
-Table = tuple[list[str], NDArray[np.float32]]
 
-
-def read_plain(stream: IO[bytes], path: Path) -> tuple[list[str], NDArray[np.float32], str]:
+def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
     """Tell the text and binary formats apart by their content and read the one that it is.
 
-    Returns:
-        Tokens as they come, (V, D) matrix, and the name of the format.
+    Args:
+        path: The file, for messages.
+        stream: Its content, unzipped.
 
     Raises:
         DataError: See `read_vectors`.
@@ -41,32 +47,31 @@ def read_plain(stream: IO[bytes], path: Path) -> tuple[list[str], NDArray[np.flo
             f"{path} is empty", where=path, expected=FORMATS, remedy="fetch it again, or train one with `elmo baseline`"
         )
     stream.seek(0)
-    first = sample.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].split()
-    if len(first) == 2 and all(field.isdigit() for field in first):
-        stream.readline()
-        count, width = int(first[0]), int(first[1])
-        if not count or not width:
-            raise DataError(
-                f"{path} says that it holds {count} vectors of width {width}",
-                where=f"{path}, line 1",
-                remedy="fetch it again, or train one with `elmo baseline`",
-            )
-        if _is_binary(sample.split(b"\n", 1)[1], width):
-            return *_read_binary(stream, path, count, width), "word2vec binary"
-        tokens, matrix = _read_text(stream, path, width, first_line=2)
-        if len(tokens) != count:
-            found = f"{path} holds {len(tokens)} vectors, but its header says {count}"
-            raise DataError(found, where=f"{path}, line 1", remedy="the file is cut off or its header wrong")
-        return tokens, matrix, "word2vec text"
-    width = _guess_width(sample, path)
-    return *_read_text(stream, path, width, first_line=1), "GloVe text"
+    line, _, rest = sample.partition(b"\n")
+    first = line.removeprefix(b"\xef\xbb\xbf").split()
+    if len(first) != 2 or not all(field.isdigit() for field in first):
+        return _read_text(stream, path, _guess_width(sample, path), None)
+    stream.readline()
+    if max(map(len, first)) > _LARGEST or not int(first[0]) or not int(first[1]):
+        shown = [field[: _LARGEST + 1].decode() + "..." * (len(field) > _LARGEST) for field in first]
+        raise DataError(
+            f"{path} says that it holds {shown[0]} vectors of width {shown[1]}",
+            where=f"{path}, line 1",
+            expected=f"two numbers of 1 to {_LARGEST} digits, none of them 0",
+            remedy="fetch it again, or train one with `elmo baseline`",
+        )
+    count, width = int(first[0]), int(first[1])
+    return (_read_binary if _is_binary(rest, width) else _read_text)(stream, path, width, count)
 
 
 def _is_binary(sample: bytes, width: int) -> bool:
-    """Whether what follows a header is float32 bytes: no line of numbers, but control bytes or no UTF-8."""
+    """Whether what follows a header is float32 bytes: a line without numbers, or control bytes, or no UTF-8."""
     line, newline, _ = sample.partition(b"\n")
     if newline and len(_numbers(line)) >= width:
         return False
+    fields = line.split()[1:]
+    if fields and not any(map(_is_number, fields)):
+        return True
     try:
         # a character may be cut at the end of the sample
         sample[: max(len(sample) - 4, 0)].decode("utf-8")
@@ -101,14 +106,23 @@ def _guess_width(sample: bytes, path: Path) -> int:
     return width
 
 
-def _read_text(stream: IO[bytes], path: Path, width: int, first_line: int) -> Table:
+def _read_text(stream: IO[bytes], path: Path, width: int, count: int | None) -> StaticVectors:
     """Lines of a token and D numbers; a token may hold spaces, so the last D fields are the vector."""
     tokens: list[str] = []
     values = array("f")
-    for number, line in enumerate(stream, start=first_line):
+    first_line = 1 if count is None else 2
+    lines = iter(partial(stream.readline, _LONGEST_LINE), b"")
+    for number, line in enumerate(lines, start=first_line):
         fields = line.rsplit(None, width)
-        if not fields and not any(rest.strip() for rest in stream):
+        if not fields and not any(rest.strip() for rest in lines):
             break  # empty lines at the end
+        if len(line) == _LONGEST_LINE:
+            raise DataError(
+                f"the line has more than {_LONGEST_LINE:,} bytes",
+                where=f"{path}, line {number}",
+                expected=f"a token and {width} numbers",
+                remedy="give a file with a line for each vector",
+            )
         try:
             values.extend(map(float, fields[1:]))
             tokens.append(fields[0].decode("utf-8"))
@@ -116,11 +130,14 @@ def _read_text(stream: IO[bytes], path: Path, width: int, first_line: int) -> Ta
             raise _explain_line(line, width, path, number) from error
         if len(fields) <= width or (b" " in fields[0] and _is_number(fields[0].split()[-1])):
             raise _explain_line(line, width, path, number)
-    if first_line == 1 and tokens:
+    if count is None and tokens:
         tokens[0] = tokens[0].removeprefix("\ufeff")
+    if count is not None and len(tokens) != count:
+        found = f"{path} holds {len(tokens)} vectors, but its header says {count}"
+        raise DataError(found, where=f"{path}, line 1", remedy="the file is cut off or its header wrong")
     matrix = np.frombuffer(values, dtype=np.float32).reshape(len(tokens), width)
     _check_finite(matrix, lambda row: f"{path}, line {row + first_line}")
-    return tokens, matrix
+    return StaticVectors(tokens, matrix, path, "GloVe text" if count is None else "word2vec text")
 
 
 def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError:
@@ -137,12 +154,12 @@ def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError
         )
     if wrong is not None:
         return DataError(
-            f"'{wrong.decode('utf-8', 'replace')}' is not a number",
+            f"{wrong[:80].decode('utf-8', 'replace')!r} is not a number",
             where=where,
             expected=expected,
             remedy="correct the line, or fetch the file again",
         )
-    return DataError(f"the token {fields[0]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
+    return DataError(f"the token {fields[0][:80]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
 
 
 def _is_number(field: bytes) -> bool:
@@ -153,7 +170,7 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table:
+def _read_binary(stream: IO[bytes], path: Path, width: int, count: int) -> StaticVectors:
     """Token, space and D float32, V times; a newline between them is optional."""
     tokens: list[str] = []
     size = 4 * width
@@ -161,20 +178,27 @@ def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table
     vectors = bytearray()
     buffer, position = b"", 0
     for number in range(1, count + 1):
-        space = buffer.find(b" ", position)
+        space = buffer.find(b" ", position, position + _LONGEST_TOKEN)
         while space < 0 or space + 1 + size > len(buffer):
-            chunk = stream.read(_CHUNK)
+            if space < 0 and len(buffer) - position >= _LONGEST_TOKEN:
+                raise DataError(
+                    f"no space follows the token within {_LONGEST_TOKEN:,} bytes",
+                    where=f"{path}, vector {number}",
+                    expected=f"a token, a space and {width} float32",
+                    remedy="its header is wrong, or the file is of another format",
+                )
+            chunk = stream.read(min(max(_CHUNK, size), _LONGEST_READ))
             if not chunk:
                 found = f"{path} ends within vector {number}, but its header says {count} vectors of width {width}"
                 raise DataError(found, where=path, remedy="the file is cut off or its header wrong")
             buffer, position = buffer[position:] + chunk, 0
-            space = buffer.find(b" ")
+            space = buffer.find(b" ", 0, _LONGEST_TOKEN)
         token = buffer[position:space].lstrip(b"\n")
         try:
             tokens.append(token.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise DataError(
-                f"the token {token!r} is not UTF-8",
+                f"the token {token[:80]!r} is not UTF-8",
                 where=f"{path}, vector {number}",
                 remedy="convert the file to UTF-8",
             ) from error
@@ -185,7 +209,7 @@ def _read_binary(stream: IO[bytes], path: Path, count: int, width: int) -> Table
         raise DataError(found, where=path, remedy="its header is wrong, or the file is of another format")
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(count, width).astype(np.float32, copy=False)
     _check_finite(matrix, lambda row: f"{path}, vector {row + 1}")
-    return tokens, matrix
+    return StaticVectors(tokens, matrix, path, "word2vec binary")
 
 
 def _check_finite(matrix: NDArray[np.float32], place: Callable[[int], str]) -> None:

@@ -25,7 +25,7 @@ from elmo_cli.config import SvdSettings
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors
+from elmo_cli.vectors.static import StaticVectors
 
 # The spectrum of PPMI is flat: with 2 iterations the last of 256 singular values falls 14 % short, so 2 %. ARPACK's are
 # exact, at ten times the time.

@@ -17,7 +17,7 @@ from elmo_cli.config import Word2VecSettings
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import StaticVectors
+from elmo_cli.vectors.static import StaticVectors
 
 # gensim drops what a sentence has beyond this without a word
 _LONGEST = 10_000

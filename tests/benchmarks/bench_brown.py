@@ -36,7 +36,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,10 @@ from bench_lstm import machine
 from word_lm import NAME, say, train_word_lm
 
 from elmo_cli.config import Experiment, load_experiment
-from elmo_cli.events import Finished, Step, Validation
+from elmo_cli.events import Event, Finished, Step, Validation
 from elmo_cli.inference.evaluate import evaluate_run
 from elmo_cli.runs import RunWriter
+from elmo_cli.training.lm_results import Pretrained, write_lm_results
 from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain
 
@@ -63,8 +64,14 @@ def ours(job: PretrainJob, folder: Path, start: Any) -> dict[str, Any]:
     validations: list[float] = []
     shown = time.perf_counter()
     start.wait()
+
+    def whole(writer: RunWriter) -> Iterator[Event]:
+        trained = yield from pretrain(job, writer)
+        assert isinstance(trained, Pretrained)
+        yield Finished(write_lm_results(writer, job, trained, "cpu"))
+
     with RunWriter(folder, "lm", "benchmark") as writer:
-        for event in pretrain(job, writer):
+        for event in whole(writer):
             if isinstance(event, Step) and time.perf_counter() - shown > 30:
                 shown = time.perf_counter()
                 say(OURS, f"{event.tokens} tokens, {event.seconds_left:.0f} s left")

@@ -27,7 +27,8 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.events import EpochDone
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.finetune import finetune, make_cache
+from elmo_cli.training.cache import make_cache
+from elmo_cli.training.finetune import finetune
 from elmo_cli.training.labelled import LabelledCorpus, read_train_and_test
 
 RESULTS = Path(__file__).parent / "results" / "classify.json"

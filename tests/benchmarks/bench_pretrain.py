@@ -45,7 +45,7 @@ from elmo_cli.runs import RunWriter
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import frame
-from elmo_cli.training import speed
+from elmo_cli.training import costs
 from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
 from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain
@@ -166,7 +166,7 @@ def ours(job: PretrainJob, folder: Path, compiled: bool) -> Told:
     with RunWriter(folder, "lm", "benchmark") as writer:
         events = pretrain(job, writer)
         while True:
-            speed.COMPILING_PAYS = 0.0 if compiled else math.inf
+            costs.COMPILING_PAYS = 0.0 if compiled else math.inf
             event = next(events, None)
             if event is None:
                 return

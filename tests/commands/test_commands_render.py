@@ -14,9 +14,10 @@ from typer import rich_utils
 
 from elmo_cli.commands import views
 from elmo_cli.commands.progress import describe, describe_step, duration, follow
-from elmo_cli.commands.render import Screen, facts, interval, lambda_bars, number, plain, table
+from elmo_cli.commands.render import Screen, cell_text, facts, lambda_bars, number, plain, table
 from elmo_cli.commands.signals import Stop
 from elmo_cli.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
+from elmo_cli.report.cells import Interval, Name, Number
 
 STEP = Step(
     epoch=2,
@@ -59,8 +60,27 @@ def test_bars_show_each_weight() -> None:
 
 
 def test_intervals_and_durations() -> None:
-    assert interval([0.8712, 0.889]) == "0.871..0.889"
+    assert cell_text(Interval([0.8712, 0.889])) == "0.871..0.889"
     assert [duration(seconds) for seconds in (0, 75, 3700)] == ["0:00", "1:15", "1:01:40"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (Number(0.8712, "share"), "0.8712"),
+        (Number(1234), "1,234"),
+        (Number(None, "p"), "-"),
+        (Number(0.0311, "p"), "0.0311"),
+        (Number(0.00002, "p"), "<.0001"),
+        (Number(0.0123, "difference"), "+0.0123"),
+        (Number(0.031, "rate"), "3.10"),
+        (Interval(None), "-"),
+        (Name("w2v\x1b", ("base",)), "w2v\\x1b *"),
+        (None, "-"),
+    ],
+)
+def test_cells_in_the_short_form_of_a_terminal(cell: object, text: str) -> None:
+    assert cell_text(cell) == text
 
 
 def shown(part: object, width: int = 80) -> str:
@@ -173,14 +193,21 @@ def test_a_comparison_shows_every_row_and_the_conclusion() -> None:
     row = {
         "name": "lm [trainable]",
         "kind": "lm",
+        "lm": "lm",
+        "mode": "trainable",
+        "tune": False,
         "accuracy": 0.88,
         "sd": None,
         "interval": [0.87, 0.89],
         "valid_accuracy": 0.9,
+        "macro_f1": 0.88,
         "difference": 0.0123,
+        "difference_interval": [0.01, 0.02],
+        "significant": True,
+        "p": 0.0311,
         "p_holm": 0.0311,
         "unknown": {"test": {"rate": 0.031}},
-        "seeds": [{"lambdas": [0.2, 0.8]}, {"lambdas": [0.4, 0.6]}],
+        "seeds": [{"lambdas": [0.2, 0.8], "gamma": 1.0}, {"lambdas": [0.4, 0.6], "gamma": 1.0}],
     }
     static = {**row, "name": "w2v.txt", "kind": "static", "difference": None, "p_holm": None, "unknown": {}}
     counts = {**row, "name": "TF-IDF + SVM", "kind": "reference", "p_holm": 0.00002, "unknown": {}}

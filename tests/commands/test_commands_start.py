@@ -76,8 +76,8 @@ def test_init_knows_ag_news_as_published(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "train.csv").symlink_to(shared / "data/ag_news/original_test.csv")
     found = scaffold.look_through(tmp_path)
     assert found.clean == "ag-news"
-    assert found.table is not None
-    assert (found.table.has_header, found.table.label, found.table.text) == (False, "1", ("2", "3"))
+    assert found.columns is not None
+    assert (found.columns.has_header, found.columns.label, found.columns.text) == (False, "1", ("2", "3"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

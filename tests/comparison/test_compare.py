@@ -125,9 +125,9 @@ def test_embedder_runs_once_for_all_modes_and_seeds(world: Experiment, monkeypat
     seen = []
     layers = BiLm.layers
 
-    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, state: Any = None) -> Any:
+    def counted(self: BiLm, tokens: Any, lengths: torch.Tensor, *further: Any, **named: Any) -> Any:
         seen.append(len(lengths))
-        return layers(self, tokens, lengths, state)
+        return layers(self, tokens, lengths, *further, **named)
 
     monkeypatch.setattr(BiLm, "layers", counted)
     run(world)
@@ -181,21 +181,6 @@ def test_rows_of_another_lm_are_trained_anew(world: Experiment) -> None:
     assert done_in(run(change(world, "compare", lms=(other,)), resume=True)) == [4]
 
 
-def test_a_comparison_without_probabilities_is_not_resumed_and_not_touched(world: Experiment) -> None:
-    run(world)
-    path = world.output / "compare"
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        line.pop("predictions", None)
-    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    shutil.rmtree(path / "predictions")
-    before = {file.name: file.read_bytes() for file in path.iterdir()}
-    with pytest.raises(RunError, match="earlier elmo, which kept no probabilities") as caught:
-        run(world, resume=True)
-    assert "--overwrite" in str(caught.value)
-    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
-
-
 def test_predictions_that_are_gone_are_named(world: Experiment) -> None:
     run(world)
     (world.output / "compare" / "predictions" / "0002.safetensors").unlink()
@@ -211,6 +196,14 @@ def test_resuming_with_other_data_is_refused(world: Experiment) -> None:
     write_csv(world.data.test, make_texts(20, seed=3))
     with pytest.raises(ConfigError, match="content of the test file"):
         run(world, resume=True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("encoding", "latin-1"), ("delimiter", ","), ("limit", 50)])
+def test_resuming_with_another_reading_is_refused(world: Experiment, name: str, value: object) -> None:
+    world = change(world, "compare", seeds=1, lambdas=("layer:0",))
+    run(world)
+    with pytest.raises(ConfigError, match=f"data.{name} is not what the comparison was begun with"):
+        run(change(world, "data", **{name: value}), resume=True)
 
 
 def test_stopping_at_once_leaves_nothing(world: Experiment) -> None:

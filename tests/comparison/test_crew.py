@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import BrokenExecutor
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from compareworld import change, make_world
 
+from elmo_cli.cluster import cores
 from elmo_cli.comparison import crew
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
@@ -40,7 +43,7 @@ def results_of(events: list[Event]) -> Any:
 
 def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))  # as each process has
+    torch.set_num_threads(max(1, cores() // 2))  # as each process has
     try:
         single = results_of(list(compare_run(world, world.output / "single")))
     finally:
@@ -52,21 +55,25 @@ def test_the_same_answers_as_one_after_the_other(world: Experiment) -> None:
     assert {event.total for event in done} == {9}
 
 
-def test_processes_that_are_lost_cost_nothing_but_time(world: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_lost_costs_nothing_but_time(world: Experiment) -> None:
     world = change(world, "compare", lambdas=("layer:0",))
     whole = results_of(side_by_side(world, out=world.output / "whole"))
-    give, left = crew._Worker.give, [2]
-
-    def give_and_kill(self: Any, task: Any) -> None:
-        give(self, task)
-        if left[0]:
-            left[0] -= 1
-            os.kill(self._process.pid, signal.SIGKILL)
-
-    monkeypatch.setattr(crew._Worker, "give", give_and_kill)
-    events = side_by_side(world)
-    assert [event.message for event in events if isinstance(event, Notice) and "ended early" in event.message]
+    events, told = [], ""
+    for event in compare_run(change(world, "compare", jobs=2)):
+        events.append(event)
+        if isinstance(event, ClassifierDone) and event.done == 1:
+            os.kill(active_children()[0].pid, signal.SIGKILL)
+        told += event.message if isinstance(event, Notice) else ""
+    assert "ended early" in told
     assert results_of(events) == whole
+
+
+def test_without_processes_the_classifiers_are_trained_here(world: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise BrokenExecutor("Resource temporarily unavailable")
+
+    monkeypatch.setattr(crew, "pool", refuse)
+    assert isinstance(side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
 
 
 def test_stopped_and_taken_up_again(world: Experiment) -> None:
@@ -89,14 +96,14 @@ def test_an_error_of_a_process_is_the_error_of_the_comparison(
     world: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a process reads the input anew, so it meets what has changed since
-    prepare = crew._Worker.__post_init__
+    start = crew.pool
 
-    def spoil(self: Any) -> None:
+    def spoil(*arguments: Any, **more: Any) -> Any:
         assert world.data.test is not None
         world.data.test.write_text("label,text\nunknown,a b\n", encoding="utf-8")
-        prepare(self)
+        return start(*arguments, **more)
 
-    monkeypatch.setattr(crew._Worker, "__post_init__", spoil)
+    monkeypatch.setattr(crew, "pool", spoil)
     with pytest.raises(ElmoError, match="unknown"):
         side_by_side(world)
     assert not (world.output / "compare").exists()

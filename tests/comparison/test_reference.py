@@ -11,8 +11,8 @@ from sklearn.svm import LinearSVC
 from tinyworld import TOKENIZER, make_corpus, make_texts
 
 from elmo_cli.comparison import reference
-from elmo_cli.comparison.curves import make_sizes
 from elmo_cli.comparison.reference import GRID, fit_reference
+from elmo_cli.comparison.subsets import make_sizes
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer

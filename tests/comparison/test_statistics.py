@@ -21,8 +21,10 @@ def make_row(name: str, kind: str, wrong: list[int], valid: float, valid_loss: f
         predicted = TRUTH.copy()
         predicted[:count] = 1 - predicted[:count]
         training = {"seed": seed, "valid": {"accuracy": valid, "loss": valid_loss, "examples": 20}}
+        training |= {"lambdas": None, "gamma": None}
         classifiers.append(Trained(seed, predicted, training))
     facts = {"name": name, "kind": kind, "mode": name.split()[-1] if kind == "lm" else None, "tune": False}
+    facts["lm"] = "lm" if kind == "lm" else None
     return RowResult({**facts, "unknown": {"test": {"rate": 0.125}}}, classifiers)
 
 

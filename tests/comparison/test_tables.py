@@ -33,12 +33,15 @@ def make_row(name: str, kind: str, accuracy: float, **values: Any) -> dict[str, 
         "p": None,
         "p_holm": None,
         "unknown": {},
+        "significant": None,
+        "seeds": [],
         **values,
     }
 
 
 def make_results() -> dict[str, Any]:
     compared = {"difference": -0.0123, "difference_interval": [-0.02, -0.01], "p": 1e-9, "p_holm": 2e-9}
+    compared |= {"significant": True}
     rows = [
         make_row("w|v_50%.txt", "static", 0.8, unknown={"test": {"rate": 0.125}}),
         make_row("lm frozen", "lm", 0.7877, **compared, lm="lm", mode="frozen"),
@@ -53,7 +56,7 @@ def make_results() -> dict[str, Any]:
         "rows": rows,
         "reference": "w|v_50%.txt",
         "best_row": "lm frozen",
-        "pairs": [{**pair, "p": 0.04, "p_holm": 0.08}],
+        "pairs": [{**pair, "p": 0.04, "p_holm": 0.08, "significant": False}],
         "comparisons": 3,
         "test": "McNemar's exact test",
         "conclusion": "It is so.",

@@ -13,10 +13,10 @@ from threading import Thread
 
 import pytest
 
-from elmo_cli.config import DataSettings
+from elmo_cli.config import ReadingSettings
 from elmo_cli.data import download as datasets
 from elmo_cli.data.download import AG_NEWS, DataSet, fetch, find_data_set
-from elmo_cli.data.records import sniff
+from elmo_cli.data.formats import open_file
 from elmo_cli.errors import DataError, ElmoError
 
 CONTENT = {
@@ -90,7 +90,7 @@ def small() -> DataSet:
 def test_files_are_fetched_once(server: Server, small: DataSet, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "ag_news"
     told: list[tuple[int, int | None]] = []
-    found = fetch(small, folder, mirror=server.url, progress=lambda done, total: told.append((done, total)))
+    found = fetch(small, folder, mirror=server.url, on_progress=lambda done, total: told.append((done, total)))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert found.files == {name: len(content) for name, content in CONTENT.items()}
     assert found.downloaded == ("train.csv", "test.csv")
@@ -103,7 +103,7 @@ def test_files_are_fetched_once(server: Server, small: DataSet, tmp_path: Path) 
     (folder / "test.csv").unlink()
     assert fetch(small, folder, mirror=server.url).downloaded == ("test.csv",)
     assert server.asked[2:] == ["/data/test.csv"]
-    table = sniff(folder / "train.csv", DataSettings())
+    table = open_file(folder / "train.csv", ReadingSettings()).columns(labelled=True)
     assert (table.label, table.text) == ("1", ("2", "3"))
 
 
@@ -155,7 +155,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(server: Server, sma
     there = broken_off(server, small, tmp_path)
     assert 0 < there <= 70_000
     told: list[tuple[int, int | None]] = []
-    fetch(small, tmp_path, mirror=server.url, progress=lambda done, total: told.append((done, total)))
+    fetch(small, tmp_path, mirror=server.url, on_progress=lambda done, total: told.append((done, total)))
     assert server.began == [0, there, 0]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == CONTENT
     assert min(done for done, total in told if total == len(CONTENT["train.csv"])) > there

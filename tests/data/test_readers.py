@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elmo_cli.config import DataSettings, load_experiment
-from elmo_cli.data import delimited
-from elmo_cli.data.records import Record, read_labelled, read_records, read_texts, sniff
+from elmo_cli.config import ReadingSettings, load_experiment
+from elmo_cli.data.columns import Columns
+from elmo_cli.data.formats import delimited, open_file
+from elmo_cli.data.formats.format import Record
+from elmo_cli.data.records import read_labelled, read_records, read_texts
 from elmo_cli.data.values import as_label
 from elmo_cli.errors import ConfigError, DataError
 
-ANY = DataSettings()
+ANY = ReadingSettings()
 Write = Callable[..., Path]
 
 
@@ -39,9 +41,13 @@ def lines(*rows: object) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def failure(path: Path, data: DataSettings = ANY, *, labelled: bool = True) -> DataError:
+def columns_of(path: Path, reading: ReadingSettings = ANY) -> Columns:
+    return open_file(path, reading).columns(labelled=True)
+
+
+def failure(path: Path, reading: ReadingSettings = ANY, *, labelled: bool = True) -> DataError:
     with pytest.raises(DataError) as caught:
-        list(read_records(path, data, labelled=labelled))
+        list(read_records(path, reading, labelled=labelled))
     return caught.value
 
 
@@ -59,7 +65,7 @@ def test_every_kind_of_file_gives_the_same_texts(write: Write, tmp_path: Path) -
     for name, delimiter in (("a.csv", ","), ("b.csv", ";"), ("c.csv", "\t"), ("d.csv", "|"), ("a.tsv", "\t")):
         with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, delimiter=delimiter).writerows([("label", "text"), *ROWS])
-        assert sniff(tmp_path / name, ANY).delimiter == delimiter
+        assert columns_of(tmp_path / name).delimiter == delimiter
         made.append(tmp_path / name)
     for path in made[1:]:
         read = read_labelled(path, ANY)
@@ -108,19 +114,19 @@ def test_number_labels_agree_between_files(write: Write, tmp_path: Path) -> None
 def test_fields_are_found_and_nested_ones_left_out(write: Write) -> None:
     row = {"meta": {"a": 1}, "tokens": ["x"], "n": 3, "kind": "x", "body": "a longer text than any label is", "e": None}
     path = write(lines(row, row | {"kind": "y"}, row, row | {"kind": "y"}), "a.jsonl")
-    table = sniff(path, ANY)
-    assert table.columns == ("n", "kind", "body", "e")
-    assert (table.text, table.label) == (("body",), "kind") or (table.text, table.label) == (("body",), "n")
-    error = failure(path, DataSettings(text=("meta",), label="kind"))
+    columns = columns_of(path)
+    assert columns.names == ("n", "kind", "body", "e")
+    assert (columns.text, columns.label) == (("body",), "kind") or (columns.text, columns.label) == (("body",), "n")
+    error = failure(path, ReadingSettings(text=("meta",), label="kind"))
     assert "the field 'meta' holds an object" in error.message
     assert error.where == f"{path}, line 1"
-    assert "the field 'tokens' holds a list" in failure(path, DataSettings(text=("tokens",))).message
-    assert "did you mean 'body'" in (failure(path, DataSettings(text=("bodi",))).remedy or "")
+    assert "the field 'tokens' holds a list" in failure(path, ReadingSettings(text=("tokens",))).message
+    assert "did you mean 'body'" in (failure(path, ReadingSettings(text=("bodi",))).remedy or "")
 
 
 def test_values_that_are_no_strings(write: Write) -> None:
     path = write(lines({"t": "a", "n": 3}, {"t": None, "n": 2.5}, {"t": True, "n": None}), "a.jsonl")
-    assert list(read_texts([path], DataSettings(text=("t", "n")))) == ["a 3", " 2.5", "true "]
+    assert list(read_texts([path], ReadingSettings(text=("t", "n")))) == ["a 3", " 2.5", "true "]
 
 
 GOOD = {"text": "a b", "label": 1}
@@ -183,7 +189,7 @@ def test_parquet_is_read_in_row_groups(tmp_path: Path, monkeypatch: pytest.Monke
         }
     )
     pq.write_table(table, path, row_group_size=1000)
-    assert sniff(path, ANY).columns == ("text", "label")
+    assert columns_of(path).names == ("text", "label")
     asked: list[tuple[int, list[str]]] = []
 
     class Watched(pq.ParquetFile):
@@ -193,20 +199,22 @@ def test_parquet_is_read_in_row_groups(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pq, "ParquetFile", Watched)
     seen: list[int] = []
-    records = read_records(path, ANY, labelled=True, seen=seen.append)
+    records = read_records(path, ANY, labelled=True, on_bytes=seen.append)
     assert next(records) == Record("text number 0", "0", 1)
     assert asked == [(0, ["text", "label"]), (0, ["text", "label"])]  # the sample, then the first group
     assert len(list(records)) == 2999
     assert seen[-1] == path.stat().st_size
     assert len(seen) == 3
     with pytest.raises(DataError, match="there is no column 'image'"):
-        list(read_records(path, DataSettings(text=("image",)), labelled=False))
+        list(read_records(path, ReadingSettings(text=("image",)), labelled=False))
 
 
 def test_parquet_that_cannot_be_used(write: Write, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a", "b\0c"], "label": [1, None]}), tmp_path / "a.parquet")
     assert failure(tmp_path / "a.parquet", labelled=False).where == f"{tmp_path / 'a.parquet'}, row 2"
-    assert "the label is empty" in failure(tmp_path / "a.parquet", DataSettings(text=("label",), label="label")).message
+    assert (
+        "the label is empty" in failure(tmp_path / "a.parquet", ReadingSettings(text=("label",), label="label")).message
+    )
     assert "cannot be read as Parquet" in failure(write("no Parquet", "b.parquet")).message
     assert "cannot be read as Parquet" in failure(write("", "c.parquet")).message
     assert "there is no file" in failure(tmp_path / "d.parquet").message
@@ -218,19 +226,19 @@ def test_parquet_that_cannot_be_used(write: Write, tmp_path: Path) -> None:
 
 def test_a_delimiter_is_found_in_quoted_tables_too(write: Write) -> None:
     path = write('"label";"text, long"\n"a";"b, c"\n"d";"e"\n', "a.csv")
-    assert sniff(path, ANY).delimiter == ";"
+    assert columns_of(path).delimiter == ";"
     assert read_labelled(path, ANY).texts == ("b, c", "e")
 
 
 def test_a_delimiter_can_be_said(write: Write) -> None:
     path = write("label;text\n1;a;b\n2;c\n", "a.csv")  # uneven, so nothing is found
     assert "looks like a label" in failure(path).message or "column" in failure(path).message
-    error = failure(path, DataSettings(delimiter="semicolon"))
+    error = failure(path, ReadingSettings(delimiter="semicolon"))
     assert error.where == f"{path}, line 2"
     assert "texts that contain semicolons" in (error.remedy or "")
     odd = write("label#text\n1#a, b\n2#c\n", "b.csv")
-    assert read_labelled(odd, DataSettings(delimiter="#")).texts == ("a, b", "c")
-    assert [DataSettings(delimiter=name).delimiter for name in ("comma", "tab", "bar", ";")] == [",", "\t", "|", ";"]
+    assert read_labelled(odd, ReadingSettings(delimiter="#")).texts == ("a, b", "c")
+    assert [ReadingSettings(delimiter=name).delimiter for name in ("comma", "tab", "bar", ";")] == [",", "\t", "|", ";"]
 
 
 @pytest.mark.parametrize("sign", ["ab", "", '"', "\n", "colon"])
@@ -259,16 +267,18 @@ def test_encodings(write: Write, encoding: str, name: str) -> None:
     content = {"csv": f'label,text\n1,"{TEXT}"\n2,b\n', "jsonl": f'{{"text": "{TEXT}"}}\n{{"text": "b"}}\n'}
     encoded = content.get(name.partition(".")[2], f"{TEXT}\nb\n").encode(encoding)
     path = write(gzip.compress(encoded) if name.endswith(".gz") else encoded, name)
-    assert list(read_texts([path], DataSettings(encoding=encoding))) == [TEXT, "b"]
+    assert list(read_texts([path], ReadingSettings(encoding=encoding))) == [TEXT, "b"]
 
 
 def test_bytes_that_are_not_in_the_encoding(write: Write) -> None:
     error = failure(write("gut\nGrüße\n".encode("latin-1"), "a.txt"), labelled=False)
     assert (error.where or "").endswith("a.txt, line 2, byte 3")
     assert "--encoding cp1252 or latin-1" in (error.remedy or "")
-    error = failure(write("gut\nGrüße\n", "b.txt"), DataSettings(encoding="ascii"), labelled=False)
+    error = failure(write("gut\nGrüße\n", "b.txt"), ReadingSettings(encoding="ascii"), labelled=False)
     assert "--encoding utf-8" in (error.remedy or "")
-    error = failure(write("gut\n".encode("utf-16") + b"\x00", "c.txt"), DataSettings(encoding="utf-16"), labelled=False)
+    error = failure(
+        write("gut\n".encode("utf-16") + b"\x00", "c.txt"), ReadingSettings(encoding="utf-16"), labelled=False
+    )
     assert "is not utf-16 after line" in error.message
 
 
@@ -281,7 +291,7 @@ def test_unknown_encodings_name_the_nearest() -> None:
         with pytest.raises(ConfigError, match=hint) as caught:
             load_experiment(None, (), {"data.encoding": name})
         assert "data.encoding is" in caught.value.message
-    assert DataSettings(encoding="UTF_8").encoding == "utf-8"
+    assert ReadingSettings(encoding="UTF_8").encoding == "utf-8"
 
 
 def test_bytes_are_reported_as_they_are_read(write: Write) -> None:
@@ -289,7 +299,7 @@ def test_bytes_are_reported_as_they_are_read(write: Write) -> None:
         content = b"some words on a line\n" * 5000
         path = write(gzip.compress(content) if name.endswith("gz") else content, name)
         seen: list[int] = []
-        assert len(list(read_records(path, ANY, labelled=False, seen=seen.append))) == 5000
+        assert len(list(read_records(path, ANY, labelled=False, on_bytes=seen.append))) == 5000
         assert seen == sorted(seen)
         assert 0 < seen[0] <= seen[-1] <= path.stat().st_size
         assert len(seen) == 4

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import DataSettings
-from elmo_cli.data import delimited
-from elmo_cli.data import records as corpus
-from elmo_cli.data.records import Record, fingerprint, read_labelled, read_records, read_texts, sniff
+from elmo_cli.config import ReadingSettings
+from elmo_cli.data.columns import Columns
+from elmo_cli.data.files import fingerprint
+from elmo_cli.data.formats import delimited, open_file
+from elmo_cli.data.formats.format import Record
+from elmo_cli.data.records import read_labelled, read_records, read_texts
 from elmo_cli.errors import DataError
 
-ANY = DataSettings()
+ANY = ReadingSettings()
 Write = Callable[..., Path]
 LONG = "a text that is clearly longer than any name of a column would ever be"
 
@@ -31,20 +33,24 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def texts(path: Path, data: DataSettings = ANY) -> list[str]:
-    return list(read_texts([path], data))
+def texts(path: Path, reading: ReadingSettings = ANY) -> list[str]:
+    return list(read_texts([path], reading))
 
 
-def failure(path: Path, data: DataSettings = ANY, *, labelled: bool = True) -> DataError:
+def columns_of(path: Path, reading: ReadingSettings = ANY) -> Columns:
+    return open_file(path, reading).columns(labelled=True)
+
+
+def failure(path: Path, reading: ReadingSettings = ANY, *, labelled: bool = True) -> DataError:
     with pytest.raises(DataError) as caught:
-        list(read_records(path, data, labelled=labelled))
+        list(read_records(path, reading, labelled=labelled))
     return caught.value
 
 
 def test_header_text_and_label_by_content(write: Write) -> None:
     path = write(f"id,kind,body\n1,x,{LONG}\n2,y,{LONG}\n3,x,{LONG}\n4,y,{LONG}\n")
-    table = sniff(path, ANY)
-    assert (table.columns, table.text, table.label, table.has_header) == (
+    columns = columns_of(path)
+    assert (columns.names, columns.text, columns.label, columns.has_header) == (
         ("id", "kind", "body"),
         ("body",),
         "kind",
@@ -55,12 +61,12 @@ def test_header_text_and_label_by_content(write: Write) -> None:
 
 def test_usual_label_name_wins_over_content(write: Write) -> None:
     path = write(f"split,Class Index,Text\na,1,{LONG}\na,2,{LONG}\na,3,{LONG}\n")
-    assert sniff(path, ANY).label == "Class Index"
+    assert columns_of(path).label == "Class Index"
 
 
 def test_a_column_with_the_name_of_a_text_is_never_the_label(write: Write) -> None:
-    table = sniff(write("text,n\na b,1\nc d,2\n"), ANY)
-    assert (table.text, table.label) == (("text",), "n")
+    columns = columns_of(write("text,n\na b,1\nc d,2\n"))
+    assert (columns.text, columns.label) == (("text",), "n")
 
 
 def test_title_goes_before_the_text(write: Write) -> None:
@@ -83,24 +89,24 @@ def test_no_header_with_words_as_labels(write: Write) -> None:
 
 def test_header_without_usual_names(write: Write) -> None:
     above_longer_text = write(f"team,story\nx,{LONG}\ny,{LONG} b\nx,{LONG} c\n")
-    assert sniff(above_longer_text, ANY).has_header
+    assert columns_of(above_longer_text).has_header
     value_that_comes_again = write(f"sports,Win\nworld,{LONG}\nsports,{LONG} b\n", "again.csv")
-    assert not sniff(value_that_comes_again, ANY).has_header
+    assert not columns_of(value_that_comes_again).has_header
     above_numbers = write("mark,line\n1,a b\n2,c d\n", "numbers.csv")
-    assert sniff(above_numbers, ANY).has_header
+    assert columns_of(above_numbers).has_header
 
 
 def test_header_can_be_said(write: Write) -> None:
     path = write("text,label\nb,1\nc,2\n")
-    assert texts(path, DataSettings(header="no", text=("1",))) == ["text", "b", "c"]
+    assert texts(path, ReadingSettings(header="no", text=("1",))) == ["text", "b", "c"]
     numbers = write("1,2\n3,word\n4,words\n", "numbers.csv")
-    assert texts(numbers, DataSettings(header="yes")) == ["word", "words"]
+    assert texts(numbers, ReadingSettings(header="yes")) == ["word", "words"]
 
 
 def test_named_columns_are_joined_in_the_order_given(write: Write) -> None:
     path = write("a,b,c\n1,x,p\n2,y,q\n")
-    data = DataSettings(text=("c", "a"), label="b")
-    assert list(read_records(path, data, labelled=True)) == [Record("p 1", "x", 2), Record("q 2", "y", 3)]
+    reading = ReadingSettings(text=("c", "a"), label="b")
+    assert list(read_records(path, reading, labelled=True)) == [Record("p 1", "x", 2), Record("q 2", "y", 3)]
 
 
 def test_column_of_text_alone(write: Write) -> None:
@@ -109,7 +115,7 @@ def test_column_of_text_alone(write: Write) -> None:
 
 
 def test_label_setting_of_another_file_does_not_hinder_a_corpus(write: Write) -> None:
-    assert texts(write("text\nfirst\nsecond\n"), DataSettings(label="Class Index")) == ["first", "second"]
+    assert texts(write("text\nfirst\nsecond\n"), ReadingSettings(label="Class Index")) == ["first", "second"]
 
 
 def test_classes_are_sorted_naturally(write: Write) -> None:
@@ -124,7 +130,7 @@ def test_limit_reads_no_further(write: Write) -> None:
 
 def test_cleaning_is_applied(write: Write) -> None:
     path = write("label,text\n1,AT amp;T\n2,it #39;s\n")
-    assert texts(path, DataSettings(clean="ag-news")) == ["AT&T", "it's"]
+    assert texts(path, ReadingSettings(clean="ag-news")) == ["AT&T", "it's"]
     assert texts(path) == ["AT amp;T", "it #39;s"]
 
 
@@ -195,8 +201,8 @@ def test_broken_table_names_file_and_line(
         (" \n\n", "data.txt", "is empty"),
         ("label,text\n", "data.csv", "holds column names but no rows"),
         ("\ufeffa".encode("utf-16"), "data.csv", "is UTF-16"),
-        (gzip.compress(b"a"), "data.txt", "does not end in .gz"),
-        (gzip.compress(b"word " * 1000)[:20], "data.txt.gz", "cannot be unpacked"),
+        (gzip.compress(b"a", mtime=0), "data.txt", "does not end in .gz"),
+        (gzip.compress(b"word " * 1000, mtime=0)[:20], "data.txt.gz", "cannot be unpacked"),
         ("text", "data.csv.gz", "cannot be unpacked"),
         ("{}", "data.xlsx", "files of the kind .xlsx are not read"),
         (b"PAR1", "data.parquet.gz", "files of the kind .parquet.gz are not read"),
@@ -213,12 +219,12 @@ def test_unusable_file(write: Write, content: str | bytes, name: str, message: s
 
 def test_missing_column_names_the_nearest(write: Write) -> None:
     path = write("Class Index,Text\n1,a\n2,b\n")
-    error = failure(path, DataSettings(label="ClassIndex"))
+    error = failure(path, ReadingSettings(label="ClassIndex"))
     assert error.remedy == "did you mean 'Class Index'? (setting data.label)"
     assert error.where == f"{path}, line 1"
-    assert "did you mean 'Text'" in (failure(path, DataSettings(text=("Txt",))).remedy or "")
+    assert "did you mean 'Text'" in (failure(path, ReadingSettings(text=("Txt",))).remedy or "")
     numbered = write("1,a b\n2,b c\n", "numbered.csv")
-    assert "its columns are numbered" in (failure(numbered, DataSettings(text=("Text",))).remedy or "")
+    assert "its columns are numbered" in (failure(numbered, ReadingSettings(text=("Text",))).remedy or "")
 
 
 def test_missing_file_names_the_nearest(write: Write, tmp_path: Path) -> None:
@@ -238,7 +244,7 @@ def test_text_file_has_no_labels(write: Write) -> None:
 
 
 def test_table_of_labels_only(write: Write) -> None:
-    error = failure(write("label\n1\n2\n"), DataSettings(label="label"))
+    error = failure(write("label\n1\n2\n"), ReadingSettings(label="label"))
     assert "no column of text beside its label 'label'" in error.message
 
 
@@ -254,7 +260,7 @@ def test_records_are_streamed(write: Write, monkeypatch: pytest.MonkeyPatch) -> 
 
     original = delimited.read_lines
     monkeypatch.setattr(delimited, "read_lines", counting)
-    assert len(list(islice(corpus.read_records(path, ANY, labelled=True), 10))) == 10
+    assert len(list(islice(read_records(path, ANY, labelled=True), 10))) == 10
     assert read < 1000  # samples for the delimiter and the columns, and ten rows
 
 
@@ -266,9 +272,9 @@ def test_fingerprint_is_that_of_the_bytes(write: Write, tmp_path: Path) -> None:
 
 def test_ag_news_as_published_and_as_prepared(shared: Path) -> None:
     folder = shared / "data/ag_news"
-    published = sniff(folder / "original_test.csv", ANY)
+    published = columns_of(folder / "original_test.csv")
     assert (published.has_header, published.label, published.text) == (False, "1", ("2", "3"))
-    prepared = sniff(folder / "train.csv", ANY)
+    prepared = columns_of(folder / "train.csv")
     assert (prepared.has_header, prepared.label, prepared.text) == (True, "Class Index", ("Text",))
     original = read_labelled(folder / "original_test.csv", ANY)
     joined = read_labelled(folder / "test.csv", ANY)

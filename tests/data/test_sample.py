@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-from elmo_cli.data import grammar
-from elmo_cli.data.sample import SampleItem, sample_news, write_sample
+from elmo_cli.data.sample import SampleItem, load_grammar, sample_news, write_sample
+from elmo_cli.errors import ElmoError
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,25 @@ def test_the_same_seed_gives_the_same_items_on_every_python(items):
     assert sample_news(seed=2) != items
 
 
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("train.csv", "c258c569eeed4927679797287b3217d4857c2609bb84e97463af5a62a419da66"),
+        ("test.csv", "61f59a9c0cc91ccc8cf45f41ba34da883a23a6f24bcb221c4e44a36b034d8f16"),
+    ],
+)
+def test_the_files_are_the_same_to_the_byte(tmp_path: Path, name: str, digest: str) -> None:
+    write_sample(tmp_path, seed=7)
+    assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+
+
 @pytest.mark.parametrize("size", [2500, 403, 40, 1])
 def test_size_and_balance(size):
     items = sample_news(size=size)
     assert len(items) == size
     for part in (items[: round(0.8 * size)], items[round(0.8 * size) :]):
         counts = Counter(item.label for item in part)
-        assert all(abs(counts[label] - len(part) / 4) < 1 for label in grammar.LABELS)
+        assert all(abs(counts[label] - len(part) / 4) < 1 for label in load_grammar().labels)
 
 
 def test_items_are_distinct_and_of_news_length(items):
@@ -65,7 +78,7 @@ def test_vocabulary_is_large_and_text_is_clean(items):
 
 def test_at_least_a_third_of_each_class_is_ambiguous_in_train_and_test(items):
     for part in (items[:2000], items[2000:]):
-        for label in grammar.LABELS:
+        for label in load_grammar().labels:
             assert np.mean([item.ambiguous for item in part if item.label == label]) >= 1 / 3
 
 
@@ -79,13 +92,18 @@ def test_names_turn_up_in_all_classes(items):
 
 
 def test_topics_and_actors_cover_every_class_once():
-    rows = [line.split(":")[1].split("|") for line in grammar.TOPICS.strip().splitlines()]
-    assert all(len(row) == 4 for row in rows)
-    symbols = set(re.findall(r"^([^\s:][^:]*):", grammar.RULES, re.M)) | {
+    grammar = load_grammar()
+    assert all(len(modifiers) == len(grammar.labels) for modifiers in grammar.topics.values())
+    symbols = set(grammar.rules) | {
         *("surname", "given", "place", "nation", "firm", "demonym", "n", "small"),
-        *(f"{label}.topic" for label in grammar.LABELS),
+        *(f"{label}.topic" for label in load_grammar().labels),
     }
-    used = re.findall(r"\{([^}]+?)[1-9]?\}", grammar.RULES + grammar.TWINS + " ".join(grammar.TOPIC_FRAMES))
+    alternatives = [
+        *chain(*grammar.rules.values(), *grammar.twins.values()),
+        *grammar.topic_frames,
+        *grammar.actor_frames,
+    ]
+    used = re.findall(r"\{([^}]+?)[1-9]?\}", " ".join(alternatives))
     assert set(used) - {"fore", "back"} <= symbols
 
 
@@ -125,7 +143,7 @@ def test_write_sample(tmp_path: Path, items):
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch):
     (tmp_path / "train.csv").write_text("mine")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ElmoError, match="disk full"):
         write_sample(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
     assert (tmp_path / "train.csv").read_text() == "mine"

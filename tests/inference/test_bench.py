@@ -11,7 +11,7 @@ from elmo_cli.config import Experiment
 from elmo_cli.errors import DataError
 from elmo_cli.inference import bench
 from elmo_cli.inference.bench import bench_run
-from elmo_cli.training.speed import operations
+from elmo_cli.training.costs import operations
 
 TEXT = "the match of the day\nthe market fell today , said the bank\n\nwith a goal\n" * 40
 

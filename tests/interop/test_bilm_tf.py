@@ -240,7 +240,7 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
     (folder / "weights.hdf5").write_bytes(content[: len(content) // 2])
     with pytest.raises(WeightsError, match="holds no weights"):
         find_files(folder)
-    with pytest.raises(WeightsError, match="is not a whole HDF5 file"):
+    with pytest.raises(WeightsError, match="is no whole HDF5 file"):
         load_bilm_tf(folder / "options.json", folder / "weights.hdf5")
     (folder / "options.json").write_text('{"lstm": {\n"dim": }}')
     with pytest.raises(WeightsError, match="is not JSON") as caught:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import classifier, full_comparison, language_model, old_comparison
+from made_runs import classifier, full_comparison, language_model
 
 from elmo_cli.report.page import write_report
 
@@ -51,9 +51,8 @@ def browser() -> str:
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page with all there is, everything that can be opened open."""
     folder = tmp_path_factory.mktemp("report")
-    runs = (full_comparison(folder / "compare"), old_comparison(folder / "old" / "compare"))
     models = (language_model(folder / "lm"), classifier(folder / ("classify" * 12)))
-    write_report([*runs, *models], folder / "report.html")
+    write_report([full_comparison(folder / "compare"), *models], folder / "report.html")
     text = (folder / "report.html").read_text(encoding="utf-8")
     return text.replace("<details ", "<details open ")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elmo_cli.cluster import pool
 from elmo_cli.config import Experiment, TokenizerSettings, VocabularySettings
 from elmo_cli.errors import DataError
 from elmo_cli.text import parallel, shards, sources
@@ -186,11 +187,12 @@ def test_of_two_writers_the_first_wins(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
-    old, young = tmp_path / "a-1.new", tmp_path / "b-2.new"
+    old, young, file = tmp_path / "a-1.new", tmp_path / "b-2.new", tmp_path / ".fingerprint.json.3.new"
     for folder in (old, young):
         folder.mkdir()
         (folder / "tokens.int32").touch()
-    for path in (old / "tokens.int32", old):
+    file.touch()
+    for path in (old / "tokens.int32", old, file):
         os.utime(path, (0, 0))
     write_corpus(tmp_path / "corpus", [encode(TEXTS, str.split)])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b-2.new", "corpus"]
@@ -261,7 +263,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(corpus_file: Path, monk
 def test_without_a_place_for_the_cache_the_corpus_is_held_in_memory(corpus_file: Path) -> None:
     (corpus_file.parent / "runs").write_text("a file where the folder should be", encoding="utf-8")
     said: list[str] = []
-    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, say=said.append)
+    found = encode_corpus(experiment_in(corpus_file.parent), [corpus_file], WHITESPACE, notify=said.append)
     assert same(found, encode(["the cat sat", "the dog"], str.split))
     assert "cannot be kept" in said[0]
 
@@ -310,9 +312,9 @@ def test_processes_make_the_same_corpus_as_one(tmp_path: Path, settings: Tokeniz
 @pytest.mark.usefixtures("small_chunks")
 def test_without_processes_the_work_is_done_here_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **more: object) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
+        raise BrokenExecutor("Resource temporarily unavailable")
 
-    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(parallel, "pool", refuse)
     said: list[str] = []
     parts = list(encode_chunks(TEXTS, WHITESPACE, 2, said.append))
     assert sum(part.token_count for part in parts) == encode(TEXTS, str.split).token_count
@@ -320,53 +322,31 @@ def test_without_processes_the_work_is_done_here_and_said(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("program", ["", "import sys; sys.stdout.buffer.write(b'no reply'); sys.stdout.flush()"])
-def test_a_process_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> None:
-    monkeypatch.setattr(parallel, "_PROGRAM", program)
+def test_a_process_that_is_lost_loses_nothing(tmp_path: Path) -> None:
     said: list[str] = []
-    write_corpus(tmp_path / "corpus", encode_chunks(TEXTS, WHITESPACE, 2, said.append))
+    parts = encode_chunks(TEXTS, WHITESPACE, 2, said.append)
+    found = [next(parts)]
+    os.kill(active_children()[0].pid, signal.SIGKILL)
+    write_corpus(tmp_path / "corpus", [*found, *parts])
     assert same(open_corpus(tmp_path / "corpus"), encode(TEXTS, str.split))
     assert "ended early" in said[0]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal are those of Unix")
-def test_ctrl_c_ends_the_processes_quietly() -> None:
-    code = (
-        "import contextlib, itertools, signal, subprocess\n"
-        # a process that was started in the background ignores Ctrl-C
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from elmo_cli.config import TokenizerSettings\n"
-        "from elmo_cli.text import parallel\n"
-        "workers, start = [], subprocess.Popen\n"
-        "def popen(*a, **k):\n    workers.append(start(*a, **k)); return workers[-1]\n"
-        "subprocess.Popen = popen\n"
-        "parts = parallel.encode_chunks(itertools.repeat('a b ' * 1000), TokenizerSettings(), 2, print)\n"
-        "next(parts)\n"
-        "try:\n"
-        "  with contextlib.closing(parts):\n"
-        "    print(*(worker.pid for worker in workers), flush=True)\n"
-        "    [None for _ in parts]\n"
-        "except KeyboardInterrupt:\n    print([worker.returncode for worker in workers])\n"
-    )
-    root = str(Path(parallel.__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": root},
-    )
-    with process:
-        pids = [int(pid) for pid in process.stdout.readline().split()]
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        try:
-            output, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert errors == ""
-    assert json.loads(output) == [-9, -9]
-    assert errors == ""
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+@pytest.mark.usefixtures("small_chunks")
+def test_few_chunks_are_read_ahead() -> None:
+    read = []
+
+    def texts() -> Iterator[str]:
+        for number in range(1000):
+            read.append(number)
+            yield "as many characters as a chunk holds"
+
+    with closing(encode_chunks(texts(), WHITESPACE, 2, print)) as parts:
+        next(parts)
+    assert len(read) < 10
+
+
+def test_processes_that_tokenise_do_without_torch() -> None:
+    with pool(2, threads=1) as executor:
+        executor.submit(parallel._encode, ["a b"], WHITESPACE).result()
+        assert "torch" not in executor.submit(eval, "[*__import__('sys').modules]").result()

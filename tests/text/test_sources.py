@@ -110,7 +110,7 @@ def test_progress_counts_the_bytes_of_all_files(tmp_path: Path, monkeypatch: pyt
     seen: list[tuple[int, int | None]] = []
     experiment = Experiment(output=tmp_path / "runs")
     for _ in range(2):  # the second time it is there already
-        encode_corpus(experiment, [tmp_path], WHITESPACE, progress=lambda done, all_: seen.append((done, all_)))
+        encode_corpus(experiment, [tmp_path], WHITESPACE, on_progress=lambda done, all_: seen.append((done, all_)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert {all_ for _, all_ in seen} == {total}
     assert (total // 2, total) in seen

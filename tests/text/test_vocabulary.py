@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -115,6 +116,19 @@ def test_saved_folder_loads_the_same(tmp_path: Path) -> None:
     details = yaml.safe_load((tmp_path / "vocab" / "vocab.yaml").read_text(encoding="utf-8"))
     assert details["size"] == 6
     assert details["totals"]["tokens"] == 6
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def noting(name: str) -> None:
+        actual = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *arguments: [calls.append(name), actual(*arguments)][1])
+
+    noting("fsync")
+    noting("replace")
+    build("b b a").save(tmp_path)
+    assert calls == ["fsync", "replace", "fsync"] * 2  # the file, its name, the names of the folder
 
 
 def test_file_is_bilm_tf_s_with_ids_from_one(tmp_path: Path) -> None:

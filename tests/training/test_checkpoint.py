@@ -15,12 +15,13 @@ import pytest
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.errors import ConfigError, RunError
-from elmo_cli.events import TIMES, Finished, Saved, Stopped
+from elmo_cli.events import Finished, Saved, Stopped
 from elmo_cli.runs import Run
 from elmo_cli.training.prepare import build_vocabulary_run
 from elmo_cli.training.pretrain import pretrain_run
 
 SENTENCES = [" ".join("abcdefgh"[(start * step) % 8] for step in range(1, 3 + start % 6)) for start in range(80)]
+TIMES = {"tokens_per_second", "seconds_left"}  # that differ, however exactly a training is repeated
 MODELS: dict[str, dict[str, Any]] = {
     "word, projected, adaptive": {"model.projection_size": 6, "model.softmax": "adaptive", "model.residual": True},
     "word, tied, sampled": {"model.tie": True, "model.softmax": "sampled", "model.samples": 3},
@@ -149,6 +150,19 @@ def test_other_settings_are_not_resumed(tmp_path: Path, corpus: Path, flags: dic
     assert message in caught.value.message
     free = experiment(tmp_path / "runs", {"pretrain.checkpoint_minutes": 3, "classify.epochs": 7})
     assert isinstance(list(pretrain_run(free, [corpus], device="cpu", resume=True))[-1], Finished)
+
+
+def test_what_does_not_change_the_texts_may_change(tmp_path: Path) -> None:
+    """A label column is looked at in tables only, and there only while the text columns are to be found."""
+    table = tmp_path / "corpus.csv"
+    table.write_text("kind,line\n" + "".join(f"x,{sentence}\n" for sentence in SENTENCES), encoding="utf-8")
+    named = {"data.text": "line"}
+    list(pretrain_run(experiment(tmp_path / "runs", {}), [table], device="cpu", stop=StopAt(2)))
+    with pytest.raises(ConfigError, match=r"data\.label is kind, but the run was begun with None"):
+        list(pretrain_run(experiment(tmp_path / "runs", {"data.label": "kind"}), [table], device="cpu", resume=True))
+    list(pretrain_run(experiment(tmp_path / "named", named), [table], device="cpu", stop=StopAt(2)))
+    labelled = experiment(tmp_path / "named", {**named, "data.label": "kind"})
+    assert isinstance(list(pretrain_run(labelled, [table], device="cpu", resume=True))[-1], Finished)
 
 
 def test_other_data_are_not_resumed(tmp_path: Path, corpus: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -14,25 +14,32 @@ from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError, ElmoError
-from elmo_cli.events import EpochDone, Event, Finished, Step, Stopped
+from elmo_cli.events import EpochDone, Event, Step, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.mode import Mode
-from elmo_cli.training.cache import ActivationCache, LiveTexts
-from elmo_cli.training.finetune import finetune, make_cache, predict
-from elmo_cli.training.labelled import cut_sentences, split
-from elmo_cli.training.tally import BestEpoch
+from elmo_cli.training.cache import ActivationCache, LiveTexts, make_cache, predict
+from elmo_cli.training.finetune import Finetuned, FinetuningState, finetune
+from elmo_cli.training.labelled import LabelledCorpus, cut_sentences, split
 
 TRAIN = make_corpus(make_texts(60))
 
 
-def train(embedder: Embedder, settings: ClassifySettings = SETTINGS, **options: Any) -> list[Event]:
-    return list(finetune(embedder, TRAIN, settings, **{"seed": 1, **options}))
+def to_the_end(loop: Generator[Event, None, Finetuned | Stopped]) -> tuple[list[Event], Finetuned | Stopped]:
+    """The events of a loop, and what it returns."""
+    events: list[Event] = []
+    while True:
+        try:
+            events.append(next(loop))
+        except StopIteration as end:
+            return events, end.value
 
 
-def outcome(events: list[Event]) -> Finished:
-    last = events[-1]
-    assert isinstance(last, Finished)
-    return last
+def train(
+    embedder: Embedder, settings: ClassifySettings = SETTINGS, corpus: LabelledCorpus = TRAIN, **options: Any
+) -> Finetuned:
+    _, found = to_the_end(finetune(embedder, corpus, settings, **{"seed": 1, **options}))
+    assert isinstance(found, Finetuned)
+    return found
 
 
 class CountingForwards:
@@ -52,9 +59,9 @@ class CountingForwards:
 @pytest.mark.parametrize("mode", ["trainable", "frozen", "function", "layer:1"])
 def test_learns_what_words_tell(mode: str) -> None:
     embedder = make_bilm()
-    finished = outcome(train(embedder, SETTINGS.model_copy(update={"lambdas": mode, "epochs": 12})))
+    finished = train(embedder, SETTINGS.model_copy(update={"lambdas": mode, "epochs": 12}))
     test = make_corpus(make_texts(40, seed=9))
-    probabilities = predict(finished.outcome, embedder, test.corpus)
+    probabilities = predict(finished.classifier, embedder, test.corpus)
     assert probabilities.shape == (40, 2)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
@@ -62,27 +69,29 @@ def test_learns_what_words_tell(mode: str) -> None:
 
 
 def test_events_in_their_order() -> None:
-    events = train(make_static())
+    events, found = to_the_end(finetune(make_static(), TRAIN, SETTINGS, seed=1))
+    assert isinstance(found, Finetuned)
     epochs = [event for event in events if isinstance(event, EpochDone)]
+    assert found.epochs == tuple(epochs)
     assert [event.epoch for event in epochs] == list(range(1, len(epochs) + 1))
     assert isinstance(events[0], Step)
-    results = outcome(events).results
+    results = found.results
     best = [event for event in epochs if event.best][-1]
-    assert results["best_epoch"] == best.epoch
-    assert results["valid"]["accuracy"] == best.valid_accuracy == max(event.valid_accuracy for event in epochs)
-    assert results["valid"]["examples"] == 6
-    assert results["epochs"] == len(epochs)
+    assert results.best_epoch == best.epoch
+    assert results.valid.accuracy == best.valid_accuracy == max(event.valid_accuracy for event in epochs)
+    assert results.valid.examples == 6
+    assert results.epochs == len(epochs)
 
 
 def test_lambdas_and_gamma_are_told_and_learned() -> None:
     embedder = make_bilm()
-    epochs = [event for event in train(embedder) if isinstance(event, EpochDone)]
+    epochs = train(embedder).epochs
     for event in epochs:
         assert event.lambdas is not None
         assert sum(event.lambdas) == pytest.approx(1, abs=1e-6)
     assert epochs[0].lambdas != pytest.approx([1 / 3] * 3, abs=1e-3)
     assert epochs[-1].gamma != 1.0
-    frozen = [e for e in train(embedder, SETTINGS.model_copy(update={"lambdas": "frozen"})) if isinstance(e, EpochDone)]
+    frozen = train(embedder, SETTINGS.model_copy(update={"lambdas": "frozen"})).epochs
     assert len({event.lambdas for event in frozen}) == 1
     assert frozen[0].gamma == 1.0
 
@@ -90,20 +99,27 @@ def test_lambdas_and_gamma_are_told_and_learned() -> None:
 @pytest.mark.parametrize("tune", [False, True])
 def test_equal_seeds_give_equal_bits(tune: bool) -> None:
     settings = SETTINGS.model_copy(update={"tune": tune, "epochs": 2, "tune_epochs": 2})
-    first, again, other = (outcome(train(make_bilm(), settings, seed=seed)).outcome.state_dict() for seed in (1, 1, 2))
+    first, again, other = (train(make_bilm(), settings, seed=seed).classifier.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.2.weight"], other["head.2.weight"])
 
 
 def test_outside_random_numbers_change_nothing() -> None:
-    def disturbed() -> Iterator[Event]:
-        for event in finetune(make_static(), TRAIN, SETTINGS, seed=1):
+    def disturbed() -> Generator[Event, None, Finetuned | Stopped]:
+        loop = finetune(make_static(), TRAIN, SETTINGS, seed=1)
+        while True:
+            try:
+                event = next(loop)
+            except StopIteration as end:
+                return end.value
             if isinstance(event, EpochDone):
                 torch.rand(7)
             yield event
 
-    calm, shaken = outcome(train(make_static())).outcome, outcome(list(disturbed())).outcome
-    assert all(torch.equal(value, shaken.state_dict()[name]) for name, value in calm.state_dict().items())
+    calm, (_, shaken) = train(make_static()).classifier, to_the_end(disturbed())
+    assert isinstance(shaken, Finetuned)
+    moved = shaken.classifier.state_dict()
+    assert all(torch.equal(value, moved[name]) for name, value in calm.state_dict().items())
 
 
 def test_frozen_embedder_runs_once_for_all_modes_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +130,7 @@ def test_frozen_embedder_runs_once_for_all_modes_and_seeds(monkeypatch: pytest.M
     assert cache is not None
     assert counter.texts == len(TRAIN)
     for mode, seed in itertools.product(["trainable", "frozen", "function"], [1, 2]):
-        outcome(train(embedder, SETTINGS.model_copy(update={"lambdas": mode}), seed=seed, cache=cache))
+        train(embedder, SETTINGS.model_copy(update={"lambdas": mode}), seed=seed, cache=cache)
     assert counter.texts == len(TRAIN)
     assert all(torch.equal(value, before[name]) for name, value in embedder.network.state_dict().items())
 
@@ -123,7 +139,7 @@ def test_tuning_trains_a_copy() -> None:
     embedder = make_bilm()
     before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
     settings = SETTINGS.model_copy(update={"tune": True})
-    tuned = outcome(train(embedder, settings)).outcome.embedder.state_dict()
+    tuned = train(embedder, settings).classifier.embedder.state_dict()
     assert all(torch.equal(value, before[name]) for name, value in embedder.network.state_dict().items())
     moved = {name for name, value in before.items() if not torch.equal(tuned[name], value)}
     assert {name for name in before if not name.startswith("softmax.")} == moved
@@ -134,7 +150,7 @@ def test_tuning_trains_a_copy() -> None:
 def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
     embedder = make_bilm()
     settings = SETTINGS.model_copy(update={"pooling": pooling, "layer_norm": layer_norm, "epochs": 1})
-    classifier = outcome(train(embedder, settings)).outcome
+    classifier = train(embedder, settings).classifier
     indices = np.array([5, 3, 11])
     live = LiveTexts(embedder, TRAIN.corpus, "cpu")
     exact = ActivationCache(embedder, TRAIN.corpus, settings, tokens=pooling != "mean")
@@ -173,15 +189,15 @@ def test_empty_texts_are_classified() -> None:
     rows = [*make_texts(30), ("money", ""), ("sports", "")]
     for embedder in (make_bilm(), make_static()):
         corpus = make_corpus(rows)
-        finished = outcome(list(finetune(embedder, corpus, SETTINGS, seed=1)))
-        assert np.isfinite(predict(finished.outcome, embedder, corpus.corpus)).all()
+        finished = train(embedder, corpus=corpus)
+        assert np.isfinite(predict(finished.classifier, embedder, corpus.corpus)).all()
         lonely = make_corpus([("money", "")])
-        assert np.isfinite(predict(finished.outcome, embedder, lonely.corpus)).all()
+        assert np.isfinite(predict(finished.classifier, embedder, lonely.corpus)).all()
 
 
 def test_predictions_do_not_depend_on_company() -> None:
     embedder = make_bilm()
-    classifier = outcome(train(embedder)).outcome
+    classifier = train(embedder).classifier
     together = predict(classifier, embedder, TRAIN.corpus)
     alone = np.concatenate([predict(classifier, embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
     np.testing.assert_allclose(together[:8], alone, atol=1e-5)
@@ -189,20 +205,20 @@ def test_predictions_do_not_depend_on_company() -> None:
 
 def test_patience_ends_the_training() -> None:
     settings = SETTINGS.model_copy(update={"epochs": 50, "patience": 2, "learning_rate": 1e-9, "lambda_rate": 1e-9})
-    results = outcome(train(make_static(), settings)).results
-    assert results["epochs"] < 50
-    assert results["epochs"] - results["best_epoch"] == 2
+    results = train(make_static(), settings).results
+    assert results.epochs < 50
+    assert results.epochs - results.best_epoch == 2
 
 
 def test_stopping_keeps_the_best_epoch_or_says_that_there_is_none() -> None:
     answers = itertools.count()
-    events = train(make_static(), stop=lambda: next(answers) >= 3)
-    assert events[-1] == Stopped(3)
+    _, found = to_the_end(finetune(make_static(), TRAIN, SETTINGS, seed=1, stop=lambda: next(answers) >= 3))
+    assert found == Stopped(3)
     answers = itertools.count()
     steps_per_epoch = 7  # 54 texts by 8
-    finished = outcome(train(make_static(), stop=lambda: next(answers) >= steps_per_epoch + 2))
-    assert finished.results["stopped"] is True
-    assert finished.results["epochs"] == finished.results["best_epoch"] == 1
+    finished = train(make_static(), stop=lambda: next(answers) >= steps_per_epoch + 2)
+    assert finished.results.stopped is True
+    assert finished.results.epochs == finished.results.best_epoch == 1
 
 
 def test_divergence_is_an_error() -> None:
@@ -246,9 +262,7 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
     results = {}
     for tune in (True, False):
         given = {**SETTINGS.model_dump(), "tune": tune, "tune_epochs": 1, "epochs": 1, "precision": "bfloat16"}
-        *_, last = finetune(make_bilm(), TRAIN, ClassifySettings.model_validate(given), seed=1)
-        assert isinstance(last, Finished)
-        results[tune] = last.results["precision"]
+        results[tune] = train(make_bilm(), ClassifySettings.model_validate(given)).results.precision
     assert results == {True: "bfloat16", False: "float32"}
     assert seen == {(True, "bfloat16"), (False, "float32")}
 
@@ -256,10 +270,9 @@ def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.
 def test_a_learned_function_multiplies_in_the_precision_of_the_settings() -> None:
     for precision in ("bfloat16", "float32"):
         given = {**SETTINGS.model_dump(), "lambdas": "function", "epochs": 1, "precision": precision}
-        *_, last = finetune(make_bilm(), TRAIN, ClassifySettings.model_validate(given), seed=1)
-        assert isinstance(last, Finished)
-        assert last.results["precision"] == precision
-        assert last.outcome.combiner.precision == precision
+        found = train(make_bilm(), ClassifySettings.model_validate(given))
+        assert found.results.precision == precision
+        assert found.classifier.combiner.precision == precision
 
 
 # Options
@@ -269,9 +282,9 @@ def test_targets_are_smoothed_and_classes_weighted(monkeypatch: pytest.MonkeyPat
     seen: list[tuple[Any, float]] = []
     cross_entropy = torch.nn.functional.cross_entropy
 
-    def watched(logits: torch.Tensor, targets: torch.Tensor, weights: Any = None, **options: float) -> torch.Tensor:
-        seen.append((weights, options["label_smoothing"]))
-        return cross_entropy(logits, targets, weights, **options)
+    def watched(logits: torch.Tensor, targets: torch.Tensor, weight: Any = None, **options: float) -> torch.Tensor:
+        seen.append((weight, options["label_smoothing"]))
+        return cross_entropy(logits, targets, weight, **options)
 
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", watched)
     corpus = make_corpus([*make_texts(30), *[("money", "bank")] * 30])  # 45 of money, 15 of sports
@@ -286,7 +299,7 @@ def test_targets_are_smoothed_and_classes_weighted(monkeypatch: pytest.MonkeyPat
         settings = ClassifySettings.model_validate(
             {**SETTINGS.model_dump(), "class_weights": given, "label_smoothing": 0.1, "epochs": 1}
         )
-        outcome(list(finetune(make_static(), corpus, settings, seed=1, parts=parts)))
+        train(make_static(), settings, corpus, parts=parts)
         weights, smoothing = seen[0]
         assert smoothing == 0.1
         assert weights is None if expected is None else weights.tolist() == pytest.approx(expected)
@@ -314,16 +327,16 @@ def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = make_bilm()
     before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
     moved = []
-    offer = BestEpoch.offer
+    keep = FinetuningState.keep_if_best
 
-    def watched(self: BestEpoch, epoch: int, accuracy: float, loss: float, classifier: Any) -> bool:
+    def watched(self: FinetuningState, accuracy: float, loss: float, classifier: Any) -> bool:
         now = classifier.embedder.state_dict()
         moved.append({".".join(name.split(".")[:2]) for name in before if not torch.equal(now[name], before[name])})
-        return offer(self, epoch, accuracy, loss, classifier)
+        return keep(self, accuracy, loss, classifier)
 
-    monkeypatch.setattr(BestEpoch, "offer", watched)
+    monkeypatch.setattr(FinetuningState, "keep_if_best", watched)
     settings = SETTINGS.model_copy(update={"tune": True, "unfreeze": True, "tune_epochs": 5, "patience": 9})
-    classifier = outcome(train(embedder, settings)).outcome
+    classifier = train(embedder, settings).classifier
     assert moved[:4] == [
         set(),
         {"lstm_layers.1"},
@@ -337,9 +350,9 @@ def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("tune", [False, True])
 def test_the_average_is_what_is_kept(tune: bool) -> None:
     settings = SETTINGS.model_copy(update={"tune": tune, "epochs": 1, "tune_epochs": 1})
-    plain = outcome(train(make_bilm(), settings)).outcome.state_dict()
-    averaged = outcome(train(make_bilm(), settings.model_copy(update={"average": 0.9}))).outcome.state_dict()
-    begun = outcome(train(make_bilm(), settings.model_copy(update={"average": 0.9999}))).outcome.state_dict()
+    plain = train(make_bilm(), settings).classifier.state_dict()
+    averaged = train(make_bilm(), settings.model_copy(update={"average": 0.9})).classifier.state_dict()
+    begun = train(make_bilm(), settings.model_copy(update={"average": 0.9999})).classifier.state_dict()
     name = "head.2.weight"
     assert not torch.equal(plain[name], averaged[name])
     assert not torch.equal(begun[name], plain[name])

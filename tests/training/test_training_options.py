@@ -22,10 +22,9 @@ from elmo_cli.model.encoder import TokenIds
 from elmo_cli.model.kernel.layer import LstmState
 from elmo_cli.model.mode import EXACT, Mode
 from elmo_cli.runs import Run
-from elmo_cli.training.meter import Meter
 from elmo_cli.training.optimiser import Average, Schedule, make_optimiser
 from elmo_cli.training.pretrain import pretrain_run
-from elmo_cli.training.step import parameter_groups, train_step, training_mode
+from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
 WORDS, ROWS, STEPS = 9, 3, 6
 OPTIONS: dict[str, Any] = {
@@ -65,8 +64,9 @@ def gradients(model: BiLm) -> dict[str, torch.Tensor]:
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-def sgd(model: BiLm) -> torch.optim.Optimizer:
-    return torch.optim.SGD(model.parameters(), lr=0.0)
+def backward(model: BiLm, batches: list[StreamBatch], state: Any = None, mode: Mode = EXACT) -> Any:
+    model.zero_grad()
+    return accumulate_gradients(model, batches, state, mode)
 
 
 # Accumulation
@@ -76,7 +76,7 @@ def test_accumulated_windows_are_one_larger_batch() -> None:
     """Gradients stop at the edges of windows, so two of them are rows that go on from their own states."""
     model = network().double()
     first, second = windows(2)
-    found = train_step(model, sgd(model), [first, second], None, None, EXACT)
+    found = backward(model, [first, second])
     accumulated = gradients(model)
     with torch.no_grad():
         state = model.stream_loss(*first, None).state
@@ -88,13 +88,13 @@ def test_accumulated_windows_are_one_larger_batch() -> None:
         torch.cat(pairs[2]),
         torch.cat(pairs[3]),
     )
-    whole = train_step(model, sgd(model), [together], begun, None, EXACT)
+    whole = backward(model, [together], begun)
     assert found.steps == whole.steps == 2 * ROWS * STEPS - 4
     torch.testing.assert_close(found.loss, whole.loss)
     torch.testing.assert_close(found.sums, whole.sums)
     torch.testing.assert_close(gradients(model), accumulated)
     alone = network().double()
-    train_step(alone, sgd(alone), [second], state, None, EXACT)
+    backward(alone, [second], state)
     assert not torch.allclose(gradients(alone)["softmax.bias"], accumulated["softmax.bias"])
 
 
@@ -159,9 +159,9 @@ def test_penalties_by_hand() -> None:
                 changes += (here - top[direction, row, step - 1]).square().tolist()
     assert found.penalty is not None
     assert float(found.penalty.detach()) == pytest.approx(2.0 * np.mean(squares) + 3.0 * np.mean(changes), rel=1e-5)
-    torch.testing.assert_close(train_step(model, sgd(model), [batch], None, None, mode).loss, plain.loss.detach())
+    torch.testing.assert_close(backward(model, [batch], None, mode).loss, plain.loss.detach())
     penalised = gradients(model)
-    train_step(model, sgd(model), [batch], None, None, EXACT)
+    backward(model, [batch])
     assert not torch.allclose(gradients(model)["lstm_layers.0.input"], penalised["lstm_layers.0.input"])
 
 
@@ -292,7 +292,7 @@ def test_the_time_decides_the_rate_and_the_end(tmp_path: Path, monkeypatch: pyte
     corpus.write_text("\n".join(SENTENCES) + "\n")
     flags = {"pretrain.epochs": 500, "pretrain.patience": 500, "pretrain.max_minutes": 0.3}
     settings = experiment(tmp_path, flags)
-    monkeypatch.setattr("elmo_cli.training.meter.time", SimpleNamespace(perf_counter=Clock()))
+    monkeypatch.setattr("elmo_cli.training.state.time", SimpleNamespace(perf_counter=Clock()))
     stopped = list(pretrain_run(settings, [corpus], device="cpu", stop=StopAt(12)))[-1]
     assert isinstance(stopped, Stopped)
     events = list(pretrain_run(settings, [corpus], device="cpu", resume=True))
@@ -331,13 +331,6 @@ def test_epochs_may_end_before_the_time(tmp_path: Path, run_elmo: Any) -> None:
     refused = run_elmo(*arguments, "--max-minutes", 0, "--overwrite")
     assert refused.code == 2
     assert "max_minutes" in refused.stderr
-
-
-def test_time_without_a_limit_costs_no_share() -> None:
-    from elmo_cli.training.checkpoint import Progress
-
-    assert Meter(Progress(seconds=1e9), 10).time_share == 0.0
-    assert Meter(Progress(seconds=30.0), 10, 1.0).time_share == pytest.approx(0.5, abs=0.01)
 
 
 def test_groups_of_all_optimisers_are_one_rule() -> None:

@@ -14,7 +14,7 @@ from elmo_cli.config import SvdSettings, TokenizerSettings, VocabularySettings
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.formats import table_for
+from elmo_cli.vectors.static import table_for
 from elmo_cli.vectors.svd import cooccurrences, train_svd, weigh
 
 

@@ -50,7 +50,7 @@ def cross_entropy(
         precision: Of the matrix products; with bfloat16 all else stays float32. float32 stands for that of `hidden`,
             which may also be float64.
     """
-    differentiate = torch.is_grad_enabled()
+    differentiate = torch.is_grad_enabled()  # inside a Function it is always off
     total, rows = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, weight, bias, columns, own, precision, differentiate
     )
@@ -93,7 +93,7 @@ class _CrossEntropy(torch.autograd.Function):
             else:
                 true = own[chunk, None]
                 hit = (column[:, 0] >= 0).nonzero()[:, 0]
-                logits[hit, column[hit, 0]] = -math.inf
+                logits[hit, column[hit, 0]] = -math.inf  # a target drawn as its own negative does not count twice
             largest = logits.amax(dim=1, keepdim=True)
             torch.softmax(logits, dim=1, out=excess)
             # log Σ exp(z) from the largest chance, at least 1 / C: a second pass of exp would take as long as the first
@@ -112,11 +112,12 @@ class _CrossEntropy(torch.autograd.Function):
                 grad_bias += excess.sum(dim=0)
             gradient = blocks[2][: len(rows)]
             gradient[:count] = excess
-            gradient[count:] = 0
+            gradient[count:] = 0  # what was there before may be NaN, and so is zero times NaN
             if grad_hidden is not None:
                 grad_hidden[chunk] = _linear(gradient, matrix.t())[:count]
             if grad_weight is not None:
                 grad_weight += _linear(rows.t(), gradient.t())
+        # Known already, so that backward only scales them and no logits are kept or made twice.
         ctx.gradients = (grad_hidden, None if grad_weight is None else grad_weight.t(), grad_bias, grad_own)
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses

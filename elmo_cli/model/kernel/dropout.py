@@ -23,6 +23,7 @@ def dropout(values: Tensor, rate: float) -> Tensor:
     """
     if values.device.type != "cpu":
         return functional.dropout(values, rate)
+    # Never all of them: the others are scaled by what is left.
     dropped = min(round(rate * _LEVELS), _LEVELS - 1)
     bits = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = bits[: values.numel()].view(values.shape) >= dropped - _LEVELS // 2

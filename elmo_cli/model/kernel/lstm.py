@@ -68,6 +68,7 @@ def lstm(
     if reset is not None:
         # One step more than there are: the backward pass looks one step ahead.
         keep = (~torch.cat([reset, reset[:, :1]], dim=1)).t()[..., None].to(inputs.dtype)  # (T + 1, B, 1)
+    # Without gradients no tape: a window then needs the memory of one step beside its outputs.
     arguments = (inputs, *weights, *state)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in arguments):
         outputs, hidden, cell = _Layer.apply(*arguments, keep, lengths, options)  # type: ignore[no-untyped-call]
@@ -83,6 +84,7 @@ def _groups(directions: int, options: Options) -> list[slice]:
 
 def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """Inputs (G, T, B, I) for the products, and the history (G, T + 1, B, P) that begins with `hidden`."""
+    # Time-major, so that a step is one block of memory.
     rows = inputs.transpose(1, 2).to(options.precision, memory_format=torch.contiguous_format).contiguous()
     history = buffer(hidden, (hidden.shape[0], inputs.shape[2] + 1, *hidden.shape[1:]))
     history[:, 0] = hidden
@@ -92,7 +94,7 @@ def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Te
 def _final(values: Tensor, lengths: Tensor | None) -> Tensor:
     """Of (G, T + 1, B, ...) values the one after each row's last real step: (G, B, ...)."""
     if lengths is None:
-        return values[:, -1].clone()
+        return values[:, -1].clone()  # a view would keep the whole window alive from one to the next
     return values[:, lengths, torch.arange(values.shape[2], device=values.device)]
 
 
@@ -151,7 +153,7 @@ class _Layer(torch.autograd.Function):
             lengths,
             *(part for tape in tapes for part in tape.parts()),
         )
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(False)  # final states are detached between windows: no zeros are made for them
         final_cell = torch.cat([_final(tape.cells, lengths) for tape in tapes])
         return history[:, 1:].transpose(1, 2), _final(history, lengths), final_cell
 

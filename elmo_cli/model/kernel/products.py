@@ -48,6 +48,7 @@ def packed_product(matrix: Tensor, rows: int) -> Product:
     plain, binary = operators._linear_pointwise.default, operators._linear_pointwise.binary
 
     def product(left: Tensor, addend: Tensor | None = None) -> Tensor:
+        # A bias joins in the product itself; a whole addend in a pass that oneDNN fuses with it.
         if addend is None:
             result: Tensor = plain(left[0], packed, None, "none", [], "")
         elif addend.shape[1] == 1 < left.shape[1]:

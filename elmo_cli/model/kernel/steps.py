@@ -75,6 +75,7 @@ def _forward_point(
     shape = (directions, steps, batch, size)
     cells = buffer(cell, (directions, steps + 1, batch, size))
     cells[:, 0] = cell
+    # The hidden state serves as it is where no reset zeroes it and no product wants it rounded: one pass less a step.
     apart = keep is not None or precision != cell.dtype
     recurrent = buffer(cell, history.shape, precision) if apart else None
     unprojected = None if weights.projection is None else buffer(cell, shape, precision)
@@ -110,6 +111,7 @@ def run_inference(
     """
     directions, steps, batch, _ = inputs.shape
     final = cell if ends is None else cell.clone()
+    # Two cells in turn: a step reads the one and writes the other, and the given state stays as it is.
     cells = [cell, *([torch.empty_like(cell), torch.empty_like(cell)] * steps)][: steps + 1]
     gates = cell.new_empty(directions, batch, 4 * cell.shape[-1])
     apart = keep is not None or options.precision != cell.dtype
@@ -146,6 +148,7 @@ class ForwardProducts:
         bias = self._doubled(weights.bias, weights.bias.dtype)[:, None]
         bias[..., 2 * size : 3 * size] += options.forget_bias
         self.bias = bias
+        # The number of rows is but a hint to oneDNN: how many steps share a product differs from window to window.
         self.input = make_product(self._doubled(weights.input, options.precision), 8 * batch, options)
         self.recur = make_product(self._doubled(weights.recurrent, options.precision), batch, options)
         self.project = None
@@ -173,6 +176,7 @@ class ForwardProducts:
             rows = inputs[:, start : start + length].reshape(directions, -1, width)
             gates = self.input(rows, self.bias).view(directions, -1, batch, 4 * self.size)
             if keep is not None:
+                # sigmoid(-inf) = 0 forgets the cell, and its derivative 0 stops the gradient: no pass of its own.
                 begins = torch.stack(list(keep[start : min(steps, start + length)])) == 0
                 gates[..., 2 * self.size : 3 * self.size].masked_fill_(begins, float("-inf"))
             yield from gates.unbind(1)
@@ -219,6 +223,7 @@ def run_backward(
     if keep is not None:
         hidden = hidden * keep[0]
     rows = gates.view(directions, steps * batch, 4 * size)
+    # The loop has left the gradients of all pre-activations: one product over all steps for each matrix.
     recurrent = (tape.hidden if tape.recurrent is None else tape.recurrent)[:, :steps]
     fill_weight_gradient(gradients.input, tape.inputs.flatten(1, 2), rows, options.packed)
     fill_weight_gradient(gradients.recurrent, recurrent.flatten(1, 2), rows, options.packed)

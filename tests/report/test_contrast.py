@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from elmo_cli.report.blocks import Block, Matrix, Part
+from elmo_cli.report.contrast import BLACK, WHITE, cell_style, colour, contrast, letters_on
 from elmo_cli.report.figures import confusion
 from elmo_cli.report.page import page_of
-from elmo_cli.report.shades import BLACK, WHITE, cell_style, colour, contrast, letters_on
 
 READABLE = 4.5
 SHARES = [number / 500 for number in range(501)]
@@ -39,7 +39,7 @@ def test_cells_of_a_page_can_be_read(scheme: str) -> None:
 
 
 def test_the_page_uses_these_colours_and_prints_the_light_ones() -> None:
-    matrix = Matrix("m", ("a", "b"), (((0, 0.0), (8, 1.0)), ((1, 0.5), (1, 0.5))), 0.1)
+    matrix = Matrix("m", ("a", "b"), ((0, 8), (1, 1)))
     text = page_of([Part("run", "classifier", "", (), [Block("Confusion", matrices=[matrix])])])
     assert text.count(f'<td style="{cell_style(0.5)}">1</td>') == 2
     assert f'<td style="{cell_style(1.0)}">8</td>' in text

@@ -45,7 +45,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_sentences(
     world: tuple[Path, Path], tmp_path: Path, run_elmo: Any, name: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("elmo_cli.inference.scores.CHUNK", chunk)
+    monkeypatch.setattr("elmo_cli.inference.token_scores.CHUNK", chunk)
     done = run_elmo("evaluate", *world, "--scores", tmp_path / name, "--json", "--device", "cpu")
     assert done.code == 0
     embedder = make_bilm()

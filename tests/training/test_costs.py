@@ -1,8 +1,9 @@
-"""Memory and disk of a pretraining, before it starts."""
+"""What a pretraining costs, before it starts; and which of the faster ways it therefore takes."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +11,29 @@ import pytest
 import torch
 
 from elmo_cli.commands.options import Preset as PresetOption
-from elmo_cli.config import PRESET_PURPOSES, PRESET_SIZES, PRESETS, ModelSettings, PretrainSettings, load_experiment
+from elmo_cli.config import (
+    PRESET_PURPOSES,
+    PRESET_SIZES,
+    PRESETS,
+    Experiment,
+    ModelSettings,
+    PretrainSettings,
+    load_experiment,
+)
+from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.training import room
-from elmo_cli.training.room import check_room, estimate, memory_of, parameter_count, vocabulary_parameters
+from elmo_cli.model.kernel import native
+from elmo_cli.training import costs
+from elmo_cli.training.costs import (
+    estimate,
+    memory_of,
+    operations,
+    pick_precision,
+    refuse_too_large,
+    step_multiplications,
+    vocabulary_parameters,
+)
+from elmo_cli.training.pretrain import IN_TORCH, OTHER_BITS, pretrain_run
 
 CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
 MODELS: list[dict[str, Any]] = [
@@ -30,6 +50,10 @@ MODELS: list[dict[str, Any]] = [
 
 def settings(**model: Any) -> ModelSettings:
     return ModelSettings.model_validate({"hidden_size": 8, **model})
+
+
+def parameter_count(model: ModelSettings, words: int) -> int:
+    return estimate(model, PretrainSettings(), words).parameters
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -107,7 +131,7 @@ def test_what_does_not_fit_is_refused_before_the_work(
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("a b c\nb c a\n" * 20)
     arguments = ("pretrain", corpus, "--preset", "tiny", "--device", "cpu", "--out", tmp_path / "lm")
-    monkeypatch.setattr(room, "memory_of", lambda device: 10_000_000)
+    monkeypatch.setattr(costs, "memory_of", lambda device: 10_000_000)
     refused = run_elmo(*arguments)
     assert refused.code == 2
     assert "M parameters needs about" in refused.stderr
@@ -130,13 +154,105 @@ def test_what_lies_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**9, 0, needs.disk - 10))
     device = torch.device("cpu")
     out = tmp_path / "lm"
-    with pytest.raises(room.ElmoError, match="on the disk"):
-        check_room(model, training, 50, out, device)
+    with pytest.raises(costs.ElmoError, match="on the disk"):
+        refuse_too_large(model, training, 50, out, device)
     out.mkdir()
     (out / "file").write_bytes(b"0123456789")
-    check_room(model, training, 50, out, device)
+    refuse_too_large(model, training, 50, out, device)
 
 
 def test_this_machine_has_memory() -> None:
     memory = memory_of(torch.device("cpu"))
     assert memory is None or memory > 2**28
+
+
+# Precision and the loop
+
+SMALL, TINY = ModelSettings(hidden_size=256), ModelSettings(hidden_size=32)
+
+
+def test_products_of_a_token_counted_by_hand() -> None:
+    # input 4 -> 32, recurrent 4 -> 32, projection 8 -> 4; a multiplication and an addition each; 2 layers, 2 directions
+    assert operations(ModelSettings(hidden_size=8, projection_size=4)) == 2 * 2 * 2 * (4 * 32 + 4 * 32 + 8 * 4)
+    assert operations(ModelSettings(hidden_size=8, layers=1)) == 2 * 2 * (8 * 32 + 8 * 32)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_precision_that_was_asked_for_is_taken(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: native)
+    for choice in ("float32", "bfloat16"):
+        assert pick_precision(choice, step_multiplications(TINY, 32), "cpu") == choice
+
+
+def test_auto_is_bfloat16_where_it_is_native_and_products_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "packing_pays", lambda device, dtype, count: count >= 1 << 20)
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: True)
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "bfloat16"
+    assert pick_precision("auto", step_multiplications(TINY, 32), "cpu") == "float32"
+    monkeypatch.setattr(costs, "bfloat16_is_native", lambda: False)
+    assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "float32"
+
+
+def run(folder: Path, resume: bool = False, steps: int | None = None) -> list[Event]:
+    """Some steps of a training, then the rest of it on resuming."""
+    corpus = folder / "corpus.txt"
+    corpus.write_text("the cat sat on the mat\na dog saw one cat\n" * 20, encoding="utf-8")
+    experiment = Experiment.model_validate(
+        {
+            "output": folder / "runs",
+            "vocab": {"min_count": 1},
+            "model": {"hidden_size": 16, "softmax": "full"},
+            "pretrain": {"epochs": 1, "batch_size": 2, "window": 8, "valid_fraction": 0.1},
+        }
+    )
+    left = [steps]
+
+    def stop() -> bool:
+        if left[0] is not None:
+            left[0] -= 1
+        return left[0] is not None and left[0] < 0
+
+    return list(pretrain_run(experiment, [corpus], device="cpu", resume=resume, stop=stop))
+
+
+@pytest.fixture
+def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each step asked for the loop in C++."""
+    asked = []
+
+    def recording(self: BiLm, *arguments: Any) -> Any:
+        *given, mode = arguments
+        asked.append(mode.native_loop)
+        return stream_loss(self, *given, replace(mode, precision="float32", native_loop=False))
+
+    stream_loss = BiLm.stream_loss
+    monkeypatch.setattr(BiLm, "stream_loss", recording)
+    return asked
+
+
+@pytest.mark.parametrize("way", [("bfloat16", True), ("float32", False)])
+def test_a_resumed_training_goes_the_way_it_began(
+    tmp_path: Path, wanted: list[bool], way: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precision, in_cpp = way
+    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: precision)
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: in_cpp)
+    assert isinstance(run(tmp_path, steps=3)[-2], Saved)
+    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: "float32")
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: not in_cpp)
+    last = run(tmp_path, resume=True)[-1]
+    assert isinstance(last, Finished)
+    assert (last.results["precision"], last.results["native_loop"]) == way
+    assert wanted == [in_cpp] * last.results["steps"]
+
+
+@pytest.mark.usefixtures("wanted")
+def test_what_stands_in_the_way_of_the_loop_in_cpp_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: True)
+    monkeypatch.setattr(native, "obstacle", lambda: None)
+    said = [event.message for event in run(tmp_path, steps=3) if isinstance(event, Notice)]
+    assert not [message for message in said if message.startswith(IN_TORCH)]
+    monkeypatch.setattr(native, "obstacle", lambda: "there is no compiler")
+    said = [event.message for event in run(tmp_path, resume=True) if isinstance(event, Notice)]
+    assert f"{IN_TORCH}: there is no compiler" in said
+    assert OTHER_BITS in said

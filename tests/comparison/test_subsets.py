@@ -9,7 +9,7 @@ import pytest
 from compareworld import change, results_of, run
 from tinyworld import make_corpus, make_texts
 
-from elmo_cli.comparison.curves import make_sizes
+from elmo_cli.comparison.subsets import make_sizes
 from elmo_cli.config import Experiment
 from elmo_cli.errors import DataError
 from elmo_cli.events import ClassifierDone

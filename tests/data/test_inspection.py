@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import ReadingSettings
+from elmo_cli.data.inspection import FileReport, Inspection, inspect
 from elmo_cli.errors import DataError
-from elmo_cli.text.inspection import FileReport, inspect
+
+
+def inspected(*paths: Path) -> Inspection:
+    return inspect(paths, ReadingSettings(), lambda text: len(text.split()), 512)
 
 
 @pytest.fixture
 def look(tmp_path: Path):
-    def look(content: str, name: str = "a.csv", **settings: object) -> FileReport:
+    def look(content: str, name: str = "a.csv") -> FileReport:
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")
-        return inspect([path], Experiment.model_validate(settings)).files[0]
+        return inspected(path).files[0]
 
     return look
 
@@ -35,7 +39,7 @@ def test_a_small_file_by_hand(look) -> None:
     assert vars(report.lengths) == {"mean": 1.6, "median": 1, "p95": 3, "longest": 3}
     assert (report.doubles, report.contradictions) == (2, 2)  # blanks do not matter
     assert report.samples == [("a", "one two three"), ("b", "four"), ("a", "")]
-    assert (report.table.label, report.table.label_reason) == ("label", "by its name")
+    assert (report.columns.label, report.columns.label_reason) == ("label", "by its name")
     assert report.encoding == "utf-8"
     assert report.as_dict()["columns"]["text"] == ("text",)
 
@@ -94,7 +98,7 @@ def test_two_files_are_compared(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(table(*MANY), encoding="utf-8")
     rows = [{"text": text, "label": label} for label, text in [*MANY[:3], ("c", "new"), ("a", " text  number 1 ")]]
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    found = inspect([tmp_path / "train.csv", tmp_path / "test.jsonl"], Experiment())
+    found = inspected(tmp_path / "train.csv", tmp_path / "test.jsonl")
     assert found.shared == {str(tmp_path / "test.jsonl"): 4}
     assert "4 of 5 texts stand in train.csv too" in " ".join(found.files[1].problems)
     assert "labels that train.csv does not have: 'c'" in found.files[1].problems
@@ -104,7 +108,7 @@ def test_two_files_are_compared(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"label,text\na,caf\xe9\n")
     with pytest.raises(DataError, match="--encoding cp1252"):
-        inspect([tmp_path / "a.csv"], Experiment())
+        inspected(tmp_path / "a.csv")
 
 
 def test_the_command(tmp_path: Path, run_elmo) -> None:

@@ -1,4 +1,4 @@
-"""Learning curves: the same comparison with less of the labelled texts.
+"""Shares of the labelled texts, for learning curves: the same comparison with less to learn from.
 
 Training and validation part shrink alike: whoever has a tenth of the labels has a tenth of them to validate on. The
 subsets are stratified, drawn by the experiment's seed, nested (a smaller one is part of every larger one) and the same
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.comparison.statistics import RowResult
 from elmo_cli.errors import DataError
 from elmo_cli.training.labelled import LabelledCorpus, split
 
@@ -52,7 +50,7 @@ def make_sizes(train: LabelledCorpus, fractions: Sequence[float], valid_fraction
         train: The labelled texts.
         fractions: Shares in (0, 1]; the whole is there in any case.
         valid_fraction: Share for validation.
-        seed: Of the split and of the subsets.
+        seed: What split and subsets are drawn by.
 
     Raises:
         DataError: Nothing can be held out for validation, or a share leaves a class without a text to train on.
@@ -84,31 +82,3 @@ def _subset(indices: NDArray[np.int64], labels: NDArray[np.int64], fraction: flo
         members = order[labels[order] == number]
         taken.append(members[: max(1, round(fraction * len(members)))])
     return np.sort(np.concatenate(taken))
-
-
-def curve_point(
-    size: Size, rows: Sequence[RowResult], truth: NDArray[np.int64], *, seed: int, resamples: int
-) -> dict[str, Any]:
-    """What each row reaches with a share of the labelled texts.
-
-    Args:
-        size: The share.
-        rows: All rows, with the classifiers that learned from it.
-        truth: (N,) classes of the test texts.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
-    """
-    points = []
-    for row in rows:
-        figures = row.figures(truth, seed, resamples)
-        points.append({"name": row.name, **{key: figures[key] for key in _KEPT}})
-    return {
-        "fraction": size.fraction,
-        "texts": len(size),
-        "trained_on": len(size.fit),
-        "validation": len(size.valid),
-        "rows": points,
-    }
-
-
-_KEPT = ("accuracy", "sd", "interval", "valid_accuracy")

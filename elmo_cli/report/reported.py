@@ -8,10 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from elmo_cli.data.folders import unique_names
 from elmo_cli.errors import RunError
+from elmo_cli.report.records import (
+    ClassifierResults,
+    ComparisonResults,
+    Examples,
+    LmResults,
+    LoggedEpoch,
+    LoggedRowEpoch,
+    LoggedStep,
+    LoggedValidation,
+)
 from elmo_cli.runs import RESULTS_FILE, Run
 from elmo_cli.runs.directory import EXAMPLES_FILE, KIND_NAMES, METRICS_FILE, RUN_FILE, Kind
 
@@ -19,28 +29,47 @@ REPORTED: tuple[Kind, ...] = ("lm", "classifier", "comparison")
 PREDICTIONS_FILE = "predictions.csv"
 MOST_EXAMPLES = 20
 
+# A comparison that was stopped: all that can be shown of it is how the classifiers trained that were done.
+_NO_RESULTS: ComparisonResults = {
+    "reference": "",
+    "best_mode": None,
+    "best_row": None,
+    "test": "",
+    "comparisons": 0,
+    "pairs": [],
+    "rows": [],
+    "conclusion": "This comparison has no results yet.",
+    "curves": [],
+    "seeds": [],
+    "classes": [],
+    "data": {},
+    "train": {"file": "", "texts": 0, "cut": 0},
+    "test_file": {"file": "", "texts": 0, "cut": 0},
+    "warnings": [],
+    "notes": [],
+}
+
+
+class Mistake(NamedTuple):
+    """A wrong prediction with its probability."""
+
+    text: str
+    label: str
+    predicted: str
+    probability: float
+
 
 @dataclass(frozen=True)
-class Source:
+class ReportedRun:
     """A run, as a report needs it.
 
     Attributes:
         name: Unlike those of the other runs of the report.
-        kind: Of the run.
         description: `run.yaml`.
-        results: `results.json`; empty where it is missing.
-        events: `metrics.jsonl`, without the classifiers of a comparison: what is told of them is in the results.
-        examples: `examples.json`; empty where it is missing.
-        mistakes: Of a classifier run the wrong predictions, the surest first: text, label, predicted, probability.
     """
 
     name: str
-    kind: Kind
     description: Mapping[str, Any]
-    results: Mapping[str, Any] = field(repr=False)
-    events: Sequence[Mapping[str, Any]] = field(repr=False)
-    examples: Mapping[str, Any] = field(repr=False)
-    mistakes: Sequence[tuple[str, str, str, float]] = field(repr=False, default=())
 
     @property
     def finished(self) -> bool:
@@ -53,7 +82,50 @@ class Source:
         return tuple((str(file["name"]), str(file["fingerprint"])) for file in found)
 
 
-def reported_runs(folder: Path) -> list[Path]:
+@dataclass(frozen=True)
+class ReportedLm(ReportedRun):
+    """A language model.
+
+    Attributes:
+        results: `results.json`; None for one that was stopped, or imported.
+        events: Steps and validations of `metrics.jsonl`.
+    """
+
+    results: LmResults | None = field(repr=False)
+    events: Sequence[LoggedStep | LoggedValidation] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ReportedClassifier(ReportedRun):
+    """A classifier.
+
+    Attributes:
+        results: `results.json`; None where it is missing.
+        epochs: Those of `metrics.jsonl`.
+        mistakes: The wrong predictions, the surest first.
+    """
+
+    results: ClassifierResults | None = field(repr=False)
+    epochs: Sequence[LoggedEpoch] = field(repr=False)
+    mistakes: Sequence[Mistake] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ReportedComparison(ReportedRun):
+    """A comparison.
+
+    Attributes:
+        results: `results.json`; without rows where it is missing.
+        epochs: Those of `metrics.jsonl`, of all classifiers.
+        examples: `examples.json`; without texts where it is missing.
+    """
+
+    results: ComparisonResults = field(repr=False)
+    epochs: Sequence[LoggedRowEpoch] = field(repr=False)
+    examples: Examples = field(repr=False)
+
+
+def find_runs(folder: Path) -> list[Path]:
     """All runs of a folder that a report can show, by name.
 
     Raises:
@@ -71,7 +143,7 @@ def reported_runs(folder: Path) -> list[Path]:
     return kept
 
 
-def read_sources(paths: Sequence[Path]) -> list[Source]:
+def read_runs(paths: Sequence[Path]) -> list[ReportedRun]:
     """Open and read runs.
 
     Raises:
@@ -88,29 +160,34 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
                 expected="an LM run, a classifier run or a comparison",
                 remedy="leave it out, or name a run of one of these kinds",
             )
-    return [read_source(run, name) for run, name in zip(runs, names, strict=True)]
+    return [read_run(run, name) for run, name in zip(runs, names, strict=True)]
 
 
-def read_source(run: Run, name: str) -> Source:
-    """Read what a report needs of a run; files that it lacks are empty.
+def read_run(run: Run, name: str) -> ReportedRun:
+    """Read what a report needs of a run, whose files may be missing.
 
     Raises:
         RunError: A file is damaged.
     """
-    results = run.results() if (run.path / RESULTS_FILE).exists() else {}
-    events = run.metrics() if (run.path / METRICS_FILE).exists() else []
-    if not isinstance(results, dict) or not all(isinstance(event, dict) for event in events):
+    # Any, as only who wrote a file knows what is in it; `as_written` watches over whoever relies on it.
+    results: Any = run.results() if (run.path / RESULTS_FILE).exists() else None
+    events: Any = run.metrics() if (run.path / METRICS_FILE).exists() else []
+    if type(results) not in (dict, type(None)) or not all(isinstance(event, dict) for event in events):
         raise RunError(
             f"{RESULTS_FILE} or {METRICS_FILE} is not as elmo wrote it", where=run.path, remedy="copy the run again"
         )
-    mistakes = _mistakes(run.path / PREDICTIONS_FILE) if run.kind == "classifier" else ()
-    events = [event for event in events if event.get("event") != "classifier"]
-    return Source(name, run.kind, run.description, results, events, _examples(run.path / EXAMPLES_FILE), mistakes)
+    if run.kind == "lm":
+        return ReportedLm(name, run.description, results, events)
+    epochs = [event for event in events if event.get("event") == "epochdone"]
+    if run.kind == "classifier":
+        return ReportedClassifier(name, run.description, results, epochs, _mistakes(run.path / PREDICTIONS_FILE))
+    examples = _examples(run.path / EXAMPLES_FILE)
+    return ReportedComparison(name, run.description, _NO_RESULTS if results is None else results, epochs, examples)
 
 
 @contextmanager
-def as_written(source: Source) -> Iterator[None]:
-    """Reads the results of a run that may have been changed by hand.
+def as_written(run: ReportedRun) -> Iterator[None]:
+    """Relies on the files of a run, which may have been changed by hand.
 
     Raises:
         RunError: Something in them is missing or of the wrong type.
@@ -119,50 +196,49 @@ def as_written(source: Source) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise RunError(
-            f"the results of {source.name} are not as elmo wrote them: {type(error).__name__}: {error}",
+            f"the results of {run.name} are not as elmo wrote them: {type(error).__name__}: {error}",
             remedy="copy the run again, or write it again",
         ) from error
 
 
-def _examples(path: Path) -> dict[str, Any]:
+def _examples(path: Path) -> Examples:
     if not path.exists():
-        return {}
+        return {"hardest": [], "only_lm": []}
     try:
-        examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        examples: Examples = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
     return examples
 
 
-def _mistakes(path: Path) -> list[tuple[str, str, str, float]]:
+def _mistakes(path: Path) -> list[Mistake]:
     """The wrong predictions of a classifier run whose wrong class had the highest probability."""
     if not path.exists():
         return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             wrong = [
-                (row["text"], row["label"], row["predicted"], float(row[f"p({row['predicted']})"]))
+                Mistake(row["text"], row["label"], row["predicted"], float(row[f"p({row['predicted']})"]))
                 for row in csv.DictReader(file)
                 if row["predicted"] != row["label"]
             ]
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
-    return sorted(wrong, key=lambda one: -one[3])[:MOST_EXAMPLES]
+    return sorted(wrong, key=lambda one: -one.probability)[:MOST_EXAMPLES]
 
 
-def warnings_between(sources: Sequence[Source]) -> list[str]:
+def warnings_between(runs: Sequence[ReportedRun]) -> list[str]:
     """What forbids to compare figures of one run with those of another, a sentence each."""
-    found = [f"{one.name} is not finished: this is what it has so far." for one in sources if not one.finished]
-    scored = [one for one in sources if one.kind != "lm" and one.files("test")]
-    trained = [one for one in sources if one.kind != "lm" and one.files("train")]
-    models = [one for one in sources if one.kind == "lm" and one.results.get("validation")]
+    found = [f"{one.name} is not finished: this is what it has so far." for one in runs if not one.finished]
+    scored = [one for one in runs if not isinstance(one, ReportedLm)]
+    models = [one for one in runs if isinstance(one, ReportedLm) and one.results]
     found += _apart(
         "The test files differ, so accuracies of one run say nothing beside those of another",
-        [(one.name, one.files("test")) for one in scored],
+        [(one.name, one.files("test")) for one in scored if one.files("test")],
     )
     found += _apart(
         "The training files differ, so a difference between runs may come from them",
-        [(one.name, one.files("train")) for one in trained],
+        [(one.name, one.files("train")) for one in scored if one.files("train")],
     )
     found += _apart(
         "The texts or vocabularies behind the perplexities differ, so perplexities of one run say nothing beside those "
@@ -172,14 +248,10 @@ def warnings_between(sources: Sequence[Source]) -> list[str]:
     return found
 
 
-def _validated_on(source: Source) -> tuple[tuple[str, str], ...]:
+def _validated_on(run: ReportedRun) -> tuple[tuple[str, str], ...]:
     """What a perplexity depends on besides the model: the validation text and the vocabulary."""
-    files = source.files("valid") or source.files("corpus")
-    besides = [
-        (name, str(source.description[key]))
-        for name, key in (("validation", "validation"), ("vocabulary", "vocabulary"))
-        if source.description.get(key)
-    ]
+    files = run.files("valid") or run.files("corpus")
+    besides = [(key, str(run.description[key])) for key in ("validation", "vocabulary") if run.description.get(key)]
     return (*files, *besides)
 
 

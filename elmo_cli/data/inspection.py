@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import ReadingSettings
+from elmo_cli.data.columns import Columns
 from elmo_cli.data.files import has_mark
-from elmo_cli.data.records import Table, read_records, sniff
+from elmo_cli.data.formats import open_file
+from elmo_cli.data.formats.format import Format
+from elmo_cli.data.records import read_records
 from elmo_cli.errors import DataError
-from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.events import OnProgress
 
-Progress = Callable[[int, int | None], object]  # told bytes read, and bytes to read
+CountTokens = Callable[[str], int]
 
 SAMPLES = 3
 UNBALANCED = 10  # times as many texts in the largest class as in the smallest
@@ -45,12 +48,13 @@ class FileReport:
 
     Attributes:
         path: The file.
-        table: Its columns.
-        encoding: Of its text; None for Parquet.
+        kind: Its format.
+        columns: Its columns.
+        encoding: How its text is encoded; None for Parquet.
         texts: Rows that can be read.
-        tokens: Of all of them.
+        tokens: Tokens of all texts together.
         classes: Texts of each label, the largest first; empty without labels.
-        lengths: Of the texts.
+        lengths: Lengths of the texts.
         empty: Texts without a token.
         doubles: Texts that stood in the file before.
         contradictions: Doubles whose label is another one.
@@ -61,7 +65,8 @@ class FileReport:
     """
 
     path: Path
-    table: Table
+    kind: str
+    columns: Columns
     encoding: str | None
     texts: int = 0
     tokens: int = 0
@@ -82,15 +87,15 @@ class FileReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
-        table = self.table
-        columns: dict[str, Any] = {"names": table.columns, "text": table.text, "text_reason": table.text_reason}
-        columns |= {"label": table.label, "label_reason": table.label_reason, "header": table.has_header}
+        found = self.columns
+        columns: dict[str, Any] = {"names": found.names, "text": found.text, "text_reason": found.text_reason}
+        columns |= {"label": found.label, "label_reason": found.label_reason, "header": found.has_header}
         counted = ("texts", "tokens", "classes", "balance", "empty", "doubles", "contradictions", "cut", "refused")
         return {
             "path": str(self.path),
-            "kind": table.kind,
+            "kind": self.kind,
             "encoding": self.encoding,
-            "delimiter": table.delimiter,
+            "delimiter": found.delimiter,
             "columns": columns,
             **{name: getattr(self, name) for name in counted},
             "lengths": vars(self.lengths) if self.lengths else None,
@@ -116,20 +121,28 @@ class Inspection:
         return {"files": [one.as_dict() for one in self.files], "shared": self.shared}
 
 
-def inspect(paths: Sequence[Path], experiment: Experiment, progress: Progress | None = None) -> Inspection:
+def inspect(
+    paths: Sequence[Path],
+    reading: ReadingSettings,
+    count_tokens: CountTokens,
+    max_tokens: int,
+    on_progress: OnProgress | None = None,
+) -> Inspection:
     """Look through files of texts, with labels where there are any.
 
     Args:
         paths: The files; texts of the first are looked for in the others, as of a training file in a test file.
-        experiment: Its `data` says how to read, its `tokenizer` what a token is.
-        progress: Told bytes read of the file under way, and its size.
+        reading: How to read them.
+        count_tokens: How many tokens a text has.
+        max_tokens: How many of them a classifier reads.
+        on_progress: Told bytes read of the file under way, and its size.
 
     Raises:
         DataError: A file is missing, empty, in another encoding or broken.
     """
     reports, prints = [], []
     for path in paths:
-        report, texts = _look_through(path, experiment, progress)
+        report, texts = _look_through(open_file(path, reading), count_tokens, max_tokens, on_progress)
         reports.append(report)
         prints.append(texts)
     shared = {}
@@ -147,28 +160,28 @@ def inspect(paths: Sequence[Path], experiment: Experiment, progress: Progress | 
 
 
 def _look_through(
-    path: Path, experiment: Experiment, progress: Progress | None
+    file: Format, count_tokens: CountTokens, max_tokens: int, on_progress: OnProgress | None
 ) -> tuple[FileReport, NDArray[np.int64]]:
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
-    data, tokenize = experiment.data, Tokenizer(experiment.tokenizer)
-    table = sniff(path, data, labelled=False)
-    report = FileReport(path, table, _encoding(path, table, data.encoding))
+    columns = file.columns(labelled=False)
+    report = FileReport(file.path, file.kind, columns, _encoding(file))
     refused: list[DataError] = []
     lengths: Counter[int] = Counter()
     classes: Counter[str] = Counter()
     texts, labels = array("q"), array("q")
-    size = path.stat().st_size
-    seen = (lambda done: progress(min(done, size - 1), size)) if progress is not None else None
+    size = file.path.stat().st_size
+    # The size itself is told at last, as it ends the bar.
+    on_bytes = (lambda done: on_progress(min(done, size - 1), size)) if on_progress is not None else None
 
     def refuse(error: DataError) -> None:
         refused[1:] = []  # the first one is shown, the others are counted
         refused.append(error)
         report.refused += 1
 
-    labelled = table.label is not None
-    for record in read_records(path, data, labelled=labelled, seen=seen, refuse=refuse):
-        tokens = tokenize(record.text)
-        lengths[len(tokens)] += 1
+    labelled = columns.label is not None
+    for record in read_records(file.path, file.reading, labelled=labelled, on_bytes=on_bytes, refuse=refuse):
+        tokens = count_tokens(record.text)
+        lengths[tokens] += 1
         if record.label is not None:
             classes[record.label] += 1
         if tokens:
@@ -176,19 +189,20 @@ def _look_through(
             labels.append(_number(record.label or ""))
         if len(report.samples) < SAMPLES:
             report.samples.append((record.label, record.text))
-    if progress is not None:
-        progress(size, size)
-    _count(report, lengths, classes, experiment.classify.max_tokens)
+    if on_progress is not None:
+        on_progress(size, size)
+    _count(report, lengths, classes, max_tokens)
     numbers = np.frombuffer(texts, dtype=np.int64) if texts else np.zeros(0, np.int64)
     _compare(report, numbers, np.frombuffer(labels, dtype=np.int64) if labels else numbers)
-    _judge(report, refused, experiment.classify.max_tokens)
+    _judge(report, refused, max_tokens)
     return report, numbers
 
 
-def _encoding(path: Path, table: Table, encoding: str) -> str | None:
-    if table.kind == "parquet":
+def _encoding(file: Format) -> str | None:
+    encoding = file.reading.encoding
+    if "encoding" not in file.settings:
         return None
-    return f"{encoding}, with a byte order mark" if encoding == "utf-8" and has_mark(path) else encoding
+    return f"{encoding}, with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else encoding
 
 
 def _number(text: str) -> int:
@@ -225,12 +239,12 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
     if refused:
         count = f"{report.refused} row{'s' if report.refused > 1 else ''} cannot be read"
         problems.append(f"{count}, the first in {refused[0].where}: {refused[0].message}")
-    if report.table.kind != "text" and report.table.label is None:
+    if report.columns.names and report.columns.label is None:
         problems.append("no column looks like a label: name one with --set data.label=NAME, if there is one")
     if len(labels) == 1:
         problems.append(f"all texts have the label '{next(iter(labels))}': there is nothing to tell apart")
     if total > FEW and len(labels) > total // 2:
-        problems.append(f"{len(labels)} labels in {total} texts: '{report.table.label}' is probably no label")
+        problems.append(f"{len(labels)} labels in {total} texts: '{report.columns.label}' is probably no label")
     elif len(labels) > 1:
         small = [label for label, count in labels.items() if count < FEW]
         if small:

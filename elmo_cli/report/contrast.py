@@ -19,7 +19,7 @@ def colour(text: str) -> Colour:
 
 
 def contrast(one: Colour, other: Colour) -> float:
-    """Of two colours, from 1 to 21."""
+    """How well one colour is told from another: 1 for the same, 21 for black on white."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,9 +1,12 @@
-"""Whether a pretraining fits: an estimate of memory and disk, made before the work starts.
+"""What a training costs, told by its settings before it starts: memory, disk and multiplications.
 
     memory = 4 bytes · (parameters · (weight + gradient + numbers of the optimiser + average) + activations of a window)
     disk   = weights and a checkpoint, each twice, since a new one is written beside the old one
 
 The activations are those that the backward pass keeps. The estimate is rather low: what it refuses cannot work.
+
+Multiplications decide which of the faster ways pay. bfloat16 products change the last bits, so the
+decision must not depend on the moment, and a training that is resumed goes the way it began.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from elmo_cli.config import ModelSettings, PretrainSettings
+from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainSettings
 from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.kernel.products import bfloat16_is_native, packing_pays
 
 FLOAT = 4  # bytes
 STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
@@ -64,11 +68,6 @@ def estimate(model: ModelSettings, training: PretrainSettings, vocabulary_size: 
     )
 
 
-def parameter_count(model: ModelSettings, vocabulary_size: int) -> int:
-    """Parameters of a biLM with its softmax."""
-    return _count(_outline(model, vocabulary_size).parameters())
-
-
 def vocabulary_parameters(model: ModelSettings, vocabulary_size: int) -> dict[str, int]:
     """Parameters that grow with a vocabulary: those of the embedding table, and those of the softmax beside it."""
     network = _outline(model, vocabulary_size)
@@ -102,7 +101,7 @@ def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_si
     return total + CHUNK + 3 * places * size
 
 
-def check_room(
+def refuse_too_large(
     model: ModelSettings, training: PretrainSettings, vocabulary_size: int, out: Path, device: torch.device
 ) -> None:
     """See that a pretraining fits in memory and on the disk.
@@ -155,3 +154,33 @@ def memory_of(device: torch.device) -> int | None:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+
+
+def operations(settings: ModelSettings) -> int:
+    """Operations of the LSTM's products for a token, both directions forward; a training step has three times that."""
+    size, cells = settings.token_size, settings.hidden_size
+    products = 2 * size * 4 * cells + (cells * size if settings.projection_size else 0)
+    return 2 * 2 * settings.layers * products
+
+
+def step_multiplications(model: ModelSettings, rows: int) -> int:
+    """Multiplications of the recurrent product of one direction in one step, for so many rows."""
+    return rows * model.token_size * 4 * model.hidden_size
+
+
+def pick_precision(choice: PrecisionChoice, multiplications: int, device: torch.device | str) -> Precision:
+    """The precision of a training's matrix products.
+
+    Args:
+        choice: What the user wants; `auto` is bfloat16 where the device multiplies it natively and the products are
+            large enough to gain from it, else float32.
+        multiplications: How many one product has.
+        device: Where to compute.
+    """
+    if choice != "auto":
+        return choice
+    device = torch.device(device)
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    pays = bfloat16_is_native() and packing_pays(device, torch.bfloat16, multiplications)
+    return "bfloat16" if pays else "float32"

@@ -1,0 +1,147 @@
+"""Where independent pieces of work run: processes of this machine, behind the interface of `concurrent.futures`.
+
+The processes are loky's, which comes with joblib. They start with nothing of this one: neither its main module nor
+running threads, so that scripts, notebooks and tests can use them alike. What a piece of work is, its owner says.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_LOOK_SECONDS = 1.0  # between two looks at whether the process that works were done for is still there
+
+
+def cores() -> int:
+    """Cores that this process may use: of its affinity and of its container's quota."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+@contextmanager
+def pool(workers: int, threads: int) -> Iterator[Executor]:
+    """Workers, which are there as long as the context.
+
+    Ctrl-C does not reach them, and they end with this process. If one ends before its time, all that was submitted and
+    is not done ends with `BrokenExecutor`. `shutdown(cancel_futures=True)`, and leaving by an exception, kill them
+    whatever they do; otherwise they finish what they have.
+
+    Args:
+        workers: How many pieces of work are done at once.
+        threads: How many threads each of them may compute with.
+
+    Raises:
+        BrokenExecutor: The system does not give them.
+    """
+    with warnings.catch_warnings():
+        # What loky warns of, a worker that it could not kill by its favourite means or that grew, is not the user's.
+        warnings.filterwarnings("ignore", module=r"joblib\.externals\.loky")
+        executor = _Processes(workers, threads)
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+        executor.shutdown()
+
+
+class _Processes(Executor):
+    """loky's processes, all of them started."""
+
+    def __init__(self, workers: int, threads: int) -> None:
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if sys.platform != "win32":
+            from joblib.externals.loky.backend.popen_loky_posix import Popen
+
+            Popen.kill = Popen.terminate  # what loky calls on a system without `pgrep`, such as a slim container
+        try:
+            with _apart():
+                self._loky = ProcessPoolExecutor(
+                    workers,
+                    initializer=_begin,
+                    initargs=(os.getpid(),),
+                    env=dict.fromkeys(_THREADS, str(threads)),
+                )
+                _start_trackers()
+                with _ctrl_c_waits():
+                    self._loky.submit(os.getpid)
+        except (NotImplementedError, ImportError) as error:
+            raise BrokenExecutor(f"the system has no semaphores: {error}") from error
+        except OSError as error:
+            for process in self._loky._processes.values():  # those that had started have no manager yet that ends them
+                process.kill()
+                process.join()
+            raise BrokenExecutor(error.strerror or str(error)) from error
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a piece of work done; it is pickled, and so is what it returns."""
+        future: Future[T] = self._loky.submit(work, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers, at once if what is not done is cancelled."""
+        self._loky.shutdown(wait=wait, kill_workers=cancel_futures)
+
+
+def _begin(parent: int) -> None:
+    """The first that a worker does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; what it ends, their parent decides
+    os.dup2(2, 1)  # what a library prints must not get between results on standard output
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End with a parent that was killed: what a worker waits for then, or wants to hand over, nobody would take."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Interpreters that are started meanwhile do not look for modules in the working directory, whatever lies there."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _start_trackers() -> None:
+    """Start what loky starts along with the first worker, now: it lets Ctrl-C through when it has started."""
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Keep Ctrl-C back, here for the moment, and for good from processes that are started meanwhile."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,166 @@
+"""Rows of columns with a sign between them: CSV and TSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import ClassVar
+
+from elmo_cli.config import ReadingSettings
+from elmo_cli.data.columns import Columns, find_columns, has_header
+from elmo_cli.data.files import OnBytes, read_lines
+from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no_label
+from elmo_cli.data.values import as_label
+from elmo_cli.errors import DataError
+
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fill the memory with the rest of the file
+
+
+class Delimited(Format):
+    """A file of rows with equally many columns each.
+
+    Attributes:
+        usual: The sign between the columns, unless the settings or the first rows say otherwise.
+    """
+
+    usual: ClassVar[str]
+
+    def columns(self, *, labelled: bool) -> Columns:
+        """Names in the first row, or numbers; text and label by name or content."""
+        return self._columns(self._find_delimiter(), labelled)
+
+    def records(self, *, labelled: bool, refuse: Refuse, on_bytes: OnBytes | None = None) -> Iterator[Record]:
+        """A record for each row that is not blank, with the line on which it begins."""
+        delimiter = self._find_delimiter()
+        columns = self._columns(delimiter, labelled)
+        width = len(columns.names)
+        text_places = [columns.names.index(name) for name in columns.text]
+        label_place = columns.names.index(self._label_in(columns)) if labelled else None
+        for line, row in islice(self._rows(delimiter, on_bytes), int(columns.has_header), None):
+            if len(row) != width and (len(row) < width or any(row[width:])):
+                refuse(self._wrong_width(line, row, columns))
+                continue
+            label = None if label_place is None else as_label(row[label_place])
+            if label == "":
+                refuse(no_label(columns.label, f"{self.path}, line {line}"))
+                continue
+            yield Record(" ".join([row[place] for place in text_places]), label, line)
+
+    def _find_delimiter(self) -> str:
+        """The sign between the columns.
+
+        The one in the settings, where the format looks at it; else the usual one, unless this does not split the first
+        rows into equally many columns, more than one, and another does.
+        """
+        if "delimiter" in self.settings and self.reading.delimiter != "auto":
+            return self.reading.delimiter
+        candidates = [self.usual, *(sign for sign in NAMES if sign != self.usual)]
+        return next(filter(self._splits_evenly, candidates), self.usual)
+
+    def _splits_evenly(self, delimiter: str) -> bool:
+        """Whether the first rows have as many columns each, and more than one; not where they cannot be read."""
+        try:
+            widths = {len(row) for _, row in islice(self._rows(delimiter), SAMPLE_ROWS)}
+        except DataError:
+            return False
+        return len(widths) == 1 and widths != {1}
+
+    def _columns(self, delimiter: str, labelled: bool) -> Columns:
+        rows = [row for _, row in islice(self._rows(delimiter), SAMPLE_ROWS + 1)]
+        if not rows:
+            raise self._empty("rows of text", "rows")
+        named = has_header(rows, self.reading)
+        if named and len(rows) == 1:
+            raise DataError(
+                f"{self.path} holds column names but no rows",
+                where=self.path,
+                expected="a row for each text",
+                remedy="give a file with rows in it",
+            )
+        names = [str(place) for place in range(1, len(rows[0]) + 1)]
+        if named:
+            names = [name.strip() or number for name, number in zip(rows[0], names, strict=True)]
+        body = [row for row in rows[int(named) :] if len(row) >= len(names)]
+        unusual = None if delimiter == self.usual else NAMES.get(delimiter, f"'{delimiter}'")
+        found = find_columns(self.path, self.reading, names, body, labelled=labelled, has_header=named)
+        return replace(found, delimiter=delimiter, unusual_delimiter=unusual)
+
+    def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
+        """The rows, blank ones left out, each with the line on which it begins.
+
+        Raises:
+            DataError: As `read_lines`, or the quotes of a row do not match.
+        """
+        lines = read_lines(self.path, self.reading.encoding, on_bytes)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        begins = 1
+        while True:
+            # The limit belongs to the whole process, so it is put back before anybody else can meet it.
+            limit = csv.field_size_limit(LONGEST_FIELD)
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise self._broken_row(begins, error) from error
+            finally:
+                csv.field_size_limit(limit)
+            if row is None:
+                return
+            if row:
+                yield begins, row
+            begins = reader.line_num + 1
+
+    def _broken_row(self, begins: int, error: csv.Error) -> DataError:
+        problem = str(error)
+        expected = 'fields with commas, quotes or line breaks in quotes, and quotes doubled inside ("")'
+        if "unexpected end" in problem:
+            problem, expected = "a quote is opened and never closed", "a closing quote"
+        elif "field limit" in problem:
+            problem = f"a field is longer than {LONGEST_FIELD:,} characters: a quote is probably not closed"
+        elif "expected after" in problem:
+            problem = "text goes on after a closing quote"
+        elif "new-line character" in problem:
+            problem, expected = "a line ends in a carriage return alone", r"lines that end in \n or \r\n"
+        return DataError(
+            f"{self.path.name} is broken in the row that begins on line {begins}: {problem}",
+            where=f"{self.path}, line {begins}",
+            expected=expected,
+            remedy="correct the row, or write the file again with a CSV library",
+        )
+
+    def _wrong_width(self, line: int, row: Sequence[str], columns: Columns) -> DataError:
+        width = len(columns.names)
+        source = "the header names" if columns.has_header else "the first row has"
+        if len(row) < width:
+            remedy = "a field is missing, or a line break inside a text is not in quotes"
+        else:
+            signs = NAMES.get(columns.delimiter or "", "the delimiter")
+            remedy = f"put texts that contain {signs} in quotes, or name another delimiter (setting data.delimiter)"
+        return DataError(
+            f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}",
+            where=f"{self.path}, line {line}",
+            expected=f"{width} columns: " + ", ".join(columns.names),
+            remedy=remedy,
+        )
+
+
+class Csv(Delimited):
+    """Commas between the columns, or the sign that the settings or the first rows say."""
+
+    kind = "csv"
+    title = "CSV"
+    endings = (".csv",)
+    settings = frozenset(ReadingSettings.model_fields)
+    usual = ","
+
+
+class Tsv(Delimited):
+    """Tabs between the columns, or the sign that the first rows say."""
+
+    kind = "tsv"
+    title = "TSV"
+    endings = (".tsv", ".tab")
+    settings = Csv.settings - {"delimiter"}
+    usual = "\t"

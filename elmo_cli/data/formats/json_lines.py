@@ -1,0 +1,57 @@
+"""A JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from elmo_cli.data.files import OnBytes, read_lines
+from elmo_cli.data.formats.fields import Fields, WithFields
+from elmo_cli.errors import DataError
+
+_LINE_BY_LINE = "write an object a line, e.g. `jq -c '.[]' {} > lines.jsonl`"
+
+
+class JsonLines(WithFields):
+    """JSON lines; blank ones are skipped."""
+
+    kind = "jsonl"
+    title = "JSON lines"
+    endings = (".jsonl", ".ndjson", ".json")
+    settings = frozenset({"text", "label", "encoding", "clean"})
+    place = "line"
+
+    def rows(self, names: Sequence[str] | None = None, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, Fields]]:
+        """The objects with their lines, all their fields included."""
+        for number, line in enumerate(read_lines(self.path, self.reading.encoding, on_bytes), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise self._broken_line(number, line, error) from error
+            if not isinstance(row, dict):
+                raise self._no_object(number, row)
+            yield number, row
+
+    def _no_object(self, number: int, value: object) -> DataError:
+        found = {list: "a list", str: "a string", type(None): "null"}.get(type(value), f"the value {value}")
+        remedy = _LINE_BY_LINE.format(self.path.name) if isinstance(value, list) else "write each text as an object"
+        return DataError(
+            f"line {number} of {self.path.name} holds {found}",
+            where=f"{self.path}, line {number}",
+            expected='an object a line, such as {"label": "sports", "text": "The match ended in a draw"}',
+            remedy=remedy,
+        )
+
+    def _broken_line(self, number: int, line: str, error: Exception) -> DataError:
+        column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        problem = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        document = line.strip() in ("[", "{", "[{")  # one document over many lines begins like this
+        by_line = _LINE_BY_LINE.format(self.path.name)
+        return DataError(
+            f"line {number} of {self.path.name} is no JSON: {problem}",
+            where=f"{self.path}, line {number}{column}",
+            expected="a JSON object a line",
+            remedy=by_line if document else "correct the line, or write it again with a library",
+        )

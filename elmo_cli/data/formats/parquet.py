@@ -1,0 +1,82 @@
+"""Parquet, a batch of rows of a row group in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from elmo_cli.data.files import OnBytes, unreadable
+from elmo_cli.data.formats.fields import Fields, WithFields
+from elmo_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+_BATCH_ROWS = 1024
+
+
+class Parquet(WithFields):
+    """A Parquet file, of which only the columns that are needed are read."""
+
+    kind = "parquet"
+    title = "Parquet"
+    endings = (".parquet", ".pq")
+    settings = frozenset({"text", "label", "clean"})
+    packed = False
+    place = "row"
+
+    def rows(self, names: Sequence[str] | None = None, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, Fields]]:
+        """The rows with their numbers from 1."""
+        from pyarrow import ArrowException
+
+        file = self._open()
+        number = done = 0
+        try:
+            there = file.schema_arrow.names
+            columns = _plain_columns(file) if names is None else [name for name in names if name in there]
+            sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)]
+            for group, size in enumerate(sizes):
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield number, row
+                done += size
+                if on_bytes is not None:  # sizes are of unpacked rows, so the file's own is shared out by them
+                    on_bytes(round(self.path.stat().st_size * done / max(1, sum(sizes))))
+        except (ArrowException, OSError, UnicodeDecodeError) as error:
+            raise self._broken(f"after row {number}: {error}") from error
+        finally:
+            file.close()
+
+    def row_count(self) -> int:
+        """Rows, as the file says."""
+        with self._open() as file:
+            return int(file.metadata.num_rows)
+
+    def _open(self) -> ParquetFile:
+        """The file, of which only the description is read yet."""
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+
+        try:
+            return ParquetFile(self.path)
+        except ArrowException as error:
+            raise self._broken(str(error)) from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def _broken(self, problem: str) -> DataError:
+        return DataError(
+            f"{self.path.name} cannot be read as Parquet: {problem.splitlines()[0]}",
+            where=self.path,
+            expected="a whole Parquet file",
+            remedy="fetch or write it again",
+        )
+
+
+def _plain_columns(file: ParquetFile) -> list[str]:
+    """Columns of text, numbers, dates and truth values."""
+    from pyarrow import types
+
+    nested = (types.is_nested, types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
+    return [field.name for field in file.schema_arrow if not any(test(field.type) for test in nested)]

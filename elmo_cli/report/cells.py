@@ -1,0 +1,135 @@
+"""Cells of tables: what stands at one place, before an output decides how it looks.
+
+A result becomes cells once (`result_cells`). The page, Markdown and LaTeX write them with `printed`, the terminal in
+its own short form, CSV files and data frames take their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+# A rate is a share that is told in per cent even where shares are told as they are.
+Unit = Literal["plain", "share", "rate", "difference", "weight", "p"]
+Mark = Literal["base", "best", "reference"]
+MARKS: dict[Mark, str] = {"base": "*", "best": "†", "reference": "‡"}
+SMALLEST_P = 0.0001  # smaller ones are told as that
+
+
+@dataclass(frozen=True)
+class Number:
+    """A figure.
+
+    Attributes:
+        value: The figure, shares and differences from -1 to 1; None where there is none.
+        unit: What it counts.
+        sd: Standard deviation over seeds of a share, if it is to stand beside it.
+    """
+
+    value: float | None
+    unit: Unit = "plain"
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Lower and upper bound of a share, or of a difference of shares; None where there are none."""
+
+    bounds: Sequence[float] | None
+    unit: Literal["share", "difference"] = "share"
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a row, with what is to be known of it at a glance.
+
+    Attributes:
+        text: The name.
+        marks: As signs, where there is a legend.
+        tags: In words, where there is space for them.
+    """
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def marked(self) -> str:
+        """The name and its signs."""
+        return " ".join([self.text, *(MARKS[mark] for mark in self.marks)])
+
+
+Cell = str | bool | None | Number | Interval | Name
+Cells = Mapping[str, Cell]  # of one row, by what they tell
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and columns; the first column names the row.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells, as many as there are columns.
+        title: Stands above it, where there is more than one.
+        words: Whether its cells hold words, not figures.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    words: bool = False
+
+
+def select(rows: Iterable[Cells], names: Sequence[str], headings: Sequence[str] = (), title: str = "") -> Table:
+    """The table of some of the cells of each row.
+
+    Args:
+        rows: All cells of each row, by name.
+        names: Which cells, in their order.
+        headings: What stands above each; by default its name.
+        title: Stands above the table.
+    """
+    return Table(headings or names, [[row[name] for name in names] for row in rows], title)
+
+
+def value_of(cell: Cell) -> str | float | None:
+    """The bare value of a cell, for a file or a data frame that others compute with.
+
+    Raises:
+        TypeError: It is an interval, whose bounds are cells of their own there.
+    """
+    if isinstance(cell, Interval):
+        raise TypeError("an interval is two values")
+    if isinstance(cell, Number):
+        return cell.value
+    return cell.text if isinstance(cell, Name) else cell
+
+
+def printed(cell: Cell) -> str:
+    """A cell for a page or for print: shares in per cent, differences in points, what is absent as a dash."""
+    if isinstance(cell, Interval):
+        return "-" if cell.bounds is None else " to ".join(_in_percent(bound, cell.unit) for bound in cell.bounds)
+    if isinstance(cell, Name):
+        return cell.marked
+    if not isinstance(cell, Number):
+        return "-" if cell is None else str(cell)
+    if cell.value is None:
+        return "-"
+    if cell.sd is not None:
+        return f"{_in_percent(cell.value)} ± {_in_percent(cell.sd)}"
+    return _figure(cell.value, cell.unit)
+
+
+def _figure(value: float, unit: Unit) -> str:
+    if unit == "p":
+        return f"{value:.4f}" if value >= SMALLEST_P else f"< {SMALLEST_P}"
+    if unit == "weight":
+        return f"{value:.3f}"
+    if unit != "plain":
+        return _in_percent(value, unit)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _in_percent(value: float, unit: Unit = "share") -> str:
+    return f"{100 * value:{'+' * (unit == 'difference')}.2f}{' %' * (unit == 'rate')}"

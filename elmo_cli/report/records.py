@@ -1,0 +1,289 @@
+"""What `results.json`, `examples.json` and `metrics.jsonl` of each kind of run hold, as those read it who show it.
+
+Plain dictionaries on purpose: what a comparison hands on in memory and what is read back from its files is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+RowKind = Literal["static", "lm", "reference"]
+
+
+class UnknownTokens(TypedDict, total=False):
+    """Counts and `rate` of the tokens of each file without a vector; empty for a row to which no token is unknown.
+
+    `file` counts of a static row, by labelled file, what its whole embedding file has, whatever the vocabulary.
+    """
+
+    train: dict[str, float]
+    test: dict[str, float]
+    file: dict[str, dict[str, float]]
+
+
+class ValidationScores(TypedDict):
+    """The kept epoch of a classifier on the validation texts; the reference has no loss."""
+
+    examples: int
+    accuracy: float
+    loss: float | None
+
+
+class TrainingRecord(TypedDict):
+    """What the training of a classifier reports; the reference has C and no epochs."""
+
+    seed: int
+    lambdas: list[float] | None
+    gamma: float | None
+    activations: str | None
+    valid: ValidationScores
+    seconds: float
+    epochs: NotRequired[int]
+    best_epoch: NotRequired[int]
+    stopped: NotRequired[bool]
+    precision: NotRequired[str]
+    C: NotRequired[float]
+    features: NotRequired[int]
+    converged: NotRequired[bool]
+
+
+class SeedRecord(TrainingRecord):
+    """A classifier of a comparison with its scores on the test texts."""
+
+    accuracy: float
+    macro_f1: float
+    notes: list[str]
+
+
+class RowFacts(TypedDict):
+    """What a row of a comparison is, before anything is trained."""
+
+    name: str
+    kind: RowKind
+    lm: str | None
+    mode: str | None
+    tune: bool | None
+    layers: int | None
+    width: int | None
+    unknown: UnknownTokens
+
+
+class RowFigures(TypedDict):
+    """Accuracies of a row, means over its seeds; `interval` is over test texts."""
+
+    accuracy: float
+    sd: float | None
+    interval: list[float]
+    valid_accuracy: float
+
+
+class RowRecord(RowFacts, RowFigures):
+    """A row with its classifiers, and what sets it apart from the row that all are compared with."""
+
+    macro_f1: float
+    seeds: list[SeedRecord]
+    difference: float | None
+    difference_interval: list[float] | None
+    p: float | None
+    p_holm: float | None
+    significant: bool | None
+    confusion: dict[str, list[list[int]]]  # of each file: texts by true and predicted class
+
+
+class PairRecord(TypedDict):
+    """Two rows that were tested against each other; the difference is first minus second."""
+
+    first: str
+    second: str
+    difference: float
+    interval: list[float]
+    p: float
+    p_holm: float
+    significant: bool
+
+
+class CurveRow(RowFigures):
+    """A row that learned from a share of the labelled texts."""
+
+    name: str
+
+
+class CurvePoint(TypedDict):
+    """All rows after learning from a share of the labelled texts."""
+
+    fraction: float
+    texts: int
+    trained_on: int
+    validation: int
+    rows: list[CurveRow]
+
+
+class FileRecord(TypedDict):
+    """A labelled file, and how many of its texts were cut."""
+
+    file: str
+    texts: int
+    cut: int
+
+
+class TextsRecord(FileRecord):
+    """The data card of a labelled file; lengths are in tokens, and to a character model no token is unknown."""
+
+    classes: dict[str, int]
+    tokens: int
+    lengths: dict[str, float]
+    unknown_rate: float | None
+
+
+class Summary(TypedDict):
+    """The table of a comparison, the tests behind it, and what may be concluded from them."""
+
+    reference: str
+    best_mode: str | None
+    best_row: str | None
+    test: str
+    comparisons: int
+    pairs: list[PairRecord]
+    rows: list[RowRecord]
+    conclusion: str
+
+
+class ComparisonResults(Summary):
+    """`results.json` of a comparison."""
+
+    curves: list[CurvePoint]
+    seeds: list[int]
+    classes: list[str]
+    data: dict[str, TextsRecord]
+    train: FileRecord
+    test_file: FileRecord
+    warnings: list[str]
+    notes: list[str]
+
+
+class RowAnswer(TypedDict):
+    """What a row says of a text; the reference has no probabilities."""
+
+    predicted: str
+    probability: float | None
+
+
+class ExampleRecord(TypedDict):
+    """A test text with the answer of each row."""
+
+    index: int
+    text: str
+    label: str
+    rows: dict[str, RowAnswer]
+
+
+Examples = dict[Literal["hardest", "only_lm"], list[ExampleRecord]]  # `examples.json` of a comparison
+
+
+class ClassRecord(TypedDict):
+    """Scores of one class, and its true texts."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class ScoresRecord(TypedDict):
+    """All scores of a classifier on a file."""
+
+    examples: int
+    accuracy: float
+    interval: list[float]
+    macro: dict[str, float]
+    weighted: dict[str, float]
+    classes: list[ClassRecord]
+    confusion: list[list[int]]
+    notes: list[str]
+
+
+class ClassifierResults(TrainingRecord):
+    """`results.json` of a classifier run; without scores where the training was stopped."""
+
+    lm: str
+    mode: str
+    tune: bool
+    classes: list[str]
+    train: NotRequired[ScoresRecord]
+    test: NotRequired[ScoresRecord]
+
+
+class PerplexityRecord(TypedDict):
+    """Perplexities of a text, and the share of its tokens that are unknown."""
+
+    forward: float
+    backward: float
+    mean: float
+    tokens: int
+    oov_rate: float
+
+
+class LmResults(TypedDict):
+    """`results.json` of a language model that was trained."""
+
+    validation: PerplexityRecord
+    epochs: int
+    best_epoch: int
+    ended_by: str
+    steps: int
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    parameters: int
+    vocabulary_size: int
+    leak_test: dict[str, object] | None
+
+
+class LoggedStep(TypedDict):
+    """A line of `metrics.jsonl` after some training steps of a language model."""
+
+    event: Literal["step"]
+    step: int
+    loss: float
+
+
+class LoggedValidation(TypedDict):
+    """A line of `metrics.jsonl` after an epoch of a language model."""
+
+    event: Literal["validation"]
+    forward: float
+    backward: float
+    mean: float
+
+
+class LoggedEpoch(TypedDict):
+    """A line of `metrics.jsonl` after an epoch of a classifier."""
+
+    event: Literal["epochdone"]
+    epoch: int
+    loss: float
+    train_accuracy: float
+    valid_accuracy: float
+    lambdas: list[float] | None
+    gamma: float | None
+
+
+class LoggedRowEpoch(LoggedEpoch):
+    """The same in a comparison, with the classifier that it belongs to."""
+
+    row: str
+    seed: int
+    fraction: float
+
+
+class LoggedClassifier(TypedDict):
+    """A line of `metrics.jsonl` after a classifier of a comparison: what it is, and the file of its answers."""
+
+    event: Literal["classifier"]
+    row: str
+    seed: int
+    fraction: float
+    source: str
+    training: TrainingRecord
+    predictions: str

@@ -1,0 +1,232 @@
+"""What stands in a pickle in the place of NumPy's, torch's and gensim's own things.
+
+A stand-in takes only what honest programs write, and NumPy is first asked when type, shape and bytes are known to fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBERS = "numbers of the types f2 to f8, i1 to i8, u1 to u8 or b1"
+
+_NAMES = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
+_STORAGES = {
+    "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4", "Short": "i2",
+    "Char": "i1", "Byte": "u1", "Bool": "b1",
+}  # fmt: skip
+
+
+class UnfitError(ValueError):
+    """A pickle holds something that is no data of ours; the message says what."""
+
+
+@dataclass
+class DtypeStandIn:
+    """A type of NumPy, by its name and the order of its bytes."""
+
+    name: str
+    order: Literal["<", ">", "|", "="] = "="
+
+    def fill(self, state: object) -> None:
+        """Take the order from a state that has nothing else: no fields, sizes, flags or metadata."""
+        match state:
+            case (3, ("<" | ">" | "|" | "=") as order, None, None, None, -1, -1, 0):
+                self.order = order
+            case _:
+                raise UnfitError(f"a dtype {self.name} with a state of its own")
+
+    def read(self, content: object, count: int) -> NDArray[Any]:
+        """So many numbers; they are not copied."""
+        dtype = np.dtype(self.name).newbyteorder(self.order)
+        if not isinstance(content, bytes | memoryview) or len(content) != count * dtype.itemsize:
+            raise UnfitError(f"{count} numbers of type {self.name} in other bytes than they take")
+        return np.frombuffer(content, dtype)
+
+
+@dataclass
+class ArrayStandIn:
+    """An array of NumPy, empty until its state is known."""
+
+    values: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def fill(self, state: object) -> None:
+        """Take type, shape and numbers."""
+        match state:
+            case (1, shape, DtypeStandIn() as dtype, bool(fortran) | int(fortran), content):
+                self.values = _shaped(content, dtype, shape, "F" if fortran else "C")
+            case _:
+                raise UnfitError("an array with a state that NumPy does not write")
+
+
+@dataclass
+class ObjectStandIn:
+    """An object of gensim: its attributes, none of its code."""
+
+    attributes: dict[str, object] = field(default_factory=dict)
+
+    def fill(self, state: object) -> None:
+        """Take the attributes."""
+        if not isinstance(state, dict):
+            raise UnfitError("an object whose state is no dictionary")
+        self.attributes.update(state)
+
+
+@dataclass(frozen=True)
+class TensorStandIn:
+    """A tensor of torch, by its place in a storage that lies beside the pickle.
+
+    Attributes:
+        dtype: Type of the numbers.
+        key: Name of the storage.
+        count: Numbers that the storage holds.
+        offset: Where the tensor begins, in numbers.
+        shape: Its sizes.
+        strides: Numbers from one entry to the next, for each size.
+    """
+
+    dtype: str
+    key: str
+    count: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return 2 if self.dtype == "bfloat16" else int(self.dtype[1:])
+
+    def read(self, storage: bytes | memoryview) -> NDArray[Any]:
+        """The numbers, in the place and order that they have in the storage; they are not copied.
+
+        Raises:
+            UnfitError: The storage has other bytes than it should, or the tensor reaches beyond it or repeats it.
+        """
+        narrow = self.dtype == "bfloat16"  # the upper half of a float32
+        numbers = DtypeStandIn("u2" if narrow else self.dtype, "<").read(storage, self.count)
+        steps = [stride if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)]
+        last = self.offset + sum((size - 1) * step for size, step in zip(self.shape, steps, strict=True))
+        if not 0 < math.prod(self.shape) <= self.count or last >= self.count:
+            raise UnfitError(f"a tensor of shape {self.shape} in a storage of {self.count} numbers")
+        if narrow:
+            numbers = (numbers.astype("<u4") << 16).view("<f4")
+        strides = [step * numbers.itemsize for step in steps]
+        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides, writeable=False)
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a name in a pickle stands for: a function of ours."""
+
+    full: str
+    make: Callable[..., object]
+
+
+def _sizes(value: object) -> tuple[int, ...]:
+    if not isinstance(value, tuple) or len(value) > 32 or not all(type(size) is int and size >= 0 for size in value):
+        raise UnfitError("a shape that is none")
+    return value
+
+
+def _shaped(content: object, dtype: object, shape: object, order: object) -> NDArray[Any]:
+    if not isinstance(dtype, DtypeStandIn) or (order != "C" and order != "F"):
+        raise UnfitError("an array of no dtype or order")
+    sizes = _sizes(shape)
+    return dtype.read(content, math.prod(sizes)).reshape(sizes, order="F" if order == "F" else "C")
+
+
+def _dtype(name: object, align: object = False, copy: object = True) -> DtypeStandIn:
+    if name not in _NAMES:
+        raise UnfitError(f"a dtype other than {NUMBERS}")
+    return DtypeStandIn(str(name))
+
+
+def _reconstruct(kind: object, shape: object, code: object) -> ArrayStandIn:
+    if not isinstance(kind, Name) or kind.full != "numpy.ndarray" or shape != (0,):
+        raise UnfitError("an array of another kind")
+    return ArrayStandIn()
+
+
+def _scalar(dtype: object, content: object) -> int | float | bool:
+    value: int | float | bool = _shaped(content, dtype, (1,), "C")[0].item()
+    return value
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    """How the older protocols write bytes."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise UnfitError("bytes in a text that is not latin1")
+    return text.encode("latin1")
+
+
+def _ordered(pairs: object = ()) -> dict[object, object]:
+    made: dict[object, object] = {}
+    if not isinstance(pairs, list | tuple):
+        raise UnfitError("an ordered dictionary of no pairs")
+    for key, value in pairs:
+        enter(made, key, value)
+    return made
+
+
+def _tensor(storage: object, offset: object, shape: object, strides: object, *rest: object) -> TensorStandIn:
+    sizes, steps = _sizes(shape), _sizes(strides)
+    match storage:
+        case ("storage", Name(full=full), str(key), str(), int(count), *view) if view in ([], [None]):
+            dtype = _STORAGES.get(full.removeprefix("torch.").removesuffix("Storage"), "")
+        case _:
+            raise UnfitError("a tensor without a storage beside it")
+    if not key.isascii() or not key.isdecimal():
+        raise UnfitError("a tensor whose storage has no number")
+    if not dtype or type(offset) is not int or offset < 0 or count < 0 or len(sizes) != len(steps):
+        raise UnfitError("a tensor whose storage, place and shape do not fit")
+    return TensorStandIn(dtype, key, count, offset, sizes, steps)
+
+
+def make_object(*_: object) -> ObjectStandIn:
+    """An object whose attributes follow, whatever it is called with."""
+    return ObjectStandIn()
+
+
+def _never(*_: object) -> object:
+    raise UnfitError("a call of a class")
+
+
+def _parameter(data: object, *_: object) -> object:
+    return data
+
+
+def _known() -> dict[str, Name]:
+    """What a pickle of vectors may ask for, by its name in NumPy 1 and 2 and in torch."""
+    makers: dict[str, Callable[..., object]] = {
+        "numpy.dtype": _dtype,
+        "numpy.ndarray": _never,
+        "_codecs.encode": _encode,
+        "collections.OrderedDict": _ordered,
+        "torch.Size": _sizes,
+        "torch._utils._rebuild_tensor": _tensor,
+        "torch._utils._rebuild_tensor_v2": _tensor,
+        "torch._utils._rebuild_parameter": _parameter,
+        "gensim.models.fasttext.FastTextKeyedVectors": make_object,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        makers[f"{core}.multiarray._reconstruct"] = _reconstruct
+        makers[f"{core}.multiarray.scalar"] = _scalar
+        makers[f"{core}.numeric._frombuffer"] = lambda *given: ArrayStandIn(_shaped(*given))
+    makers |= {f"torch.{kind}Storage": _never for kind in _STORAGES}
+    return {full: Name(full, make) for full, make in makers.items()}
+
+
+KNOWN = _known()
+
+
+def enter(target: dict[object, object], key: object, value: object) -> None:
+    """Put an entry into a dictionary, if its key takes no time to hash."""
+    if type(key) is not str and (type(key) is not int or not -(1 << 63) <= key < 1 << 64):
+        raise UnfitError(f"a key of type {type(key).__name__}")
+    target[key] = value

@@ -1,0 +1,120 @@
+"""Static vectors: one for each token, in the order of a vocabulary, and how much of a text they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elmo_cli.errors import DataError
+from elmo_cli.text.encoded import EncodedCorpus
+from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+
+@dataclass(frozen=True)
+class StaticVectors:
+    """One vector for each token.
+
+    Attributes:
+        tokens: The tokens in the order of the file, distinct where `read_vectors` or a training gave them.
+        matrix: (V, D) float32, a row for each token.
+        source: Where they come from.
+        format: What the file turned out to be.
+        duplicates: Lines that repeated a token and were left out; a token's first line counts.
+    """
+
+    tokens: list[str]
+    matrix: NDArray[np.float32]
+    source: Path
+    format: str = ""
+    duplicates: int = 0
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row of each token."""
+        return {token: row for row, token in enumerate(self.tokens)}
+
+    @property
+    def width(self) -> int:
+        """D, numbers in a vector."""
+        return int(self.matrix.shape[1])
+
+    def without_duplicates(self) -> StaticVectors:
+        """The same vectors, of a repeated token only the first."""
+        first: dict[str, int] = {}
+        for row, token in enumerate(self.tokens):
+            first.setdefault(token, row)
+        duplicates = len(self.tokens) - len(first)
+        if not duplicates:
+            return self
+        return replace(self, tokens=list(first), matrix=self.matrix[list(first.values())], duplicates=duplicates)
+
+
+def table_for(
+    vocabulary: Vocabulary, vectors: StaticVectors, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Rows of `vectors` in the order of a vocabulary's ids.
+
+    A token takes the vector of exactly its own form; in a vocabulary that lower-cases, failing that, of the first token
+    of the file that lower-cases to it. Others are drawn from a normal distribution of the file's own spread, by the
+    seed and their id alone; padding is zero.
+
+    Args:
+        vocabulary: V tokens, ids 1 to V.
+        vectors: The static vectors.
+        seed: Of the rows that are drawn.
+
+    Returns:
+        (V + 1, D) float32 table, and (V + 1,) whether a row comes from the file.
+
+    Raises:
+        DataError: The file has no vector for any token but the special ones.
+    """
+    spread = float(vectors.matrix.std())
+    generator = np.random.default_rng(seed)
+    table = generator.normal(0.0, spread, (len(vocabulary) + 1, vectors.width)).astype(np.float32)
+    table[0] = 0.0
+    rows = np.concatenate([[-1], _find(vocabulary.tokens, vectors, vocabulary.tokenizer.lowercase)])
+    known = rows >= 0
+    table[known] = vectors.matrix[rows[known]]
+    special = len(SPECIAL_TOKENS)
+    if not known[special + 1 :].any():
+        raise DataError(
+            f"{vectors.source.name} has no token in common with the training text",
+            where=vectors.source,
+            expected="tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5]),
+            remedy="give vectors of the same language and the same upper or lower case",
+        )
+    return table, known
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a corpus has a vector, in distinct types and in running tokens."""
+
+    types: int
+    types_found: int
+    tokens: int
+    tokens_found: int
+
+
+def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = False) -> Coverage:
+    """Count the tokens of a corpus that have a vector; `lowercase` as for a vocabulary that lower-cases."""
+    counts = corpus.counts()
+    seen = np.flatnonzero(counts)
+    found = _find([corpus.types[number] for number in seen.tolist()], vectors, lowercase) >= 0
+    return Coverage(len(seen), int(found.sum()), int(counts.sum()), int(counts[seen][found].sum()))
+
+
+def _find(tokens: Sequence[str], vectors: StaticVectors, lowercase: bool) -> NDArray[np.int64]:
+    """Row of each token, -1 where there is none."""
+    rows = vectors.rows
+    lowered: dict[str, int] = {}
+    if lowercase:
+        for row, token in enumerate(vectors.tokens):
+            lowered.setdefault(token.lower(), row)
+    return np.array([rows.get(token, lowered.get(token, -1)) for token in tokens], dtype=np.int64)
