@@ -55,12 +55,6 @@ inline void store(bfloat16 *to, Floats x) {
   __m256bh halves = _mm512_cvtneps_pbh((__m512)x); memcpy(to, &halves, sizeof halves);
 }
 #endif
-inline void round_to(float *to, float x) { *to = x; }
-inline void round_to(bfloat16 *to, float x) {  // to the nearest, ties to even
-  uint32_t word; memcpy(&word, &x, 4);
-  *to = (bfloat16)((word + 0x7fff + ((word >> 16) & 1)) >> 16);
-}
-
 #if defined(__AVX512F__)
 // 1 / (1 + 2^y), with 2^y from a polynomial of the fraction. For float products to a float's precision, the quotient
 // from 14 bits and one step of Newton; what is rounded to bfloat16 next does with less of both.
@@ -335,8 +329,8 @@ template <class E> void backward(const Window<E> &w) {
 }
 
 // R rows of A (width K) times a packed panel; the four vectors of the result stand `apart` from each other.
-template <class E, int R>
-inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, E *out) {
+template <class E, int R, class Out>
+inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, Out *out) {
   Floats sums[R][4] = {};
   multiply<R>(a, K, panel, K, sums);
 #pragma GCC unroll 8
@@ -350,8 +344,8 @@ inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, i
 
 // A product over all steps at once: rows [first, last) of A (.. x K) times a packed matrix of `width` columns. The rows
 // of a round stay in the cache while the panels pass by. A row's sums are the same bits however many there are.
-template <class E>
-void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, E *out) {
+template <class E, class Out>
+void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, Out *out) {
   const int64_t round = ROWS * (1 + ROUND_BYTES / (ROWS * K * (int64_t)sizeof(E)));
   const int64_t apart = gates ? width / 4 : LANES, stride = gates ? LANES : 4 * LANES;
   struct { int64_t first; } w;
@@ -366,15 +360,44 @@ void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, 
   }
 }
 
-// A float matrix (K, N), any strides, in panels of 4 LANES columns; `gates`: panel d holds LANES cells of each gate.
-template <class E> void pack(const float *matrix, int64_t K, int64_t N, int64_t down, int64_t right, bool gates, E *out) {
-  constexpr int pair = sizeof(E) == 4 ? 1 : 2;
+// Two rows of a matrix as the products read them: LANES elements, of bfloat16 in pairs of one of either row.
+inline void interleave(const float *upper, const float *, float *out) { memcpy(out, upper, LANES * 4); }
+inline void interleave(const bfloat16 *upper, const bfloat16 *lower, bfloat16 *out) {
+  Halves first, second = {};
+  memcpy(&first, upper, sizeof first);
+  if (lower) memcpy(&second, lower, sizeof second);
+  Words pairs = __builtin_convertvector(first, Words) | __builtin_convertvector(second, Words) << 16;
+  memcpy(out, &pairs, sizeof pairs);
+}
+
+// A matrix (K x N, N a multiple of LANES) in panels of 4 LANES columns, those of the last one filled up with zeros; for
+// `gates` panel d has the cells [d, d + LANES) of each gate. An odd last row gets a row of zeros beside it.
+template <class E> void pack(const E *matrix, int64_t K, int64_t N, bool gates, E *out) {
+  constexpr int64_t pair = 4 / sizeof(E);
   for (int64_t panel = 0; panel < N; panel += 4 * LANES)
     for (int64_t k = 0; k < K; k += pair)
-      for (int n = 0; n < 4 * LANES; n++) {
-        const int64_t column = gates ? n / LANES * (N / 4) + panel / 4 + n % LANES : panel + n;
-        for (int s = 0; s < pair; s++)
-          round_to(out++, column < N ? matrix[(k + s) * down + column * right] : 0.0f);
+      for (int g = 0; g < 4; g++, out += pair * LANES) {
+        const int64_t column = gates ? g * (N / 4) + panel / 4 : panel + g * LANES;
+        if (column >= N) { memset((void *)out, 0, pair * LANES * sizeof(E)); continue; }
+        const E *upper = matrix + k * N + column;
+        interleave(upper, k + 1 < K ? upper + N : nullptr, out);
+      }
+}
+
+// The same of the transposed matrix: of (N x K), K even. A pair of bfloat16 stands side by side there, like a float.
+template <class E> void pack_transposed(const E *matrix, int64_t K, int64_t N, E *out) {
+  constexpr int64_t pair = 4 / sizeof(E);
+  const int64_t length = K / pair;
+  for (int64_t panel = 0; panel < N; panel += 4 * LANES, out += 4 * LANES * K)
+    for (int64_t n = 0; n < 4 * LANES; n += LANES)
+      for (int64_t start = 0; start < length; start += LANES) {
+        const int64_t end = start + LANES < length ? start + LANES : length;
+        for (int64_t k = start; k < end; k++)
+          for (int64_t lane = 0; lane < LANES; lane++) {
+            uint32_t element = 0;
+            if (panel + n < N) memcpy(&element, matrix + (panel + n + lane) * K + k * pair, 4);
+            memcpy((void *)(out + (k * 4 * LANES + n + lane) * pair), &element, 4);
+          }
       }
 }
 
@@ -387,8 +410,11 @@ template <class E> void pack(const float *matrix, int64_t K, int64_t N, int64_t 
                                  int64_t last, E *out) {                                                              \
     product(a, k, packed, width, gates, first, last, out);                                                            \
   }                                                                                                                   \
-  extern "C" void pack_##NAME(const float *m, int64_t k, int64_t n, int64_t down, int64_t right, int64_t gates, E *out) { \
-    pack(m, k, n, down, right, gates, out);                                                                           \
+  extern "C" void pack_##NAME(const E *m, int64_t k, int64_t n, int64_t gates, E *out) { pack(m, k, n, gates, out); }   \
+  extern "C" void pack_transposed_##NAME(const E *m, int64_t k, int64_t n, E *out) { pack_transposed(m, k, n, out); }  \
+  extern "C" void sum_products_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t first,            \
+                                      int64_t last, float *out) {                                                     \
+    product(a, k, packed, width, false, first, last, out);                                                            \
   }
 EXPORT(float32, float)
 #if defined(__AVX512BF16__)

@@ -108,7 +108,8 @@ class Rows:
     def take(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """(G, B, T, W) as (G, N, W) cells, contiguous."""
         if self.places is None:
-            return values.transpose(1, 2).to(dtype).contiguous().view(len(values), self.count, values.shape[-1])
+            rows = values.transpose(1, 2).to(dtype, memory_format=torch.contiguous_format).contiguous()
+            return rows.view(len(values), self.count, values.shape[-1])
         return values.reshape(len(values), -1, values.shape[-1]).index_select(1, self.places).to(dtype)
 
     def put(self, cells: Tensor, batch: int, steps: int) -> Tensor:
@@ -160,11 +161,11 @@ class Packed:
 
     def __init__(self, weights: LstmWeights, forget_bias: float, precision: torch.dtype) -> None:
         size = weights.bias.shape[1] // 4
-        self.input = _pack(weights.input, precision, gates=True)
+        self.input = _pack(weights.input.to(precision), gates=True)
         self.bias = weights.bias.clone()
         self.bias[:, 2 * size : 3 * size] += forget_bias
-        self.recurrent = _pack(weights.recurrent, precision, gates=True)
-        self.projection = None if weights.projection is None else _pack(weights.projection, precision)
+        self.recurrent = _pack(weights.recurrent.to(precision), gates=True)
+        self.projection = None if weights.projection is None else _pack(weights.projection.to(precision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,10 +346,10 @@ def _run_backward(
     gates = buffer(cell, tape.gates.shape, precision)
     projected = None if tape.unprojected is None else buffer(cell, upstream.shape, precision)
     fields: dict[str, Tensor | None] = {
-        "recurrent_matrix": _pack(weights.recurrent.transpose(1, 2), precision),
+        "recurrent_matrix": _pack(weights.recurrent.to(precision), transposed=True),
         "projection_matrix": None
         if weights.projection is None
-        else _pack(weights.projection.transpose(1, 2), precision),
+        else _pack(weights.projection.to(precision), transposed=True),
         "hidden": tape.hidden,
         "cell": tape.cell,
         "gates": tape.gates,
@@ -362,18 +363,15 @@ def _run_backward(
     if call.begins is not None:
         first = int(call.rows.offsets[1])
         hidden[:, :first].masked_fill_(call.begins[0, :first, None].bool(), 0.0)
-    for result, left, right in (
-        (gradients.input, tape.inputs, gates),
-        (gradients.recurrent, tape.recurrent, gates),
-        (gradients.projection, tape.unprojected, projected),
-    ):
-        if result is not None and left is not None and right is not None:
-            for matrix, one, other in zip(result, left, right, strict=True):
-                matrix.copy_(torch.mm(one.t(), other))
+    packed = _pack(gates)
+    _fill_weight_gradient(gradients.input, tape.inputs, packed)
+    _fill_weight_gradient(gradients.recurrent, tape.recurrent, packed)
+    if gradients.projection is not None and tape.unprojected is not None and projected is not None:
+        _fill_weight_gradient(gradients.projection, tape.unprojected, _pack(projected))
     torch.sum(gates, 1, dtype=torch.float32, out=gradients.bias)
     if not wants_inputs:
         return None
-    matrix = _pack(weights.input.transpose(1, 2), precision)
+    matrix = _pack(weights.input.to(precision), transposed=True)
     return _product(gates, matrix, tape.inputs.shape[2])
 
 
@@ -438,21 +436,35 @@ def _loop(
 
 def _product(rows: Tensor, packed: Tensor, width: int, gates: bool = False) -> Tensor:
     """(G, N, K) rows, C, times a packed matrix of so many columns: (G, N, width), C."""
+    result = buffer(rows, (*rows.shape[:2], width))
+    _multiply("product", rows, packed, result, (int(gates),))
+    return result
+
+
+def _fill_weight_gradient(result: Tensor, rows: Tensor, packed: Tensor) -> None:
+    """Fill `result` (G, K, M) float32 with rowsᵀ (G, K, N) times a packed (G, N, M): all steps at once."""
+    directions, count, width = rows.shape
+    turned = buffer(rows, (directions, width, _paired(count, rows.dtype)))
+    turned[..., :count] = rows.transpose(1, 2)
+    turned[..., count:] = 0
+    _multiply("sum_products", turned, packed, result)
+
+
+def _multiply(name: str, rows: Tensor, packed: Tensor, result: Tensor, options: Sequence[int] = ()) -> None:
+    """Let the threads share out the rows of a product of each direction."""
     library = _library()[0]
     assert library is not None
+    run = getattr(library, f"{name}_{_name(rows.dtype)}")
     directions, count, inner = rows.shape
-    result = buffer(rows, (directions, count, width))
-    run = getattr(library, f"product_{_name(rows.dtype)}")
     parts = max(1, torch.get_num_threads() // directions)
     work = []
     for left, matrix, out in zip(rows, packed, result, strict=True):
         first, second, third = (ctypes.c_void_p(each.data_ptr()) for each in (left, matrix, out))
         for part in range(parts):
             ends = (count * part // parts, count * (part + 1) // parts)
-            numbers = map(ctypes.c_int64, (width, gates, *ends))
+            numbers = map(ctypes.c_int64, (out.shape[-1], *options, *ends))
             work.append(functools.partial(run, first, ctypes.c_int64(inner), second, *numbers, third))
     _in_threads(work)
-    return result
 
 
 def _in_threads(work: Sequence[Callable[[], object]]) -> None:
@@ -469,24 +481,30 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="lstm")
 
 
-def _pack(matrix: Tensor, precision: torch.dtype, gates: bool = False) -> Tensor:
-    """(G, K, N) float32 of any strides in panels of 4 vectors' columns, the last one filled up with zeros.
+def _pack(matrix: Tensor, *, gates: bool = False, transposed: bool = False) -> Tensor:
+    """(G, K, N) in the panels of native.cpp.
 
     Args:
-        matrix: What is packed.
-        precision: C.
+        matrix: C.
         gates: Whether the columns are those of four gates, so that a panel has the same cells of each.
+        transposed: Whether (G, N, K) is what is packed: the transposed matrix.
     """
     library = _library()[0]
     assert library is not None
-    directions, height, width = matrix.shape
+    matrix = matrix.contiguous()
+    directions, height, width = matrix.shape if not transposed else matrix.transpose(1, 2).shape
     panel = 4 * library.lanes()
-    packed = torch.empty(directions, -(-width // panel) * panel * height, dtype=precision)
-    pack = getattr(library, f"pack_{_name(precision)}")
-    for one, result in zip(matrix, packed, strict=True):
-        numbers = (height, width, *one.stride(), int(gates))
-        pack(ctypes.c_void_p(one.data_ptr()), *map(ctypes.c_int64, numbers), ctypes.c_void_p(result.data_ptr()))
+    packed = buffer(matrix, (directions, -(-width // panel) * panel * _paired(height, matrix.dtype)))
+    run = getattr(library, f"{'pack_transposed' if transposed else 'pack'}_{_name(matrix.dtype)}")
+    numbers = [ctypes.c_int64(number) for number in (height, width, *(() if transposed else (int(gates),)))]
+    pointers = ([ctypes.c_void_p(each.data_ptr()) for each in pair] for pair in zip(matrix, packed, strict=True))
+    _in_threads([functools.partial(run, one, *numbers, out) for one, out in pointers])
     return packed
+
+
+def _paired(count: int, precision: torch.dtype) -> int:
+    """How many rows of a matrix make whole pairs, where they are multiplied in pairs."""
+    return count + count % 2 if precision == torch.bfloat16 else count
 
 
 def _name(precision: torch.dtype) -> str:
