@@ -100,13 +100,15 @@ template <class E> inline Floats tanh_of(Floats x) {
 template <class E> inline Floats sigmoid_of(Floats x) { return tanh_of<E>(x * 0.5f) * 0.5f + 0.5f; }
 #endif
 
-// sums += R rows of A (width apart) times a packed panel (k x 4 LANES)
-template <int R> inline void multiply(const float *a, ptrdiff_t width, const float *panel, int64_t k, Floats (&sums)[R][4]) {
-  for (int64_t at = 0; at < k; at++, panel += 4 * LANES) {
+// sums += R rows of A times a packed panel (k x 4 LANES). The rows of A stand `down` apart, what is multiplied at once
+// (of bfloat16 a pair) `along`.
+template <int R>
+inline void multiply(const float *a, ptrdiff_t down, const float *panel, int64_t k, Floats (&sums)[R][4], ptrdiff_t along = 1) {
+  for (int64_t at = 0; at < k; at++, a += along, panel += 4 * LANES) {
     Floats b0 = load(panel), b1 = load(panel + LANES), b2 = load(panel + 2 * LANES), b3 = load(panel + 3 * LANES);
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-      Floats x = splat(a[r * width + at]);
+      Floats x = splat(a[r * down]);
       sums[r][0] += x * b0;
       sums[r][1] += x * b1;
       sums[r][2] += x * b2;
@@ -115,14 +117,15 @@ template <int R> inline void multiply(const float *a, ptrdiff_t width, const flo
   }
 }
 #if defined(__AVX512BF16__)
-template <int R> inline void multiply(const bfloat16 *a, ptrdiff_t width, const bfloat16 *panel, int64_t k, Floats (&sums)[R][4]) {
-  for (int64_t at = 0; at < k; at += 2, panel += 8 * LANES) {
+template <int R>
+inline void multiply(const bfloat16 *a, ptrdiff_t down, const bfloat16 *panel, int64_t k, Floats (&sums)[R][4], ptrdiff_t along = 2) {
+  for (int64_t at = 0; at < k; at += 2, a += along, panel += 8 * LANES) {
     __m512bh b[4];
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) b[g] = (__m512bh)_mm512_loadu_si512(panel + 2 * LANES * g);
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-      int32_t pair; memcpy(&pair, a + r * width + at, 4);
+      int32_t pair; memcpy(&pair, a + r * down, 4);
       __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
 #pragma GCC unroll 4
       for (int g = 0; g < 4; g++) sums[r][g] = (Floats)_mm512_dpbf16_ps((__m512)sums[r][g], x, b[g]);
@@ -329,8 +332,8 @@ template <class E> void backward(const Window<E> &w) {
 }
 
 // R rows of A (width K) times a packed panel; the four vectors of the result stand `apart` from each other.
-template <class E, int R, class Out>
-inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, Out *out) {
+template <class E, int R>
+inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, E *out) {
   Floats sums[R][4] = {};
   multiply<R>(a, K, panel, K, sums);
 #pragma GCC unroll 8
@@ -344,9 +347,9 @@ inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, i
 
 // A product over all steps at once: rows [first, last) of A (.. x K) times a packed matrix of `width` columns. The rows
 // of a round stay in the cache while the panels pass by. A row's sums are the same bits however many there are.
-template <class E, class Out>
-void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, Out *out) {
-  const int64_t round = ROWS * (1 + ROUND_BYTES / (ROWS * K * (int64_t)sizeof(E)));
+template <class E>
+void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, E *out) {
+  const int64_t round = ROWS * (1 + ROUND_BYTES / (ROWS * (K + 1) * (int64_t)sizeof(E)));
   const int64_t apart = gates ? width / 4 : LANES, stride = gates ? LANES : 4 * LANES;
   struct { int64_t first; } w;
   for (w.first = first; w.first < last; w.first += round) {
@@ -401,6 +404,47 @@ template <class E> void pack_transposed(const E *matrix, int64_t K, int64_t N, E
       }
 }
 
+// R columns of a packed matrix, transposed, times a panel of another: 4 LANES columns of a gradient of weights.
+template <class E, int R>
+inline void gradient_tile(const E *columns, int64_t K, const E *panel, int64_t width, int64_t left, float *out) {
+  constexpr int64_t pair = 4 / sizeof(E);
+  Floats sums[R][4] = {};
+  multiply<R>(columns, pair, panel, K, sums, 4 * LANES * pair);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+      if (g * LANES >= left) break;
+      store(out + r * width + g * LANES, sums[r][g]);
+    }
+}
+
+// A^T G, summed over K steps: of the packed A (K x height) and G (K x width), rows [first, last) of the result; `first`
+// is a multiple of 4 LANES. K is even for bfloat16.
+template <class E>
+void weight_gradient(const E *a, int64_t K, const E *packed, int64_t width, int64_t first, int64_t last, float *out) {
+  constexpr int64_t pair = 4 / sizeof(E);
+  struct { int64_t first; } w;
+  for (int64_t column = 0; column < width; column += 4 * LANES)
+    for (int64_t top = first; top < last; top += 4 * LANES) {
+      const int64_t end = top + 4 * LANES < last ? top + 4 * LANES : last;
+      w.first = top;
+#define WORK(R) gradient_tile<E, R>(a + top * K + (row - top) * pair, K, packed + column * K, width, width - column, \
+                                    out + row * width + column)
+      FOR_ROWS(WORK)
+#undef WORK
+    }
+}
+
+// The sum of the rows of a matrix (K x N).
+template <class E> void sum_rows(const E *matrix, int64_t K, int64_t N, float *out) {
+  for (int64_t n = 0; n < N; n += LANES) {
+    Floats sum = {};
+    for (int64_t k = 0; k < K; k++) sum += load(matrix + k * N + n);
+    store(out + n, sum);
+  }
+}
+
 }  // namespace
 
 #define EXPORT(NAME, E)                                                                                               \
@@ -412,10 +456,12 @@ template <class E> void pack_transposed(const E *matrix, int64_t K, int64_t N, E
   }                                                                                                                   \
   extern "C" void pack_##NAME(const E *m, int64_t k, int64_t n, int64_t gates, E *out) { pack(m, k, n, gates, out); }   \
   extern "C" void pack_transposed_##NAME(const E *m, int64_t k, int64_t n, E *out) { pack_transposed(m, k, n, out); }  \
-  extern "C" void sum_products_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t first,            \
-                                      int64_t last, float *out) {                                                     \
-    product(a, k, packed, width, false, first, last, out);                                                            \
+  extern "C" void sum_rows_##NAME(const E *m, int64_t k, int64_t n, float *out) { sum_rows(m, k, n, out); }            \
+  extern "C" void weight_gradient_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t first,         \
+                                         int64_t last, float *out) {                                                  \
+    weight_gradient(a, k, packed, width, first, last, out);                                                           \
   }
+
 EXPORT(float32, float)
 #if defined(__AVX512BF16__)
 EXPORT(bfloat16, bfloat16)

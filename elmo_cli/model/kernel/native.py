@@ -121,6 +121,8 @@ class Rows:
 
     def final(self, first: Tensor, cells: Tensor) -> Tensor:
         """(G, B, W) after each row's last step, of (G, N, W) after each step; where there is none, `first`."""
+        if self.order is None:
+            return cells[:, -first.shape[1] :].clone()
         if not self.count:
             return first
         return torch.where(self.last[:, None] > 0, cells.index_select(1, (self.last - 1).clamp(min=0)), first)
@@ -368,7 +370,7 @@ def _run_backward(
     _fill_weight_gradient(gradients.recurrent, tape.recurrent, packed)
     if gradients.projection is not None and tape.unprojected is not None and projected is not None:
         _fill_weight_gradient(gradients.projection, tape.unprojected, _pack(projected))
-    torch.sum(gates, 1, dtype=torch.float32, out=gradients.bias)
+    _each("sum_rows", gates, gradients.bias, gates.shape[1:])
     if not wants_inputs:
         return None
     matrix = _pack(weights.input.to(precision), transposed=True)
@@ -401,8 +403,6 @@ def _loop(
     call: Call,
 ) -> None:
     """Run the loop for all directions, in as many threads as torch uses; they take directions first, then rows."""
-    library = _library()[0]
-    assert library is not None
     hidden, cell = fields["hidden"], fields["cell"]
     assert hidden is not None
     assert cell is not None
@@ -430,41 +430,58 @@ def _loop(
         for direction in range(directions)
         for part in range(parts)
     ]
-    run = getattr(library, f"{name}_{_name(call.precision)}")
+    run = _function(name, call.precision)
     _in_threads([functools.partial(run, ctypes.byref(window)) for window in windows])
 
 
 def _product(rows: Tensor, packed: Tensor, width: int, gates: bool = False) -> Tensor:
     """(G, N, K) rows, C, times a packed matrix of so many columns: (G, N, width), C."""
     result = buffer(rows, (*rows.shape[:2], width))
-    _multiply("product", rows, packed, result, (int(gates),))
+    _multiply("product", rows, packed, result, (rows.shape[2], int(gates)), (rows.shape[1], 1))
     return result
 
 
 def _fill_weight_gradient(result: Tensor, rows: Tensor, packed: Tensor) -> None:
     """Fill `result` (G, K, M) float32 with rowsᵀ (G, K, N) times a packed (G, N, M): all steps at once."""
-    directions, count, width = rows.shape
-    turned = buffer(rows, (directions, width, _paired(count, rows.dtype)))
-    turned[..., :count] = rows.transpose(1, 2)
-    turned[..., count:] = 0
-    _multiply("sum_products", turned, packed, result)
+    _, count, width = rows.shape
+    panel = 4 * _lanes()
+    _multiply("weight_gradient", _pack(rows), packed, result, (_paired(count, rows.dtype),), (width, panel))
 
 
-def _multiply(name: str, rows: Tensor, packed: Tensor, result: Tensor, options: Sequence[int] = ()) -> None:
-    """Let the threads share out the rows of a product of each direction."""
-    library = _library()[0]
-    assert library is not None
-    run = getattr(library, f"{name}_{_name(rows.dtype)}")
-    directions, count, inner = rows.shape
-    parts = max(1, torch.get_num_threads() // directions)
+def _multiply(
+    name: str, left: Tensor, packed: Tensor, result: Tensor, sizes: Sequence[int], rows: tuple[int, int]
+) -> None:
+    """Let the threads share out the rows of a product of each direction.
+
+    Args:
+        name: Of the function in native.cpp.
+        left: What is multiplied.
+        packed: With what.
+        result: (G, rows, columns), filled.
+        sizes: What the function takes between `left` and `packed`, then after the columns.
+        rows: How many there are, and in what blocks they may be shared out.
+    """
+    inner, *options = sizes
+    count, block = rows
+    blocks = -(-count // block)
+    parts = max(1, min(torch.get_num_threads() // len(left), blocks))
+    run = _function(name, left.dtype)
     work = []
-    for left, matrix, out in zip(rows, packed, result, strict=True):
-        first, second, third = (ctypes.c_void_p(each.data_ptr()) for each in (left, matrix, out))
+    for one, matrix, out in zip(left, packed, result, strict=True):
+        first, second, third = (ctypes.c_void_p(each.data_ptr()) for each in (one, matrix, out))
         for part in range(parts):
-            ends = (count * part // parts, count * (part + 1) // parts)
+            ends = (min(count, block * (blocks * end // parts)) for end in (part, part + 1))
             numbers = map(ctypes.c_int64, (out.shape[-1], *options, *ends))
             work.append(functools.partial(run, first, ctypes.c_int64(inner), second, *numbers, third))
     _in_threads(work)
+
+
+def _each(name: str, given: Tensor, result: Tensor, numbers: Sequence[int]) -> None:
+    """Let a function of native.cpp fill `result` from `given`, each direction on its own."""
+    run = _function(name, given.dtype)
+    sizes = [ctypes.c_int64(number) for number in numbers]
+    pointers = ([ctypes.c_void_p(each.data_ptr()) for each in pair] for pair in zip(given, result, strict=True))
+    _in_threads([functools.partial(run, one, *sizes, other) for one, other in pointers])
 
 
 def _in_threads(work: Sequence[Callable[[], object]]) -> None:
@@ -489,22 +506,32 @@ def _pack(matrix: Tensor, *, gates: bool = False, transposed: bool = False) -> T
         gates: Whether the columns are those of four gates, so that a panel has the same cells of each.
         transposed: Whether (G, N, K) is what is packed: the transposed matrix.
     """
-    library = _library()[0]
-    assert library is not None
     matrix = matrix.contiguous()
     directions, height, width = matrix.shape if not transposed else matrix.transpose(1, 2).shape
-    panel = 4 * library.lanes()
+    panel = 4 * _lanes()
     packed = buffer(matrix, (directions, -(-width // panel) * panel * _paired(height, matrix.dtype)))
-    run = getattr(library, f"{'pack_transposed' if transposed else 'pack'}_{_name(matrix.dtype)}")
-    numbers = [ctypes.c_int64(number) for number in (height, width, *(() if transposed else (int(gates),)))]
-    pointers = ([ctypes.c_void_p(each.data_ptr()) for each in pair] for pair in zip(matrix, packed, strict=True))
-    _in_threads([functools.partial(run, one, *numbers, out) for one, out in pointers])
+    options = () if transposed else (int(gates),)
+    _each("pack_transposed" if transposed else "pack", matrix, packed, (height, width, *options))
     return packed
 
 
 def _paired(count: int, precision: torch.dtype) -> int:
     """How many rows of a matrix make whole pairs, where they are multiplied in pairs."""
     return count + count % 2 if precision == torch.bfloat16 else count
+
+
+def _function(name: str, precision: torch.dtype) -> Callable[..., None]:
+    """A function of native.cpp for elements of a type."""
+    function: Callable[..., None] = getattr(_library()[0], f"{name}_{_name(precision)}")
+    return function
+
+
+def _lanes() -> int:
+    """How many floats the vectors of native.cpp hold."""
+    library = _library()[0]
+    assert library is not None
+    lanes: int = library.lanes()
+    return lanes
 
 
 def _name(precision: torch.dtype) -> str:
