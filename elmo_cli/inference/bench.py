@@ -23,7 +23,7 @@ from elmo_cli.data.records import read_records
 from elmo_cli.devices import check_precision
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.inference.dump_pieces import DEFAULT_BATCH_TOKENS
+from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.runs import Run, load_lm
@@ -48,21 +48,14 @@ Task = Literal["train", "embed"]
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One measurement.
+    """One measurement."""
 
-    Attributes:
-        task: The training step, optimiser and data included; or embedding all layers.
-        precision: What matrices were multiplied in.
-        tokens_per_second: Tokens of text; a step of training predicts each from both sides.
-        share: Share of the machine's best square product in that precision, counting the products of the LSTM alone.
-        corpus_seconds: What the corpus would take: all epochs of training, or embedding it once.
-    """
-
-    task: Task
-    precision: Precision
-    tokens_per_second: float
+    task: Task  # the training step, optimiser and data included; or embedding all layers
+    precision: Precision  # what matrices were multiplied in
+    tokens_per_second: float  # tokens of text; a step of training predicts each from both sides
+    # Share of the machine's best square product in that precision, counting the products of the LSTM alone
     share: float
-    corpus_seconds: float | None
+    corpus_seconds: float | None  # what the corpus would take: all epochs of training, or embedding it once
 
 
 @dataclass(frozen=True)

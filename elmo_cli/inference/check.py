@@ -19,7 +19,7 @@ from elmo_cli.config import TokenizerSettings
 from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ConfigError, InputError, RunError
 from elmo_cli.events import Progress, Tell, silent
-from elmo_cli.inference.dump_pieces import in_order
+from elmo_cli.inference.batching import in_order
 from elmo_cli.inference.embed import embed_sentences, load_embedder, read_dump
 from elmo_cli.metrics.checks import (
     TOLERANCE,
@@ -81,8 +81,7 @@ def check_run(
             expected="the sentences they were computed from",
             remedy="elmo check RUN SENTENCES --expected FILE",
         )
-    kind = Run.open(path).kind
-    if kind not in ("lm", "classifier"):
+    if Run.open(path).kind not in ("lm", "classifier"):
         raise RunError(
             f"{path} holds no model to check",
             where=path,
@@ -93,37 +92,44 @@ def check_run(
         embedder = load_embedder(path)
     except InputError as error:
         return [CheckResult("files", False, detail=error.message)]
-    results = [CheckResult("files", True, detail="settings, vocabulary and weights belong together")]
-    embedder.network.to(device)
-    results.append(finite_weights(embedder.network))
-    tell(Progress("checks", len(results), None))
-    if results[-1].passed and isinstance(embedder.network, BiLm):
-        for result in _check_bilm(embedder, embedder.network, tolerance, device):
-            results.append(result)
-            tell(Progress("checks", len(results), None))
+    results: list[CheckResult] = []
+    for result in _check_model(embedder, tolerance, device):
+        results.append(result)
+        tell(Progress("checks", len(results), None))
     if results[-1].passed and expected is not None and texts is not None:
         corpus = encode(texts, Tokenizer(tokenizer or embedder.tokenizer))
         batches = in_order(corpus, batch_size)
-        found = {}
-        for number, layers in embed_sentences(embedder, corpus, batches, device, stateful=stateful):
-            found[number] = layers
-            tell(Progress("sentences", len(found), len(corpus)))
-        results.append(compare_embeddings(found, read_dump(expected), tolerance))
+        found = embed_sentences(embedder, corpus, batches, device, stateful=stateful, tell=tell)
+        results.append(_compare_embeddings(found, read_dump(expected), tolerance))
     return results
 
 
-def compare_embeddings(
-    found: dict[int, Tensor], expected: Iterator[tuple[int, NDArray[np.floating[Any]]]], tolerance: float = TOLERANCE
+def _check_model(embedder: Embedder, tolerance: float, device: torch.device | str) -> Iterator[CheckResult]:
+    """The weights and, of a biLM, leak test and invariances on made-up sentences."""
+    yield CheckResult("files", True, detail="settings, vocabulary and weights belong together")
+    network = embedder.network.to(device)
+    weights = finite_weights(network)
+    yield weights
+    if weights.passed and isinstance(network, BiLm):
+        corpus = _made_up(embedder)
+        tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
+        yield from (leak_test if network.softmax else activation_leak_test)(network, tokens, tolerance)
+        yield from invariances(embedder, corpus, tolerance)
+        yield from stream_agreement(embedder, corpus, tolerance)
+
+
+def _compare_embeddings(
+    found: Sequence[NDArray[np.float32]], expected: Iterator[tuple[int, NDArray[np.floating[Any]]]], tolerance: float
 ) -> CheckResult:
     """Compare activations (L + 1, T, 2P) with stored ones of any of the shapes that `check_run` takes."""
     pairs: list[tuple[Tensor, Tensor]] = []
     for index, stored in expected:
-        if index not in found:
+        if index >= len(found):
             return _not_embedded(f"sentence {index} is stored, but there are only {len(found)} sentences")
-        pairs.append((found[index], torch.as_tensor(stored, dtype=torch.float32, device=found[index].device)))
+        pairs.append((torch.as_tensor(found[index]), torch.as_tensor(stored, dtype=torch.float32)))
     if len(pairs) != len(found):
         return _not_embedded(f"{len(pairs)} sentences are stored, but there are {len(found)}")
-    views = _views(pairs[0][0].shape[0])
+    views = _views(len(found[0]))
     for layers, entry in pairs:
         if all(view(layers).shape != entry.shape for view in views.values()):
             return _not_embedded(f"an entry has shape {tuple(entry.shape)}, its layers have {tuple(layers.shape)}")
@@ -135,7 +141,7 @@ def compare_embeddings(
             results.append(agreement("embeddings", one, other, tolerance, f"{what} and the stored embeddings"))
     if not results:
         return _not_embedded("the entries are not all of one kind")
-    # a file does not say which layer it holds: the one that is nearest
+    # A file does not say which layer it holds: the one that is nearest.
     return min(results, key=lambda result: (not result.passed, result.value))
 
 
@@ -155,17 +161,6 @@ def _views(count: int) -> dict[str, Callable[[Tensor], Tensor]]:
 
 def _not_embedded(detail: str) -> CheckResult:
     return CheckResult("embeddings", False, detail=detail)
-
-
-def _check_bilm(
-    embedder: Embedder, network: BiLm, tolerance: float, device: torch.device | str
-) -> Iterator[CheckResult]:
-    """Leak test and invariances on made-up sentences."""
-    corpus = _made_up(embedder)
-    tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
-    yield from (leak_test if network.softmax else activation_leak_test)(network, tokens, tolerance)
-    yield from invariances(embedder, corpus, tolerance)
-    yield from stream_agreement(embedder, corpus, tolerance)
 
 
 def _made_up(embedder: Embedder) -> EncodedCorpus:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 import torch
 
@@ -16,7 +14,7 @@ from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
-from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
@@ -104,14 +102,18 @@ def evaluate_run(
             expected="a file as second argument, or data.test in the settings",
             remedy="elmo evaluate RUN FILE",
         )
-    if scores is not None:
-        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token, tell)
-    if per_token:
+    if scores is None and per_token:
         raise ConfigError(
             "--per-token is given without --scores",
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
+    if scores is not None:
+        if run is None:
+            raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
+        opened = Run.open(run, "lm")
+        check_name(scores)  # before the model is loaded
+        return _evaluate_lm(opened, file, experiment.data, where, tell, scores, per_token)
     if run is not None:
         return _evaluate(run, file, experiment.data, where, tell)
     results: list[Evaluation | Skipped] = []
@@ -120,7 +122,7 @@ def evaluate_run(
     for done, path in enumerate(paths, start=1):
         try:
             results.append(_evaluate(path, file, experiment.data, where, tell))
-        except ElmoError as error:
+        except ElmoError as error:  # a run that takes other files is no reason to be silent about the others
             failures.append(error)
             results.append(Skipped(run=path.name, skipped=error.message))
         tell(Progress("runs", done, len(paths)))
@@ -145,82 +147,50 @@ def _runs_below(folder: Path) -> list[Path]:
 
 def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> Evaluation:
     run = Run.open(path)
-    if run.kind not in ("lm", "classifier"):
-        raise RunError(
-            f"{path} is a run of kind {run.kind}",
-            where=path,
-            expected="an LM run or a classifier run",
-            remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
-        )
     if run.kind == "lm":
         return _evaluate_lm(run, file, data, device, tell)
-    return _evaluate_classifier(run, file, data, device)
-
-
-def _evaluate_sentences(
-    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool, tell: Tell
-) -> LmEvaluation:
-    """The perplexity of an LM run, with the scores of each sentence or token in a file."""
-    if path is None:
-        raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
-    run = Run.open(path, "lm")
-    check_name(scores)
-    embedder = load_lm(run.path)
-    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    found = write_scores(scores, embedder, _counted(texts, tell), per_token=per_token, device=device)
-    return {**_lm_evaluation(run, file, found), "scores": str(scores)}
-
-
-def _counted(texts: Iterable[str], tell: Tell) -> Iterator[str]:
-    """Texts, and how many of them were taken."""
-    for done, text in enumerate(texts, start=1):
-        tell(Progress("sentences", done, None))
-        yield text
-
-
-def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
-    return LmEvaluation(
-        run=run.path.resolve().name,
-        kind="lm",
-        data=file.name,
-        forward=found.forward,
-        backward=found.backward,
-        mean=found.mean,
-        steps=found.steps,
-        tokens=found.tokens,
-        unknown=found.unknown,
-        oov_rate=found.oov_rate,
+    if run.kind == "classifier":
+        return _evaluate_classifier(run, file, data, device, tell)
+    raise RunError(
+        f"{path} is a run of kind {run.kind}",
+        where=path,
+        expected="an LM run or a classifier run",
+        remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
     )
 
 
-def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> LmEvaluation:
+def _evaluate_lm(
+    run: Run,
+    file: Path,
+    data: DataSettings,
+    device: torch.device,
+    tell: Tell,
+    scores: Path | None = None,
+    per_token: bool = False,
+) -> LmEvaluation:
     embedder = load_lm(run.path)
-    reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
-    corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device, tell=tell))
+    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
+    if scores is not None:
+        found = write_scores(scores, embedder, texts, per_token=per_token, device=device, tell=tell)
+    else:
+        found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
+    head = {"run": run.path.resolve().name, "kind": "lm", "data": file.name}
+    written = {"scores": str(scores)} if scores else {}
+    return cast(LmEvaluation, {**head, **found.as_dict(), **written})
 
 
-def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> ClassifierEvaluation:
+def _evaluate_classifier(
+    run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell
+) -> ClassifierEvaluation:
     loaded = load_classifier(run.path)
     limit = loaded.settings.max_tokens
     texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
-    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device)
-    scores = classification_scores(texts.labels, probabilities.argmax(1), texts.classes)
+    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device, tell=tell)
+    found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
     note = cut_note(texts, limit)
-    return ClassifierEvaluation(
-        run=run.path.resolve().name,
-        kind="classifier",
-        data=file.name,
-        examples=scores.examples,
-        accuracy=scores.accuracy,
-        interval=list(scores.interval),
-        macro=asdict(scores.macro),
-        weighted=asdict(scores.weighted),
-        classes=[asdict(row) for row in scores.classes],
-        confusion=[list(row) for row in scores.confusion],
-        notes=[*scores.notes, *([note] if note else [])],
-        cut=texts.cut,
-    )
+    notes = [*found["notes"], *([note] if note else [])]
+    head = {"run": run.path.resolve().name, "kind": "classifier", "data": file.name}
+    return cast(ClassifierEvaluation, {**head, **found, "notes": notes, "cut": texts.cut})
 
 
 def _reading(now: DataSettings, before: DataSettings) -> DataSettings:

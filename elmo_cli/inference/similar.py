@@ -37,48 +37,28 @@ _NONE = -2.0  # less than any cosine
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A token in its sentence.
+    """A token in its sentence."""
 
-    Attributes:
-        similarity: Cosine with the token that was asked for.
-        token: The token.
-        position: Place of the token in the sentence, from 0.
-        tokens: The sentence.
-        file: Where the sentence is from.
-        line: On which it begins.
-    """
-
-    similarity: float
+    similarity: float  # cosine with the token that was asked for
     token: str
-    position: int
-    tokens: tuple[str, ...]
-    file: Path
-    line: int
+    position: int  # place of the token in the sentence, from 0
+    tokens: tuple[str, ...]  # the sentence
+    file: Path  # where the sentence is from
+    line: int  # on which it begins
 
 
 @dataclass(frozen=True)
 class Similar:
-    """The tokens nearest to one.
+    """The tokens nearest to one."""
 
-    Attributes:
-        token: The token that was asked for.
-        position: Its place in the sentence, from 0.
-        tokens: Its sentence.
-        layer: What was compared, in words.
-        sentences: How many were searched.
-        searched: Tokens in them.
-        hits: One a sentence, the most similar first.
-        notices: What the user should know of how it went.
-    """
-
-    token: str
-    position: int
-    tokens: tuple[str, ...]
-    layer: str
-    sentences: int
-    searched: int
-    hits: tuple[Hit, ...]
-    notices: tuple[str, ...]
+    token: str  # the token that was asked for
+    position: int  # its place in the sentence, from 0
+    tokens: tuple[str, ...]  # its sentence
+    layer: str  # what was compared, in words
+    sentences: int  # how many were searched
+    searched: int  # tokens in them
+    hits: tuple[Hit, ...]  # one a sentence, the most similar first
+    notices: tuple[str, ...]  # what the user should know of how it went
 
 
 def similar_run(

@@ -58,21 +58,13 @@ def load_lm(path: Path) -> Embedder:
 
 @dataclass
 class LoadedClassifier:
-    """A classifier from a run.
-
-    Attributes:
-        embedder: The classifier's own.
-        classifier: In eval mode.
-        classes: Names in the order of the logits.
-        settings: That the classifier was trained with.
-        data: How its training file was read.
-    """
+    """A classifier from a run."""
 
     embedder: Embedder
-    classifier: Classifier
-    classes: list[str]
-    settings: ClassifySettings
-    data: DataSettings
+    classifier: Classifier  # in eval mode
+    classes: list[str]  # names in the order of the logits
+    settings: ClassifySettings  # that the classifier was trained with
+    data: DataSettings  # how its training file was read
 
 
 def save_classifier(

@@ -28,6 +28,7 @@ from torch.nn import functional
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.text.batches import length_batches
@@ -182,6 +183,7 @@ def predict(
     corpus: EncodedCorpus,
     device: torch.device | str = "cpu",
     cache: ActivationCache | None = None,
+    tell: Tell = silent,
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities of texts, in the order of the corpus.
 
@@ -191,10 +193,11 @@ def predict(
         corpus: The texts, cut to length already.
         device: Where to compute.
         cache: Activations of `corpus`, if there are any.
+        tell: Told the texts that are classified.
     """
     classifier.to(device).eval()
     texts: Texts = cache or LiveTexts(embedder, corpus, device)
-    return log_probabilities(classifier, texts, np.arange(len(corpus))).exp().numpy()
+    return log_probabilities(classifier, texts, np.arange(len(corpus)), tell).exp().numpy()
 
 
 def make_cache(
@@ -219,11 +222,13 @@ def make_cache(
 
 
 @torch.inference_mode()
-def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices) -> Tensor:
+def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices, tell: Tell = silent) -> Tensor:
     """(N, classes) of the texts at `indices`, on the CPU."""
-    rows, order = [], []
+    rows, order, done = [], [], 0
     for batch in length_batches(texts.lengths[indices], CELLS_PER_BATCH):
         rows.append(functional.log_softmax(texts.logits(classifier, indices[batch]).float(), dim=1).cpu())
         order.append(batch)
+        done += len(batch)
+        tell(Progress("texts", done, len(indices)))
     found = torch.cat(rows)
     return torch.empty_like(found).index_copy_(0, torch.from_numpy(np.concatenate(order)), found)

@@ -37,19 +37,12 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 @dataclass(frozen=True)
 class Needs:
-    """What a pretraining needs.
+    """What a pretraining needs."""
 
-    Attributes:
-        parameters: How many, embedding and softmax included.
-        weights: Bytes of weights, gradients, optimiser and average.
-        activations: Bytes of a step's activations.
-        disk: Bytes of the run and its checkpoint.
-    """
-
-    parameters: int
-    weights: int
-    activations: int
-    disk: int
+    parameters: int  # how many, embedding and softmax included
+    weights: int  # bytes of weights, gradients, optimiser and average
+    activations: int  # bytes of a step's activations
+    disk: int  # bytes of the run and its checkpoint
 
     @property
     def memory(self) -> int:

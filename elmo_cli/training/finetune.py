@@ -36,77 +36,45 @@ DIVERGED = "lower classify.learning_rate (with --tune classify.tune_rate), or se
 
 @dataclass(frozen=True)
 class Validated:
-    """Scores of the best epoch on the texts that were held out.
-
-    Attributes:
-        examples: How many texts.
-        accuracy: Share that was classified right.
-        loss: Mean in nats a text.
-    """
+    """Scores of the best epoch on the texts that were held out."""
 
     examples: int
-    accuracy: float
-    loss: float
+    accuracy: float  # share that was classified right
+    loss: float  # mean in nats a text
 
 
 @dataclass(frozen=True)
 class FinetuneResults:
-    """Figures of a training; a part of `results.json`.
+    """Figures of a training; a part of `results.json`."""
 
-    Attributes:
-        seed: What weights, dropout and order were drawn by.
-        epochs: Whole epochs done.
-        best_epoch: Counted from 1; its weights are the classifier's.
-        stopped: Whether the user ended it.
-        lambdas: Layer weights in force, where the combiner has any.
-        gamma: Scale of the mix, where the combiner has one.
-        precision: The lowest in which matrices were multiplied.
-        activations: In which the classifier reads its texts.
-        valid: Scores of the best epoch.
-        seconds: With the embedder's pass over the texts, where it was made here.
-    """
-
-    seed: int
-    epochs: int
-    best_epoch: int
-    stopped: bool
-    lambdas: list[float] | None
-    gamma: float | None
-    precision: Precision
-    activations: str
+    seed: int  # what weights, dropout and order were drawn by
+    epochs: int  # whole epochs done
+    best_epoch: int  # counted from 1; its weights are the classifier's
+    stopped: bool  # whether the user ended it
+    lambdas: list[float] | None  # layer weights in force, where the combiner has any
+    gamma: float | None  # scale of the mix, where the combiner has one
+    precision: Precision  # the lowest in which matrices were multiplied
+    activations: str  # in which the classifier reads its texts
     valid: Validated
-    seconds: float
+    seconds: float  # with the embedder's pass over the texts, where it was made here
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A trained classifier.
+    """A trained classifier."""
 
-    Attributes:
-        classifier: With the weights of its best epoch, in eval mode.
-        results: How it went.
-        epochs: All epochs in their order.
-    """
-
-    classifier: Classifier
+    classifier: Classifier  # with the weights of its best epoch, in eval mode
     results: FinetuneResults
     epochs: tuple[EpochDone, ...]
 
 
 @dataclass
 class FinetuningState(TrainingState):
-    """Where a training stands, and its best epoch so far: highest accuracy, of equal ones the lower loss.
+    """Where a training stands, and its best epoch so far: highest accuracy, of equal ones the lower loss."""
 
-    Attributes:
-        best_accuracy: On the validation texts.
-        best_loss: There, in nats a text.
-        best_weights: Weights after that epoch.
-        epochs_done: What was told of each epoch.
-    """
-
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_accuracy: float = -1.0  # on the validation texts
+    best_loss: float = math.inf  # there, in nats a text
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # weights after that epoch
     epochs_done: list[EpochDone] = field(default_factory=list)
 
     def keep_if_best(self, accuracy: float, loss: float, classifier: Classifier) -> bool:
@@ -150,6 +118,7 @@ def finetune(
     device: torch.device | str = "cpu",
     stop: Stop = never,
     cache: ActivationCache | None = None,
+    log: Callable[[EpochDone], object] | None = None,
 ) -> Generator[Event, None, Finetuned | Stopped]:
     """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
@@ -162,6 +131,7 @@ def finetune(
         device: Where to train.
         stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
+        log: Takes each epoch before anybody is told of it.
     """
     began = time.monotonic()
     given = _set_up(embedder, train, settings, seed, parts, device, cache)
@@ -194,7 +164,10 @@ def finetune(
             if state.step % every == 0:
                 yield counter.event(optimiser.param_groups[0]["lr"])
         counter.settle()  # or a loss that is no number might go on to be validated
-        yield _end_epoch(given, state, float(loss_sum), int(right))
+        epoch = _end_epoch(given, state, float(loss_sum), int(right))
+        if log is not None:
+            log(epoch)
+        yield epoch
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
 

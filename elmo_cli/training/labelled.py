@@ -22,23 +22,14 @@ SHOWN_LABELS = 5
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """Texts with a class each.
+    """Texts with a class each."""
 
-    Attributes:
-        corpus: The tokens of the texts; row i belongs to label i.
-        texts: The texts as they were read.
-        labels: (N,) class numbers.
-        classes: Names by class number, those of the training file.
-        path: The file.
-        cut: Texts that were longer than the limit and lost their end.
-    """
-
-    corpus: EncodedCorpus
-    texts: tuple[str, ...]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
+    corpus: EncodedCorpus  # their tokens; row i belongs to label i
+    texts: tuple[str, ...]  # as they were read
+    labels: NDArray[np.int64]  # (N,) class numbers
+    classes: tuple[str, ...]  # names by class number, those of the training file
     path: Path
-    cut: int
+    cut: int  # texts that were longer than the limit and lost their end
 
     def __len__(self) -> int:
         """Number of texts."""

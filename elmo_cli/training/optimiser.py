@@ -26,17 +26,11 @@ ACCUMULATOR = 1.0  # of Adagrad, at first
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then cosine decay.
+    """Linear warm-up, then cosine decay."""
 
-    Attributes:
-        steps: Optimiser steps of the whole training.
-        warmup: Share of the steps in which the rate rises.
-        final: Share of the peak rate that the decay ends at.
-    """
-
-    steps: int
-    warmup: float
-    final: float
+    steps: int  # optimiser steps of the whole training
+    warmup: float  # share of the steps in which the rate rises
+    final: float  # share of the peak rate that the decay ends at
 
     def factor(self, step: float) -> float:
         """What to multiply the peak rate with.

@@ -30,17 +30,11 @@ from elmo_cli.vectors.static import table_for
 
 @dataclass(frozen=True)
 class VocabularyReport:
-    """A vocabulary that was built.
+    """A vocabulary that was built."""
 
-    Attributes:
-        path: Its run.
-        vocabulary: The vocabulary; its `totals` say what it was counted on.
-        parameters: Weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`.
-    """
-
-    path: Path
+    path: Path  # its run
     vocabulary: Vocabulary
-    parameters: dict[str, int]
+    parameters: dict[str, int]  # weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`
 
     def as_dict(self) -> dict[str, Any]:
         """The figures: of the corpus, of the vocabulary, and what it costs a model, in parameters and MB of float32."""
@@ -83,25 +77,15 @@ def build_vocabulary_run(
 
 @dataclass(frozen=True)
 class PretrainJob:
-    """A pretraining, all its input read and checked.
+    """A pretraining, all its input read and checked."""
 
-    Attributes:
-        settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: What input and softmax know.
-        corpus: Training sentences.
-        valid: Validation sentences.
-        validation: How they were chosen, in words.
-        files: Name and fingerprint of each file, by role.
-        initial_table: (V + 1, E) vectors to start the embedding table from and (V + 1,) which of them are known; None:
-            it starts at random.
-    """
-
-    settings: Experiment
+    settings: Experiment  # the experiment, its tokenizer that of the vocabulary
     vocabulary: Vocabulary
-    corpus: EncodedCorpus
-    valid: EncodedCorpus
-    validation: str
-    files: dict[str, list[dict[str, str]]]
+    corpus: EncodedCorpus  # training sentences
+    valid: EncodedCorpus  # validation sentences
+    validation: str  # how they were chosen, in words
+    files: dict[str, list[dict[str, str]]]  # name and fingerprint of each file, by role
+    # (V + 1, E) vectors that the embedding table starts from, and (V + 1,) which are known; None: it starts at random
     initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
 
 
