@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
@@ -116,13 +117,18 @@ def evaluate_run(
         return _evaluate_lm(opened, file, experiment.data, where, tell, scores, per_token)
     if run is not None:
         return _evaluate(run, file, experiment.data, where, tell)
+    return _evaluate_all(_runs_below(experiment.output), file, experiment.data, where, tell)
+
+
+def _evaluate_all(
+    paths: Sequence[Path], file: Path, data: DataSettings, device: torch.device, tell: Tell
+) -> list[Evaluation | Skipped]:
     results: list[Evaluation | Skipped] = []
     failures: list[ElmoError] = []
-    paths = _runs_below(experiment.output)
     for done, path in enumerate(paths, start=1):
         try:
-            results.append(_evaluate(path, file, experiment.data, where, tell))
-        except ElmoError as error:  # a run that takes other files is no reason to be silent about the others
+            results.append(_evaluate(path, file, data, device, tell))
+        except ElmoError as error:  # that one run takes other files is no reason to be silent about the rest
             failures.append(error)
             results.append(Skipped(run=path.name, skipped=error.message))
         tell(Progress("runs", done, len(paths)))

@@ -118,7 +118,7 @@ def finetune(
     device: torch.device | str = "cpu",
     stop: Stop = never,
     cache: ActivationCache | None = None,
-    log: Callable[[EpochDone], object] | None = None,
+    log: Callable[[EpochDone], object] = lambda epoch: None,
 ) -> Generator[Event, None, Finetuned | Stopped]:
     """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
@@ -127,7 +127,7 @@ def finetune(
         train: Texts and labels.
         settings: How the classifier is made and trained.
         seed: All that weights, drawn λ, dropout and order depend on. In float32 on a CPU, equal seeds give equal bits.
-        parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
+        parts: Which texts to train and to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.
         stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
@@ -164,9 +164,7 @@ def finetune(
             if state.step % every == 0:
                 yield counter.event(optimiser.param_groups[0]["lr"])
         counter.settle()  # or a loss that is no number might go on to be validated
-        epoch = _end_epoch(given, state, float(loss_sum), int(right))
-        if log is not None:
-            log(epoch)
+        log(epoch := _end_epoch(given, state, float(loss_sum), int(right)))
         yield epoch
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
