@@ -53,13 +53,7 @@ class Texts(Protocol):
 
 
 class LiveTexts:
-    """Texts that go through the classifier's embedder each time, as tuning needs it.
-
-    Args:
-        embedder: Its indexer; the network is the classifier's own.
-        corpus: The texts.
-        device: Where the classifier is.
-    """
+    """Texts that go through the classifier's embedder each time, as tuning needs it; `embedder` gives its indexer."""
 
     dtype = torch.float32
 
