@@ -26,7 +26,7 @@ from elmo_cli.text.batches import length_batches
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, log_probabilities, make_cache
 from elmo_cli.training.costs import pick_precision, step_multiplications
 from elmo_cli.training.labelled import LabelledCorpus, split
-from elmo_cli.training.optimiser import Average, Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.state import StepCounter, TrainingState
 
 WARMUP, FINAL_RATE = 0.1, 0.05
@@ -202,7 +202,7 @@ def _set_up(
             weight=_class_weights(settings, train, fit, device),
             label_smoothing=settings.label_smoothing,
         ),
-        optimiser=adamw(groups),
+        optimiser=make_optimiser("adamw", groups),
         weights=weights,
         average=Average(averaged, settings.average),
         schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
