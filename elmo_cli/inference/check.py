@@ -62,10 +62,10 @@ def check_run(
             of the top layer (2, T, P).
         tolerance: Largest difference that counts as none, absolute up to 1 and relative beyond.
         tokenizer: For `texts`, in place of the run's own.
-        stateful: Whether `expected` was computed with the state carried from batch to batch.
-        batch_size: Sentences of a batch, where it was.
+        stateful: Whether `expected` was computed with the state carried on, in batches of `batch_size` sentences.
+        batch_size: See `stateful`.
         device: Where to compute.
-        tell: Told the checks that are done, and the sentences that are embedded to be compared.
+        tell: Told the checks that are done, and the sentences that are embedded.
 
     Returns:
         The checks in their order. A run that cannot be loaded fails the first, and no others are made.
@@ -92,10 +92,10 @@ def check_run(
         embedder = load_embedder(path)
     except InputError as error:
         return [CheckResult("files", False, detail=error.message)]
-    results: list[CheckResult] = []
-    for result in _check_model(embedder, tolerance, device):
+    results = []
+    for number, result in enumerate(_check_model(embedder, tolerance, device), start=1):
         results.append(result)
-        tell(Progress("checks", len(results), None))
+        tell(Progress("checks", number, None))
     if results[-1].passed and expected is not None and texts is not None:
         corpus = encode(texts, Tokenizer(tokenizer or embedder.tokenizer))
         batches = in_order(corpus, batch_size)

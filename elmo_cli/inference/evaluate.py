@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
@@ -87,7 +87,7 @@ def evaluate_run(
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
         per_token: Write those of each token there instead.
-        tell: Told the sentences that are scored, and the runs.
+        tell: Told the sentences that are scored, the texts that are classified, and the runs.
 
     Returns:
         Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
@@ -96,7 +96,7 @@ def evaluate_run(
     Raises:
         InputError: There is nothing to evaluate, or nothing to evaluate it on.
     """
-    file, where = data or experiment.data.test, pick_device(device)
+    file = data or experiment.data.test
     if file is None:
         raise ConfigError(
             "there is no file to evaluate on",
@@ -109,99 +109,92 @@ def evaluate_run(
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
+    evaluator = _Evaluator(file, experiment.data, pick_device(device), tell, scores, per_token)
     if scores is not None:
         if run is None:
             raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
         opened = Run.open(run, "lm")
         check_name(scores)  # before the model is loaded
-        return _evaluate_lm(opened, file, experiment.data, where, tell, scores, per_token)
-    if run is not None:
-        return _evaluate(run, file, experiment.data, where, tell)
-    return _evaluate_all(_runs_below(experiment.output), file, experiment.data, where, tell)
+        return evaluator.lm(opened)
+    return evaluator.all_below(experiment.output) if run is None else evaluator.one(run)
 
 
-def _evaluate_all(
-    paths: Sequence[Path], file: Path, data: DataSettings, device: torch.device, tell: Tell
-) -> list[Evaluation | Skipped]:
-    results: list[Evaluation | Skipped] = []
-    failures: list[ElmoError] = []
-    for done, path in enumerate(paths, start=1):
-        try:
-            results.append(_evaluate(path, file, data, device, tell))
-        except ElmoError as error:  # that one run takes other files is no reason to be silent about the rest
-            failures.append(error)
-            results.append(Skipped(run=path.name, skipped=error.message))
-        tell(Progress("runs", done, len(paths)))
-    if len(failures) == len(results):
-        raise failures[0]
-    return results
+@dataclass(frozen=True)
+class _Evaluator:
+    """Evaluates runs on one file."""
 
+    file: Path
+    data: DataSettings
+    device: torch.device
+    tell: Tell
+    scores: Path | None
+    per_token: bool
 
-def _runs_below(folder: Path) -> list[Path]:
-    """LM and classifier runs of a folder."""
-    found = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
-    kept = [path for path in found if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
-    if not kept:
+    def all_below(self, folder: Path) -> list[Evaluation | Skipped]:
+        """LM and classifier runs of a folder."""
+        runs = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
+        models = [path for path in runs if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
+        if not models:
+            raise RunError(
+                f"there is no model in {folder}",
+                where=folder,
+                expected="LM or classifier runs",
+                remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
+            )
+        results: list[Evaluation | Skipped] = []
+        failures: list[ElmoError] = []
+        for done, path in enumerate(models, start=1):
+            try:
+                results.append(self.one(path))
+            except ElmoError as error:  # that one run takes other files is no reason to be silent about the rest
+                failures.append(error)
+                results.append(Skipped(run=path.name, skipped=error.message))
+            self.tell(Progress("runs", done, len(models)))
+        if len(failures) == len(results):
+            raise failures[0]
+        return results
+
+    def one(self, path: Path) -> Evaluation:
+        """A run of any kind that can be evaluated."""
+        run = Run.open(path)
+        if run.kind == "lm":
+            return self.lm(run)
+        if run.kind == "classifier":
+            return self._classifier(run)
         raise RunError(
-            f"there is no model in {folder}",
-            where=folder,
-            expected="LM or classifier runs",
-            remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
+            f"{path} is a run of kind {run.kind}",
+            where=path,
+            expected="an LM run or a classifier run",
+            remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
         )
-    return kept
 
+    def lm(self, run: Run) -> LmEvaluation:
+        """Perplexity, and the scores of sentences or tokens where a file is named for them."""
+        embedder, device, tell = load_lm(run.path), self.device, self.tell
+        texts = read_texts([self.file], self._reading(DataSettings.model_validate(run.settings.get("data", {}))))
+        if self.scores is not None:
+            found = write_scores(self.scores, embedder, texts, per_token=self.per_token, device=device, tell=tell)
+        else:
+            found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
+        written = {"scores": str(self.scores)} if self.scores else {}
+        return cast(LmEvaluation, {**self._head(run), **found.as_dict(), **written})
 
-def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> Evaluation:
-    run = Run.open(path)
-    if run.kind == "lm":
-        return _evaluate_lm(run, file, data, device, tell)
-    if run.kind == "classifier":
-        return _evaluate_classifier(run, file, data, device, tell)
-    raise RunError(
-        f"{path} is a run of kind {run.kind}",
-        where=path,
-        expected="an LM run or a classifier run",
-        remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
-    )
+    def _classifier(self, run: Run) -> ClassifierEvaluation:
+        loaded = load_classifier(run.path)
+        limit, tokenizer = loaded.settings.max_tokens, loaded.embedder.tokenizer
+        texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
+        probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, self.device, tell=self.tell)
+        found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
+        note = cut_note(texts, limit)
+        notes = [*found["notes"], *([note] if note else [])]
+        return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
 
+    def _head(self, run: Run) -> dict[str, str]:
+        return {"run": run.path.resolve().name, "kind": run.kind, "data": self.file.name}
 
-def _evaluate_lm(
-    run: Run,
-    file: Path,
-    data: DataSettings,
-    device: torch.device,
-    tell: Tell,
-    scores: Path | None = None,
-    per_token: bool = False,
-) -> LmEvaluation:
-    embedder = load_lm(run.path)
-    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    if scores is not None:
-        found = write_scores(scores, embedder, texts, per_token=per_token, device=device, tell=tell)
-    else:
-        found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
-    head = {"run": run.path.resolve().name, "kind": "lm", "data": file.name}
-    written = {"scores": str(scores)} if scores else {}
-    return cast(LmEvaluation, {**head, **found.as_dict(), **written})
-
-
-def _evaluate_classifier(
-    run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell
-) -> ClassifierEvaluation:
-    loaded = load_classifier(run.path)
-    limit = loaded.settings.max_tokens
-    texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
-    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device, tell=tell)
-    found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
-    note = cut_note(texts, limit)
-    notes = [*found["notes"], *([note] if note else [])]
-    head = {"run": run.path.resolve().name, "kind": "classifier", "data": file.name}
-    return cast(ClassifierEvaluation, {**head, **found, "notes": notes, "cut": texts.cut})
-
-
-def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
-    """How to read the file: as in training, but for columns and the like that the settings of today name."""
-    default = ReadingSettings()
-    keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
-    named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
-    return before.model_copy(update=named)
+    def _reading(self, before: DataSettings) -> DataSettings:
+        """How to read the file: as in training, but for columns and the like that the settings of today name."""
+        now, default = self.data, ReadingSettings()
+        keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
+        named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
+        return before.model_copy(update=named)

@@ -90,24 +90,6 @@ class FinetuningState(TrainingState):
         return True
 
 
-@dataclass(frozen=True)
-class _Training:
-    """What stays the same while a classifier is trained."""
-
-    classifier: Classifier
-    texts: Texts
-    labels: Tensor  # (N,) class numbers of all texts
-    fit: Indices  # which texts are trained on
-    valid: Indices
-    loss: Callable[[Tensor, Tensor], Tensor]  # mean nats, from (B, classes) logits and (B,) targets
-    optimiser: torch.optim.Optimizer
-    weights: list[nn.Parameter]  # those that are trained
-    average: Average
-    schedule: Schedule
-    epochs: int  # at most
-    precision: Precision
-
-
 def finetune(
     embedder: Embedder,
     train: LabelledCorpus,
@@ -134,7 +116,7 @@ def finetune(
         log: Takes each epoch before anybody is told of it.
     """
     began = time.monotonic()
-    given = _set_up(embedder, train, settings, seed, parts, device, cache)
+    given = _Training(embedder, train, settings, seed, parts, device, cache)
     classifier, texts, optimiser, schedule = given.classifier, given.texts, given.optimiser, given.schedule
     state = FinetuningState()
     counter = StepCounter(state, schedule.steps, DIVERGED)
@@ -169,46 +151,44 @@ def finetune(
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
 
-def _set_up(
-    embedder: Embedder,
-    train: LabelledCorpus,
-    settings: ClassifySettings,
-    seed: int,
-    parts: tuple[Indices, Indices] | None,
-    device: torch.device | str,
-    cache: ActivationCache | None,
-) -> _Training:
-    """Everything before the first step; see `finetune`."""
-    fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
-    network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
-    tuned, learned = _precisions(network, settings, device)
-    classifier = Classifier(
-        network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
-    ).to(device)
-    cache = cache or make_cache(embedder, train.corpus, settings, device)
-    groups = classifier.parameter_groups(settings)
-    weights = [parameter for group in groups for parameter in group["params"]]
-    ours = {id(parameter) for parameter in weights}
-    averaged = [item for item in classifier.named_parameters() if id(item[1]) in ours] if settings.average else []
-    epochs = settings.tune_epochs if settings.tune else settings.epochs
-    return _Training(
-        classifier=classifier,
-        texts=cache or LiveTexts(embedder, train.corpus, device),
-        labels=torch.as_tensor(train.labels, device=device),
-        fit=fit,
-        valid=valid,
-        loss=partial(
-            functional.cross_entropy,
-            weight=_class_weights(settings, train, fit, device),
-            label_smoothing=settings.label_smoothing,
-        ),
-        optimiser=make_optimiser("adamw", groups),
-        weights=weights,
-        average=Average(averaged, settings.average),
-        schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
-        epochs=epochs,
-        precision="bfloat16" if "bfloat16" in (tuned, learned) else "float32",
-    )
+class _Training:
+    """What stays the same while a classifier is trained: all that is made before the first step; see `finetune`."""
+
+    fit: Indices  # which texts are trained on
+    valid: Indices
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        train: LabelledCorpus,
+        settings: ClassifySettings,
+        seed: int,
+        parts: tuple[Indices, Indices] | None,
+        device: torch.device | str,
+        cache: ActivationCache | None,
+    ) -> None:
+        self.fit, self.valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
+        self.labels = torch.as_tensor(train.labels, device=device)  # (N,) class numbers of all texts
+        network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
+        tuned, learned = _precisions(network, settings, device)
+        self.precision: Precision = "bfloat16" if "bfloat16" in (tuned, learned) else "float32"
+        self.classifier = Classifier(
+            network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
+        ).to(device)
+        cache = cache or make_cache(embedder, train.corpus, settings, device)
+        self.texts: Texts = cache or LiveTexts(embedder, train.corpus, device)
+        groups = self.classifier.parameter_groups(settings)
+        self.optimiser = make_optimiser("adamw", groups)
+        self.weights: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
+        trained = {id(parameter) for parameter in self.weights}
+        named = self.classifier.named_parameters() if settings.average else ()
+        self.average = Average([item for item in named if id(item[1]) in trained], settings.average)
+        self.epochs = settings.tune_epochs if settings.tune else settings.epochs  # at most
+        steps = self.epochs * math.ceil(len(self.fit) / settings.batch_size)
+        self.schedule = Schedule(steps, WARMUP, FINAL_RATE)
+        # Mean nats, from (B, classes) logits and (B,) targets.
+        weight = _class_weights(settings, train, self.fit, device)
+        self.loss = partial(functional.cross_entropy, weight=weight, label_smoothing=settings.label_smoothing)
 
 
 def _class_weights(

@@ -43,14 +43,9 @@ def read_corpus(
     max_tokens: int,
     classes: Sequence[str] | None = None,
 ) -> LabelledCorpus:
-    """Read and tokenise a labelled file.
+    """Read a labelled file, tokenise it as the embedder has it, and cut each text after `max_tokens`.
 
-    Args:
-        path: The file.
-        data: How to read it; its `limit` holds for a training file only.
-        tokenizer: That of the embedder.
-        max_tokens: Where a text is cut.
-        classes: The classes of the training file; None: this is the training file, and it defines them.
+    Without `classes`, it is a training file: it defines them, and `data.limit` holds for it alone.
 
     Raises:
         DataError: The file cannot be read, has a label that training never saw, or (training) one class only.
@@ -148,7 +143,7 @@ def split(
     Args:
         labels: (N,) class numbers.
         fraction: Share for validation.
-        seed: Decides which texts are held out.
+        seed: Draws the texts that are held out.
         path: The file, for the error.
 
     Returns:

@@ -59,7 +59,7 @@ def build_vocabulary_run(
         paths: The corpus; empty: that of the settings.
         out: The run; None: `vocab` in the folder of the runs.
         overwrite: Replace a vocabulary that is there.
-        tell: Told what the user should know of how it goes, and how much is read.
+        tell: Told notices, and how much is read.
     """
     out = out or experiment.output / "vocab"
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
@@ -101,7 +101,7 @@ def prepare_pretraining(
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
         vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
-        tell: Told what the user should know of how it goes, and how much of the corpus is read.
+        tell: Told notices, and how much is read.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
@@ -170,11 +170,7 @@ _FREE_SETTINGS = (
 
 
 def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> None:
-    """See that a run is resumed with what it was begun with.
-
-    Args:
-        description: `run.yaml` of the run.
-        job: What is about to go on.
+    """See that a run, of which this is `run.yaml`, is resumed with what it was begun with.
 
     Raises:
         ConfigError: Settings, vocabulary or data differ; the message names what.
