@@ -5,7 +5,7 @@ What is looked at is made up from the run's own vocabulary, so that no data is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS
 
-_LENGTHS = (9, 1, 4, 0, 7)
+_LENGTHS = (9, 1, 4, 0, 7)  # of the sentences that are made up: one word and none are where padding goes wrong
 _WORDS = ("The", "naïve", "cat", "猫", "sat", "on", "12", "mats", ",", "straightforwardly", ".", "🙂")
 
 
@@ -58,8 +58,7 @@ def check_run(
     Args:
         path: The run.
         texts: The sentences that `expected` was computed from, in its order.
-        expected: An embedding file: all layers (L + 1, T, 2P), one layer or the mean of all (T, 2P), or the directions
-            of the top layer (2, T, P).
+        expected: Embeddings: all layers (L + 1, T, 2P), one or their mean (T, 2P), or the top's halves (2, T, P).
         tolerance: Largest difference that counts as none, absolute up to 1 and relative beyond.
         tokenizer: For `texts`, in place of the run's own.
         stateful: Whether `expected` was computed with the state carried on, in batches of `batch_size` sentences.
@@ -129,13 +128,14 @@ def _compare_embeddings(
         pairs.append((torch.as_tensor(found[index]), torch.as_tensor(stored, dtype=torch.float32)))
     if len(pairs) != len(found):
         return _not_embedded(f"{len(pairs)} sentences are stored, but there are {len(found)}")
-    views = _views(len(found[0]))
-    for layers, entry in pairs:
-        if all(view(layers).shape != entry.shape for view in views.values()):
-            return _not_embedded(f"an entry has shape {tuple(entry.shape)}, its layers have {tuple(layers.shape)}")
+    viewed = [(_views(layers), entry) for layers, entry in pairs]
+    for views, entry in viewed:
+        if all(view.shape != entry.shape for view in views.values()):
+            whole = tuple(views["all layers"].shape)
+            return _not_embedded(f"an entry has shape {tuple(entry.shape)}, its layers have {whole}")
     results = []
-    for what, view in views.items():
-        seen = [(view(layers), stored) for layers, stored in pairs]
+    for what in viewed[0][0]:
+        seen = [(views[what], entry) for views, entry in viewed]
         if all(one.shape == other.shape for one, other in seen):
             one, other = (torch.cat([part.flatten() for part in parts]) for parts in zip(*seen, strict=True))
             results.append(agreement("embeddings", one, other, tolerance, f"{what} and the stored embeddings"))
@@ -145,17 +145,13 @@ def _compare_embeddings(
     return min(results, key=lambda result: (not result.passed, result.value))
 
 
-def _views(count: int) -> dict[str, Callable[[Tensor], Tensor]]:
+def _views(layers: Tensor) -> dict[str, Tensor]:
     """What may have been stored of (L + 1, T, 2P)."""
-
-    def single(number: int) -> Callable[[Tensor], Tensor]:
-        return lambda layers: layers[number]
-
     return {
-        "all layers": lambda layers: layers,
-        "the directions of the top layer": lambda layers: torch.stack(layers[-1].chunk(2, dim=1)),
-        "the mean of the layers": lambda layers: layers.mean(dim=0),
-        **{f"layer {number}": single(number) for number in range(count)},
+        "all layers": layers,
+        "the directions of the top layer": torch.stack(layers[-1].chunk(2, dim=1)),
+        "the mean of the layers": layers.mean(dim=0),
+        **{f"layer {number}": layer for number, layer in enumerate(layers)},
     }
 
 

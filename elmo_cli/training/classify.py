@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from elmo_cli.config import Experiment
 from elmo_cli.data.files import fingerprint
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import EpochDone, Event, Finished, Notice, Stop, Stopped, as_record, never
+from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
 from elmo_cli.runs.cards import Fact, write_card
@@ -89,9 +88,8 @@ def classify_run(
         notes = [cut_note(texts, settings.max_tokens) for texts in files.values()]
         yield from (Notice(note) for note in notes if note)
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
-        log = partial(_log, writer)
         trained = yield from finetune(
-            embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache, log=log
+            embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache, log=writer.log
         )
         if isinstance(trained, Stopped):
             writer.abandon()
@@ -112,11 +110,6 @@ def _read(experiment: Experiment, embedder: Embedder, lm: Path) -> dict[str, Lab
         return {"train": train}
     refuse_seen_test(lm, test.path)
     return {"train": train, "test": test}
-
-
-def _log(writer: RunWriter, epoch: EpochDone) -> None:
-    """Note an epoch when it is done, so that a training can be watched."""
-    writer.log(as_record(epoch))
 
 
 def _write(

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
-from elmo_cli.events import EpochDone, Event, Stop, Stopped, never
+from elmo_cli.events import EpochDone, Event, Stop, Stopped, as_record, never
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
@@ -100,7 +100,7 @@ def finetune(
     device: torch.device | str = "cpu",
     stop: Stop = never,
     cache: ActivationCache | None = None,
-    log: Callable[[EpochDone], object] = lambda epoch: None,
+    log: Callable[[dict[str, Any]], object] = lambda record: None,
 ) -> Generator[Event, None, Finetuned | Stopped]:
     """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
@@ -113,7 +113,7 @@ def finetune(
         device: Where to train.
         stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
-        log: Takes each epoch before anybody is told of it.
+        log: Takes a line of `metrics.jsonl` for each epoch, before anybody is told of it.
     """
     began = time.monotonic()
     given = _Training(embedder, train, settings, seed, parts, device, cache)
@@ -121,14 +121,15 @@ def finetune(
     state = FinetuningState()
     counter = StepCounter(state, schedule.steps, DIVERGED)
     every = max(1, schedule.steps // given.epochs // EVENTS_PER_EPOCH)
+    lengths, cells = texts.lengths[given.fit], settings.batch_size * settings.max_tokens  # which no batch exceeds
     while state.epoch < given.epochs and state.epoch - state.best_epoch < settings.patience:
-        epoch_seed = _mix(seed, state.epoch + 1)
+        epoch_seed = int(np.random.SeedSequence((seed, state.epoch + 1)).generate_state(1)[0])
         torch.manual_seed(epoch_seed)  # of dropout: what others draw between two epochs changes nothing
         classifier.train()
         if settings.unfreeze:
             classifier.unfreeze(state.epoch)
         loss_sum, right = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        for batch in _batches(texts.lengths[given.fit], settings, epoch_seed):
+        for batch in length_batches(lengths, cells, max_sentences=settings.batch_size, seed=epoch_seed):
             if stop():
                 return _outcome(given, state, seed, time.monotonic() - began, stopped=True)
             set_rate(optimiser, schedule.factor(state.step + 1))
@@ -146,7 +147,8 @@ def finetune(
             if state.step % every == 0:
                 yield counter.event(optimiser.param_groups[0]["lr"])
         counter.settle()  # or a loss that is no number might go on to be validated
-        log(epoch := _end_epoch(given, state, float(loss_sum), int(right)))
+        epoch = _end_epoch(given, state, float(loss_sum), int(right))
+        log(as_record(epoch))
         yield epoch
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
@@ -233,12 +235,6 @@ def _precisions(
     return tuned, learned
 
 
-def _batches(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:
-    """Batches of `batch_size` texts of similar length, in random order; the budget of cells never binds."""
-    budget = settings.batch_size * max(settings.max_tokens, 1)
-    return length_batches(lengths, budget, max_sentences=settings.batch_size, seed=seed)
-
-
 def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int) -> EpochDone:
     """Validate an epoch, with averaged weights where they are asked for, and keep it if it is the best."""
     classifier, state.epoch = given.classifier, state.epoch + 1
@@ -283,8 +279,3 @@ def _outcome(given: _Training, state: FinetuningState, seed: int, seconds: float
         seconds=round(seconds, 2),
     )
     return Finetuned(classifier, results, tuple(state.epochs_done))
-
-
-def _mix(*numbers: int) -> int:
-    """A seed that depends on several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -17,8 +17,6 @@ from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 
-SHOWN_LABELS = 5
-
 
 @dataclass(frozen=True)
 class LabelledCorpus:
@@ -172,15 +170,14 @@ def split(
 
 def _unseen_labels(unseen: Sequence[str], classes: Sequence[str], path: Path) -> DataError:
     """Labels of a test file that no training text has."""
-    shown = _quoted(unseen[:SHOWN_LABELS])
-    more = f" and {len(unseen) - SHOWN_LABELS} more" if len(unseen) > SHOWN_LABELS else ""
     remedy = "check that the label column is the right one (data.label), or train with texts of these classes"
     if all(label.isdecimal() for label in unseen) != all(label.isdecimal() for label in classes):
         remedy = "one file has names for its labels and the other numbers: write them the same way in both"
-    known = _quoted(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
-    return DataError(f"labels that training never saw: {shown}{more}", where=path, expected=known, remedy=remedy)
+    message = f"labels that training never saw: {_quoted(unseen, 5)}"
+    return DataError(message, where=path, expected=_quoted(classes, 20), remedy=remedy)
 
 
-def _quoted(labels: Sequence[str]) -> str:
+def _quoted(labels: Sequence[str], most: int) -> str:
     """Labels in quotes; a long one is a text that was taken for a label, and its beginning tells which."""
-    return ", ".join(f"'{label}'" if len(label) <= 40 else f"'{label[:39]}…'" for label in labels)
+    shown = ", ".join(f"'{label}'" if len(label) <= 40 else f"'{label[:39]}…'" for label in labels[:most])
+    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
