@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import RunError
+from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
 from elmo_cli.inference.embed import embed_sentences
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
@@ -34,8 +35,6 @@ from elmo_cli.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TOKENS_PER_BATCH = 4096
 
 Text = str | Sequence[str]
 
@@ -106,7 +105,7 @@ class Elmo:
             One (L, T, W) array for each text, in their order; layer 0 is the token vector.
         """
         corpus = self._encode(texts)
-        batches = length_batches(corpus.lengths + 2, TOKENS_PER_BATCH)
+        batches = length_batches(corpus.lengths + 2, DEFAULT_BATCH_TOKENS)
         return embed_sentences(self.embedder, corpus, batches, self.device)
 
     def perplexity(self, texts: Sequence[Text]) -> Perplexity:

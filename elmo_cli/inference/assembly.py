@@ -110,7 +110,7 @@ class Assembly:
         """What is to be filled, or what a pooling starts from."""
         shape = self._selection.shape(tokens)
         if self._selection.pool == "none":
-            room = self._file.room(self._sentence(number), shape)
+            room = self._file.room(self._sentence(number), shape, self._selection.dtype)
             return _scratch(shape, self._selection.dtype) if room is None else room
         return np.zeros(shape) if self._selection.pool == "mean" else np.full(shape, -np.inf)
 
@@ -125,6 +125,7 @@ class Assembly:
         return pooled
 
     def _put(self, number: int, values: Values) -> None:
+        values = np.asarray(values, dtype=self._selection.dtype)
         if not self._file.ordered:
             self._file.put(self._sentence(number), values)
             return

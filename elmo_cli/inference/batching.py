@@ -73,7 +73,7 @@ class Batching:
 
     @property
     def max_cells(self) -> int:
-        """Of a batch, or of one of its windows."""
+        """The most cells of a batch, or of one of its windows."""
         # A batch of so many sentences may be of any length; it is run in windows of no less than a step.
         return self.batch_tokens or DEFAULT_BATCH_TOKENS * (1 if self.batch_size is None else 4)
 

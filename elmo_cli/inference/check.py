@@ -61,8 +61,8 @@ def check_run(
         expected: Embeddings: all layers (L + 1, T, 2P), one or their mean (T, 2P), or the top's halves (2, T, P).
         tolerance: Largest difference that counts as none, absolute up to 1 and relative beyond.
         tokenizer: For `texts`, in place of the run's own.
-        stateful: Whether `expected` was computed with the state carried on, in batches of `batch_size` sentences.
-        batch_size: See `stateful`.
+        stateful: Whether `expected` was computed with the state carried from batch to batch.
+        batch_size: Sentences of a batch, where it was.
         device: Where to compute.
         tell: Told the checks that are done, and the sentences that are embedded.
 
@@ -89,7 +89,7 @@ def check_run(
         )
     try:
         embedder = load_embedder(path)
-    except InputError as error:
+    except InputError as error:  # a finding of the check, not a failure to check
         return [CheckResult("files", False, detail=error.message)]
     results = []
     for number, result in enumerate(_check_model(embedder, tolerance, device), start=1):
@@ -109,6 +109,7 @@ def _check_model(embedder: Embedder, tolerance: float, device: torch.device | st
     network = embedder.network.to(device)
     weights = finite_weights(network)
     yield weights
+    # Everything else would fail by the same numbers, and a static table has nothing to leak.
     if weights.passed and isinstance(network, BiLm):
         corpus = _made_up(embedder)
         tokens, _ = Feed(embedder, corpus, device).sentences(np.array([0]))
@@ -163,6 +164,7 @@ def _made_up(embedder: Embedder) -> EncodedCorpus:
     """Sentences of several lengths; the first has different tokens."""
     words: Sequence[str] = _WORDS
     if embedder.vocabulary is not None:
+        # The frequent ones, whose vectors differ; with <UNK>, so that there are two in any vocabulary.
         words = (embedder.vocabulary.tokens[len(SPECIAL_TOKENS) :] + SPECIAL_TOKENS[-1:])[:100]
     edges = np.cumsum([0, *_LENGTHS]).tolist()
     return encode_tokens([[words[place % len(words)] for place in range(start, end)] for start, end in pairwise(edges)])

@@ -68,14 +68,14 @@ class DumpFile(ABC):
     ordered, indexed = True, False
 
     @abstractmethod
-    def __init__(self, place: Place, dtype: str) -> None:
-        """Open a place for numbers of a type."""
+    def __init__(self, place: Place) -> None:
+        """Open a new file, or take a stream that is open."""
 
     @abstractmethod
     def put(self, sentence: Sentence, values: Values) -> None:
-        """Write a whole sentence."""
+        """Write a whole sentence, its numbers of the type that they have."""
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any | None:
+    def room(self, sentence: Sentence, shape: tuple[int, ...], dtype: str) -> Any | None:
         """A place in the file in which a sentence is filled part by part; None: it can only be put whole."""
         return None
 
@@ -150,24 +150,24 @@ class Hdf5File(DumpFile):
 
     ordered, indexed = False, True
 
-    def __init__(self, place: Path, dtype: str) -> None:
-        self._raw, self._dtype = PatientFile(place, "w+"), dtype
+    def __init__(self, place: Path) -> None:
+        self._raw = PatientFile(place, "w+")
         self._file = h5py.File(self._raw, "w")
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a dataset, by h5py's lower functions: in half the time of `create_dataset`, which counts if short."""
         self._raw.complain()
-        whole = np.ascontiguousarray(values, dtype=self._dtype)
+        whole = np.ascontiguousarray(values)
         space = h5py.h5s.create_simple(whole.shape)
         kind = h5py.h5t.py_create(whole.dtype)
         dataset = h5py.h5d.create(self._file.id, str(sentence.number).encode(), kind, space)
         if whole.size:
             dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, whole)
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any:
+    def room(self, sentence: Sentence, shape: tuple[int, ...], dtype: str) -> Any:
         """A dataset to be filled."""
         self._raw.complain()
-        return self._file.create_dataset(str(sentence.number), shape, dtype=self._dtype)
+        return self._file.create_dataset(str(sentence.number), shape, dtype=dtype)
 
     def finish(self, names: Mapping[str, str] | None) -> None:
         """Write the index."""
@@ -187,12 +187,12 @@ class NpzFile(DumpFile):
 
     ordered, indexed = False, True
 
-    def __init__(self, place: Path, dtype: str) -> None:
-        self._archive, self._dtype = zipfile.ZipFile(place, "w", zipfile.ZIP_STORED), dtype
+    def __init__(self, place: Path) -> None:
+        self._archive = zipfile.ZipFile(place, "w", zipfile.ZIP_STORED)
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a member."""
-        self._write(str(sentence.number), np.asarray(values, dtype=self._dtype))
+        self._write(str(sentence.number), values)
 
     def finish(self, names: Mapping[str, str] | None) -> None:
         """Write the index."""
@@ -212,16 +212,16 @@ class NpzFile(DumpFile):
 class ParquetFile(DumpFile):
     """A row a sentence, in row groups of some MB; a longer sentence is a group of its own."""
 
-    def __init__(self, place: Place, dtype: str) -> None:
-        self._place, self._dtype = place, dtype
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._file: Any = None  # opened with the first group, which tells its columns
         self._sentences: list[Sentence] = []
         self._values: list[Values] = []
 
     def put(self, sentence: Sentence, values: Values) -> None:
-        """Keep a row until there are enough for a group."""
+        """Keep a row until there are enough for a group: Parquet stores columns, and each group has its own."""
         self._sentences.append(sentence)
-        self._values.append(np.asarray(values, dtype=self._dtype))
+        self._values.append(values)
         if sum(kept.nbytes for kept in self._values) >= ROW_GROUP_BYTES:
             self._write_group()
 
@@ -256,6 +256,7 @@ def nested(values: Sequence[Values]) -> Any:
     """Arrays of as many axes as one Arrow column of lists in lists, without a Python object for each number."""
     import pyarrow
 
+    # From the innermost numbers outwards: each axis only says where its lists begin in the one below.
     column = pyarrow.array(np.concatenate([one.reshape(-1) for one in values]))
     for axis in reversed(range(values[0].ndim)):
         # All lists at this depth, of one array after the other, and how long each is.
@@ -268,18 +269,18 @@ def nested(values: Sequence[Values]) -> Any:
 class JsonLinesFile(DumpFile):
     """An object a line, handed on as soon as it is whole."""
 
-    def __init__(self, place: Place, dtype: str) -> None:
+    def __init__(self, place: Place) -> None:
+        self._is_ours = isinstance(place, Path)
         self._stream = place.open("w", encoding="utf-8", newline="\n") if isinstance(place, Path) else place
-        self._is_ours, self._dtype = isinstance(place, Path), dtype
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a line, its numbers as `json.dumps` would not: with no more digits than they have."""
         head = {"sentence": sentence.number, "text": sentence.text, "tokens": sentence.tokens}
         self._stream.write(json.dumps(head, ensure_ascii=False).removesuffix("}") + ', "vectors": ')
-        form = "[" + ",".join([f"%.{_DIGITS[self._dtype]}g"] * values.shape[-1]) + "]"
-        self._write_list(np.asarray(values, dtype=self._dtype), form)
+        form = "[" + ",".join([f"%.{_DIGITS[values.dtype.name]}g"] * values.shape[-1]) + "]"
+        self._write_list(values, form)
         self._stream.write("}\n")
-        self._stream.flush()
+        self._stream.flush()  # who reads a stream waits for the line
 
     def finish(self, names: Mapping[str, str] | None) -> None:
         """Nothing comes last."""

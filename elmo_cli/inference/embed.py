@@ -169,7 +169,7 @@ class _Dump:
         """Embed and write one piece after the other."""
         # The executor goes first, so that the file is closed when its last write has ended.
         with (
-            closing(FORMATS[self.format](place, self.selection.dtype)) as file,
+            closing(FORMATS[self.format](place)) as file,
             ThreadPoolExecutor(1) as thread,
         ):
             waiting: Future[int] | None = None
@@ -208,6 +208,7 @@ def precision_difference(
     embedder: Embedder, corpus: EncodedCorpus, precision: Precision, device: torch.device | str = "cpu"
 ) -> float:
     """The largest difference of an activation between a precision and float32, over some sentences of a corpus."""
+    # Of all lengths, as rounding adds up over a sentence, but few and short ones: it is done twice.
     by_length = np.argsort(corpus.lengths, kind="stable")
     chosen = by_length[np.unique(np.linspace(0, len(by_length) - 1, COMPARED).astype(np.int64))]
     some = encode_tokens([[corpus.types[number] for number in corpus.sentence(i)[:COMPARED_TOKENS]] for i in chosen])

@@ -262,7 +262,7 @@ class _Search:
         self.hits = list(best_of.values())[: self._top]
 
     def _vectors(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """Of each batch the indices of its sentences, (B, T, W) vectors, and (B, T) which of them are of tokens."""
+        """Batch by batch: indices of its sentences, (B, T, W) vectors, and (B, T) which of them are of tokens."""
         corpus = encode_tokens(sentences)
         batches = length_batches(corpus.lengths + 2, BATCH_TOKENS)
         for indices, layers, lengths in self._extractor.batches(corpus, batches):

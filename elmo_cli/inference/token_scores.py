@@ -125,6 +125,7 @@ def _write(path: Path, as_csv: bool, columns: tuple[str, ...], rows: Iterable[Ro
         if as_csv:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
+            # 0 and 1, as other programs do not read Python's words for them.
             writer.writerows([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
             return
         for row in rows:

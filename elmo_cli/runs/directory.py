@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -21,7 +21,6 @@ RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetens
 EXAMPLES_FILE = "examples.json"  # of a comparison
 
 Kind = Literal["vocab", "lm", "classifier", "comparison"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 RESUMABLE: tuple[Kind, ...] = ("lm", "comparison")  # kinds whose command takes --resume
 # What a run of each kind is called, and the command that writes one.
 KIND_NAMES: dict[str, tuple[str, str]] = {
@@ -200,7 +199,7 @@ def _read_description(path: Path) -> dict[str, Any]:
             expected=f"schema {SCHEMA}",
             remedy="pip install --upgrade elmo-cli",
         )
-    if description.get("kind") not in KINDS or "status" not in description:
+    if description.get("kind") not in KIND_NAMES or "status" not in description:
         raise damaged
     return description
 

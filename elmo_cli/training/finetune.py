@@ -33,6 +33,8 @@ WARMUP, FINAL_RATE = 0.1, 0.05
 EVENTS_PER_EPOCH = 10
 DIVERGED = "lower classify.learning_rate (with --tune classify.tune_rate), or set classify.clip_norm"
 
+Log = Callable[[dict[str, Any]], object]  # takes a line of `metrics.jsonl`
+
 
 @dataclass(frozen=True)
 class Validated:
@@ -100,7 +102,7 @@ def finetune(
     device: torch.device | str = "cpu",
     stop: Stop = never,
     cache: ActivationCache | None = None,
-    log: Callable[[dict[str, Any]], object] = lambda record: None,
+    log: Log = lambda record: None,
 ) -> Generator[Event, None, Finetuned | Stopped]:
     """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
@@ -113,7 +115,7 @@ def finetune(
         device: Where to train.
         stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
-        log: Takes a line of `metrics.jsonl` for each epoch, before anybody is told of it.
+        log: Takes each epoch before anybody is told of it.
     """
     began = time.monotonic()
     given = _Training(embedder, train, settings, seed, parts, device, cache)
@@ -147,9 +149,7 @@ def finetune(
             if state.step % every == 0:
                 yield counter.event(optimiser.param_groups[0]["lr"])
         counter.settle()  # or a loss that is no number might go on to be validated
-        epoch = _end_epoch(given, state, float(loss_sum), int(right))
-        log(as_record(epoch))
-        yield epoch
+        yield _end_epoch(given, state, float(loss_sum), int(right), log)
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
 
@@ -222,7 +222,7 @@ def _class_weights(
 def _precisions(
     network: BiLm | StaticTable, settings: ClassifySettings, device: torch.device | str
 ) -> tuple[Precision, Precision]:
-    """Of what multiplies matrices here: the LSTM where it is tuned, and the learned function where there is one."""
+    """Precisions of the LSTM, which counts where it is tuned, and of the learned function where there is one."""
     tuned: Precision = "float32"
     learned: Precision = "float32"
     if settings.tune and isinstance(network, BiLm):
@@ -235,8 +235,8 @@ def _precisions(
     return tuned, learned
 
 
-def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int) -> EpochDone:
-    """Validate an epoch, with averaged weights where they are asked for, and keep it if it is the best."""
+def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int, log: Log) -> EpochDone:
+    """Validate an epoch, with averaged weights where they are asked for, log it, and keep it if it is the best."""
     classifier, state.epoch = given.classifier, state.epoch + 1
     classifier.eval()
     with given.average.in_force():
@@ -254,6 +254,7 @@ def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right:
         best=better,
     )
     state.epochs_done.append(done)
+    log(as_record(done))
     return done
 
 

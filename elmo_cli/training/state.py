@@ -57,12 +57,7 @@ class StepCounter:
         return (self._state.seconds + self.seconds_since_save) / self._budget
 
     def count(self, loss: Tensor, tokens: int) -> None:
-        """Count a step.
-
-        Args:
-            loss: (), the mean in nats over what it predicts, which is little for the last step of an epoch.
-            tokens: Predicted tokens of one direction, or texts.
-        """
+        """Count a step, whose loss () is the mean in nats over so many tokens of one direction, or texts."""
         self._losses.append(loss)
         self._weights.append(tokens)
         self._state.step += 1
