@@ -58,10 +58,10 @@ class Hdf5Reader:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every dataset by its full name; each is known to lie whole in the file, and to hold floats."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        seen: set[int] = set()
+        groups: list[tuple[str, h5py.Group]] = [("", self._file)]
         with self._ours():
-            shapes: dict[str, tuple[int, ...]] = {}
-            seen: set[int] = set()
-            groups: list[tuple[str, h5py.Group]] = [("", self._file)]
             while groups:
                 above, group = groups.pop()
                 self._see(group, above or "/", seen)
@@ -73,7 +73,7 @@ class Hdf5Reader:
                     else:
                         self._see(item, full, seen)
                         shapes[full] = self._check(item, full).shape
-            return shapes
+        return shapes
 
     def read(self, name: str) -> NDArray[np.floating[Any]]:
         """The numbers of a dataset, whose place, type and size are checked first; each is read once."""
@@ -104,7 +104,7 @@ class Hdf5Reader:
         shown = printable(name)
         if not isinstance(item, h5py.Dataset):
             raise self._refusal(f"{shown} is a {type(item).__name__.lower()}", "datasets of floats")
-        made = item.id.get_create_plist()
+        made, stored = item.id.get_create_plist(), item.id.get_storage_size()
         if made.get_layout() not in _IN_FILE or made.get_external_count():
             raise self._refusal(f"{shown} takes its numbers from other files", "datasets in the file itself")
         if item.dtype.kind != "f" or item.dtype.itemsize > 8:
@@ -115,8 +115,7 @@ class Hdf5Reader:
         if not filters <= _FILTERS:
             raise self._refusal(f"{shown} is packed by filter {max(filters - _FILTERS)}", "gzip, lzf or no compression")
         size = math.prod(item.shape) * item.dtype.itemsize
-        # both: a damaged file may be wrong about what it stores
-        stored = min(item.id.get_storage_size(), self._path.stat().st_size)
+        stored = min(stored, self._path.stat().st_size)  # a damaged file may be wrong about what it stores
         if size > (max(_ALWAYS, _GROWTH * stored) if filters else stored):
             found = f"{shown} has shape {item.shape}, {size:,} bytes, of which {stored:,} are stored"
             raise self._refusal(found, "datasets that were written as a whole")
@@ -130,8 +129,8 @@ class Hdf5Reader:
         except ElmoError:
             raise
         except Exception as error:
-            found = f"{self._path} is no whole HDF5 file: {printable(str(error))}"
-            raise self._refusal(found, "an HDF5 file") from error
+            message = f"{self._path} is no whole HDF5 file: {printable(str(error))}"
+            raise self._refusal(message, "an HDF5 file") from error
 
     def _refusal(self, found: str, expected: str) -> InputError:
         return self._error(found, where=self._path, expected=expected, remedy=self._remedy)
