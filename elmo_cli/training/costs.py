@@ -11,16 +11,15 @@ decision must not depend on the moment, and a training that is resumed goes the 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from elmo_cli.cluster import memory_here
 from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainSettings
 from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.model.bilm import BiLm
@@ -32,7 +31,6 @@ CHUNK = 2**22  # logits that are in memory at once, at least
 # Compiling takes about 20 seconds the first time on a machine and saves a tenth of the training after it, so it pays
 # from some minutes on; this many operations take three minutes at 140 billion a second.
 COMPILING_PAYS = 2.5e13
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
@@ -146,13 +144,7 @@ def memory_of(device: torch.device) -> int | None:
     """Bytes of memory that a device has, or this process may use; None where it cannot be told."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    limits = []
-    with suppress(AttributeError, ValueError, OSError):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in _CGROUPS:
-        with suppress(OSError, ValueError):
-            limits.append(int(Path(path).read_text(encoding="ascii")))
-    return min(limits, default=None)
+    return memory_here()
 
 
 def _size(count: int) -> str:

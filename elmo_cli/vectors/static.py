@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError
+from elmo_cli.model.static import StaticTable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
@@ -90,6 +93,13 @@ def table_for(
             remedy="give vectors of the same language and the same upper or lower case",
         )
     return table, known
+
+
+def static_embedder(vectors: StaticVectors, vocabulary: Vocabulary, seed: int) -> Embedder:
+    """An embedder that looks vectors up, in a biLM's place; see `table_for`."""
+    table, _ = table_for(vocabulary, vectors, seed)
+    network = StaticTable(torch.from_numpy(table)).eval()
+    return Embedder.of(network, vocabulary, vocabulary.tokenizer, vectors.source.stem)
 
 
 @dataclass(frozen=True)

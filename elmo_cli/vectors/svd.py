@@ -13,7 +13,6 @@ Legend: V words of the vocabulary that the corpus holds, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from scipy import sparse
 from elmo_cli.config import SvdSettings
 from elmo_cli.config.choices import SvdWeighting
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.static import StaticVectors
@@ -38,7 +38,7 @@ def train_svd(
     vocabulary: Vocabulary,
     settings: SvdSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    tell: Tell = silent,
 ) -> StaticVectors:
     """Factorise the co-occurrences of a corpus.
 
@@ -47,7 +47,7 @@ def train_svd(
         vocabulary: Tokens that get a vector, where the corpus holds them.
         settings: Window, weighting and width.
         seed: Of the random projection that the truncated SVD starts from.
-        progress: Called with 1 and 1 at the end.
+        tell: Told when the one window is done.
 
     Returns:
         Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens. In each of their
@@ -66,17 +66,11 @@ def train_svd(
     words = np.searchsorted(present, ids).astype(np.int32)[corpus.tokens]
     counts = cooccurrences(words, corpus.offsets, len(present), settings.window)
     if not counts.nnz:
-        raise DataError(
-            "no two tokens stand together in a sentence",
-            expected="text to train vectors on",
-            remedy="give more text, or a wider --window",
-        )
+        found, remedy = "no two tokens stand together in a sentence", "give more text, or a wider --window"
+        raise DataError(found, expected="text to train vectors on", remedy=remedy)
     if settings.dim > len(present):
-        raise ConfigError(
-            f"svd.dim is {settings.dim}, but the corpus has {len(present)} words of the vocabulary",
-            expected=f"at most {len(present)}",
-            remedy="lower --dim, or give more text",
-        )
+        found = f"svd.dim is {settings.dim}, but the corpus has {len(present)} words of the vocabulary"
+        raise ConfigError(found, expected=f"at most {len(present)}", remedy="lower --dim, or give more text")
     weighted = weigh(counts, settings.weighting, settings.smoothing).astype(np.float32)
     oversamples = 10 + settings.dim // 4
     # A second BLAS thread gains little, and on a busy machine each step waits for it, spinning: a QR of 19,000 x 330
@@ -88,8 +82,7 @@ def train_svd(
     # Beyond the rank, U is whatever rounding made of it.
     scale = np.where(values > _NULL * values[0], values**settings.exponent, 0.0)
     tokens = [vocabulary.tokens[number - 1] for number in present.tolist()]
-    if progress is not None:
-        progress(1, 1)
+    tell(Progress("windows", 1, 1))
     return StaticVectors(tokens, (left * scale).astype(np.float32), Path("svd"), "svd")
 
 

@@ -7,7 +7,8 @@ seed give the same vectors each time; more workers race, and give others each ti
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from elmo_cli.config import Word2VecSettings
 from elmo_cli.errors import DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.static import StaticVectors
@@ -28,7 +30,7 @@ def train_word2vec(
     vocabulary: Vocabulary,
     settings: Word2VecSettings,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    tell: Tell = silent,
 ) -> StaticVectors:
     """Train word2vec.
 
@@ -37,7 +39,7 @@ def train_word2vec(
         vocabulary: Tokens that get a vector, where the corpus holds them.
         settings: Sizes and algorithm.
         seed: Of initial vectors and samples.
-        progress: Called with the epochs done and the epochs to do.
+        tell: Told the epochs done.
 
     Returns:
         Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens.
@@ -50,20 +52,15 @@ def train_word2vec(
 
     sentences = _Sentences(corpus, vocabulary)
     if not corpus.token_count:
-        raise DataError(
-            "there are no tokens to train vectors on",
-            expected="text",
-            remedy="give text that is not empty, or lower vocab.min_count",
-        )
+        remedy = "give text that is not empty, or lower vocab.min_count"
+        raise DataError("there are no tokens to train vectors on", expected="text", remedy=remedy)
 
     class _EpochEnd(CallbackAny2Vec):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.done = 0
+        done = 0
 
         def on_epoch_end(self, model: object) -> None:
             self.done += 1
-            if progress is not None:
-                progress(self.done, settings.epochs)
+            tell(Progress("epochs", self.done, settings.epochs))
 
     with _quiet():
         model = Word2Vec(
@@ -106,10 +103,10 @@ class _Sentences:
 
     def counts(self) -> dict[str, int]:
         """How often each token is trained."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for name, count in zip(self._names.tolist(), self._corpus.counts().tolist(), strict=True):
             if count:
-                counts[name] = counts.get(name, 0) + count
+                counts[name] += count
         return counts
 
 

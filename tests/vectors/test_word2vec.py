@@ -9,8 +9,7 @@ from elmo_cli.config import TokenizerSettings, VocabularySettings, Word2VecSetti
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.embedder import static_embedder
-from elmo_cli.vectors.static import table_for
+from elmo_cli.vectors.static import static_embedder, table_for
 from elmo_cli.vectors.word2vec import train_word2vec
 
 SETTINGS = Word2VecSettings(dim=8, window=2, epochs=3)
