@@ -30,27 +30,16 @@ _MOST_CLASSES = 100
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file.
+    """The columns of a file; none for a text file."""
 
-    Attributes:
-        names: "1", "2", ... where the file has none; empty for a text file.
-        text: The columns that hold the text, joined by a space.
-        label: The column that holds the label, where there is one.
-        has_header: Whether columns have names of their own.
-        text_reason: Why these are the text.
-        label_reason: Why this is the label.
-        delimiter: The sign between the columns, where there is one.
-        unusual_delimiter: It in words, where it is not the usual one of the format.
-    """
-
-    names: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # "1", "2", ... where the file has none
+    text: tuple[str, ...] = ()  # those that hold the text, joined by a space
     label: str | None = None
-    has_header: bool = False
-    text_reason: str = ""
+    has_header: bool = False  # whether columns have names of their own
+    text_reason: str = ""  # why these are the text
     label_reason: str = ""
-    delimiter: str | None = None
-    unusual_delimiter: str | None = None
+    delimiter: str | None = None  # the sign between the columns, where there is one
+    unusual_delimiter: str | None = None  # it in words, where it is not the usual one of the format
 
 
 def find_columns(
@@ -62,13 +51,13 @@ def find_columns(
     labelled: bool,
     has_header: bool,
 ) -> Columns:
-    """Choose the columns of text and label.
+    """Choose the columns of text and label, by the user's names and by the first rows, a value for each column.
 
     Args:
         path: The file, for messages.
         reading: Columns as far as the user named them.
         names: All columns.
-        rows: The first rows, a value for each column.
+        rows: The first rows.
         labelled: Whether a label column that the user named must be there.
         has_header: Whether the names stand in the file.
 
@@ -125,21 +114,22 @@ class _Choice:
         if self.has_header and named:
             return named[0], "by its name"
         most = min(_MOST_CLASSES, max(2, len(self.rows) // 2))
-        few: list[tuple[bool, int, int, str]] = []
-        for place, name in enumerate(free):
+        few: dict[str, int] = {}  # distinct values of each column that may hold labels
+        for name in free:
             if self.has_header and _normal(name) in _TITLE_NAMES | _TEXT_NAMES:
                 continue  # however few the texts are
             cells = self._cells(name)
-            distinct = len(set(cells))
-            if distinct <= most and all(cells) and _mean_length(cells) <= _LONGEST_LABEL:
-                few.append((distinct == 1, distinct, place, name))
+            if len(set(cells)) <= most and all(cells) and _mean_length(cells) <= _LONGEST_LABEL:
+                few[name] = len(set(cells))
         if len(self.names) == 1 or (not few and self.has_header):
             return None, ""
         # Without names the label comes first, as in AG News, unless only another column can be one.
         first = self.names[0]
-        if not self.has_header and first in free and (not few or first in {name for *_, name in few}):
+        if not self.has_header and first in free and (not few or first in few):
             return first, "the first column, as there are no names"
-        return (min(few)[-1], "the fewest distinct short values") if few else (None, "")
+        # The same value everywhere tells nothing apart, so such a column comes last.
+        found = min(few, key=lambda name: (few[name] == 1, few[name]), default=None)
+        return found, "the fewest distinct short values" if found else ""
 
     def text(self, label: str | None) -> tuple[tuple[str, ...], str]:
         """The columns named by the user, or the longest, and a title; all where there are no names; why."""
@@ -150,12 +140,9 @@ class _Choice:
         free = [name for name in self.names if name != label]
         wordy = [name for name in free if not all(map(_NUMBER.fullmatch, self._cells(name)))] or free
         if not wordy:
-            raise DataError(
-                f"{self.path.name} has no column of text beside its label '{label}'",
-                where=f"{self.path}, line 1",
-                expected="at least two columns",
-                remedy="name the text column (setting data.text)",
-            )
+            found, where = f"{self.path.name} has no column of text beside its label '{label}'", f"{self.path}, line 1"
+            remedy = "name the text column (setting data.text)"
+            raise DataError(found, where=where, expected="at least two columns", remedy=remedy)
         if not self.has_header:
             return tuple(wordy), "all columns of words, as there are no names"
         longest = max(wordy, key=lambda name: _mean_length(self._cells(name)))
@@ -170,12 +157,9 @@ class _Choice:
         if name in self.names:
             return
         numbered = "" if self.has_header else f"{self.path.name} has no column names, so its columns are numbered; "
-        raise DataError(
-            f"there is no column '{name}'",
-            where=f"{self.path}, line 1",
-            expected="one of " + ", ".join(self.names),
-            remedy=f"{numbered}{nearest(name, self.names)} (setting {setting})",
-        )
+        remedy, expected = f"{numbered}{nearest(name, self.names)} (setting {setting})", ", ".join(self.names)
+        found, where = f"there is no column '{name}'", f"{self.path}, line 1"
+        raise DataError(found, where=where, expected=f"one of {expected}", remedy=remedy)
 
 
 def _normal(name: str) -> str:

@@ -17,19 +17,11 @@ from elmo_cli.events import Progress, Tell, silent
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that can be fetched.
+    """A data set that can be fetched."""
 
-    Attributes:
-        name: As the user writes it.
-        url: Address of the folder that holds its files.
-        files: Name and checksum (`md5:...`) of each.
-        licence: What may be done with it.
-        about: What it is.
-    """
-
-    name: str
-    url: str
-    files: Mapping[str, str]
+    name: str  # as the user writes it
+    url: str  # of the folder that holds its files
+    files: Mapping[str, str]  # name and checksum (`md5:...`) of each
     licence: str
     about: str
 
@@ -41,26 +33,26 @@ AG_NEWS = DataSet(
     "non-commercial use only",
     "120,000 + 7,600 news items in 4 classes: 1 World, 2 Sports, 3 Business, 4 Sci/Tech (Zhang et al. 2015)",
 )
+_CHUNK = 1 << 16  # bytes
+_SECONDS = 30  # without an answer
+_REASONS = {
+    "ProxyError": "the proxy refuses",
+    "SSLError": "its certificate is not trusted",
+    "ConnectionError": "no connection",
+    "ChunkedEncodingError": "the connection broke",
+    **dict.fromkeys(("Timeout", "ConnectTimeout", "ReadTimeout"), "no answer in time"),
+}
 DATA_SETS = {one.name: one for one in (AG_NEWS,)}
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A data set on disk.
-
-    Attributes:
-        folder: Where it is.
-        files: Bytes of each file.
-        downloaded: The files that were not there yet.
-        source: Where they come from.
-        licence: What may be done with them.
-        about: What they are.
-    """
+    """A data set on disk."""
 
     folder: Path
-    files: dict[str, int]
-    downloaded: tuple[str, ...]
-    source: str
+    files: dict[str, int]  # bytes of each
+    downloaded: tuple[str, ...]  # the files that were not there yet
+    source: str  # the address of the folder that they come from
     licence: str
     about: str
 
@@ -72,9 +64,8 @@ def find_data_set(name: str) -> DataSet:
         DataError: There is none.
     """
     if name not in DATA_SETS:
-        raise DataError(
-            f"there is no data set '{name}' to fetch", expected=", ".join(DATA_SETS), remedy=nearest(name, DATA_SETS)
-        )
+        found = f"there is no data set '{name}' to fetch"
+        raise DataError(found, expected=", ".join(DATA_SETS), remedy=nearest(name, DATA_SETS))
     return DATA_SETS[name]
 
 
@@ -93,7 +84,7 @@ def fetch(
         folder: Made where it is missing.
         mirror: Address of another folder that holds the same files.
         overwrite: Replace files of the same names that are something else.
-        tell: Told how much is fetched of the file under way, and of how much where the server says it.
+        tell: Told how much is fetched of the file under way.
 
     Raises:
         DataError: Another file is in the way.
@@ -133,34 +124,21 @@ def _download(url: str, path: Path, checksum: str, tell: Tell) -> None:
     pooch.get_logger().setLevel("ERROR")  # what it would log is said here
     part = path.with_name(path.name + ".part")
     try:
-        downloader = _Resuming(part, tell)
-        pooch.retrieve(url, checksum, path.name, path.parent, downloader=downloader)
+        pooch.retrieve(url, checksum, path.name, path.parent, downloader=_Resuming(part, tell))
     except RequestException as error:  # before OSError, of which it is one
         begun = part.is_file() and part.stat().st_size > 0
         kept = f"; the same command goes on from {part.name}" if begun else ", or name a --mirror; whole files stay"
-        raise ElmoError(
-            f"{url} could not be fetched: {_reason(error)}",
-            where=url,
-            remedy=f"check the network and the proxy (HTTPS_PROXY){kept}",
-        ) from error
+        remedy = f"check the network and the proxy (HTTPS_PROXY){kept}"
+        raise ElmoError(f"{url} could not be fetched: {_reason(error)}", where=url, remedy=remedy) from error
     except ValueError as error:
-        raise ElmoError(
-            f"what came from {url} is not the file that was published: its checksum differs",
-            where=url,
-            expected=checksum,
-            remedy="try again later, or name another --mirror; nothing was kept of it",
-        ) from error
+        found = f"what came from {url} is not the file that was published: its checksum differs"
+        remedy = "try again later, or name another --mirror; nothing was kept of it"
+        raise ElmoError(found, where=url, expected=checksum, remedy=remedy) from error
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise ElmoError(
-            f"{path.name} could not be written: {error.strerror or error}",
-            where=path,
-            remedy="make room, or choose another --out; nothing was kept of it",
-        ) from error
-
-
-_CHUNK = 1 << 16  # bytes
-_SECONDS = 30  # without an answer
+        found = f"{path.name} could not be written: {error.strerror or error}"
+        remedy = "make room, or choose another --out; nothing was kept of it"
+        raise ElmoError(found, where=path, remedy=remedy) from error
 
 
 def _reason(error: Exception) -> str:
@@ -168,21 +146,11 @@ def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}".strip()
-    kinds = {"ProxyError": "the proxy refuses", "SSLError": "its certificate is not trusted"}
-    kinds |= {"Timeout": "no answer in time", "ConnectTimeout": "no answer in time", "ReadTimeout": "no answer in time"}
-    kinds |= {"ConnectionError": "no connection", "ChunkedEncodingError": "the connection broke"}
-    return kinds.get(type(error).__name__, str(error))
+    return _REASONS.get(type(error).__name__, str(error))
 
 
 class _Resuming:
-    """Fetches a file for pooch, and goes on from what an attempt before it left.
-
-    What has come lies in a file of its own until it is whole, whose beginning nobody vouches for but the checksum.
-
-    Args:
-        part: That file.
-        tell: See `fetch`.
-    """
+    """Fetches a file for pooch, and goes on from what an attempt before it left in `part`, if the checksum agrees."""
 
     def __init__(self, part: Path, tell: Tell) -> None:
         self._part, self._tell = part, tell

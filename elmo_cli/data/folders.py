@@ -17,10 +17,8 @@ _RUN_FILE = "run.yaml"  # folders that hold it are what commands wrote, not text
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The files of paths.
 
-    Args:
-        paths: Files; folders, for all readable files below them, without hidden ones and runs; patterns such as
-            `data/*.txt` or `data/**/*.csv`, for the files that match. Both give files in the order of their names. What
-            exists is never taken for a pattern.
+    A folder stands for all readable files below it, without hidden ones and runs; a pattern such as `data/*.txt` or
+    `data/**/*.csv` for the files that match; both in the order of names. What exists is never taken for a pattern.
 
     Raises:
         DataError: A folder holds nothing that can be read, a pattern matches nothing.
@@ -40,12 +38,9 @@ def _below(folder: Path) -> list[Path]:
     files = list(_walk(folder))
     kept = [path for path in files if is_readable(path)]
     if not kept:
-        raise DataError(
-            f"the folder {folder} holds no file that can be read" + (f" among its {len(files)}" if files else ""),
-            where=folder,
-            expected=READ,
-            remedy="name the files, if they have other endings, or another folder",
-        )
+        found = f"the folder {folder} holds no file that can be read" + (f" among its {len(files)}" if files else "")
+        remedy = "name the files, if they have other endings, or another folder"
+        raise DataError(found, where=folder, expected=READ, remedy=remedy)
     return kept
 
 
@@ -68,12 +63,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _matching(pattern: Path) -> list[Path]:
     kept = [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
     if not kept:
-        raise DataError(
-            f"no file matches {pattern}",
-            where=pattern.parent,
-            expected="a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below",
-            remedy="check the folder and the ending",
-        )
+        found, remedy = f"no file matches {pattern}", "check the folder and the ending"
+        expected = "a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below"
+        raise DataError(found, where=pattern.parent, expected=expected, remedy=remedy)
     return kept
 
 
@@ -86,12 +78,8 @@ def unique_names(paths: Sequence[Path], what: str) -> list[str]:
     resolved = [path.resolve() for path in paths]
     for path, place in zip(paths, resolved, strict=True):
         if resolved.count(place) > 1:
-            raise ConfigError(
-                f"the {what} {path} is given twice",
-                expected="each one once",
-                where=path,
-                remedy="leave one of the two out",
-            )
+            found = f"the {what} {path} is given twice"
+            raise ConfigError(found, expected="each one once", where=path, remedy="leave one of the two out")
     depths = [1] * len(paths)
     while True:
         names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]

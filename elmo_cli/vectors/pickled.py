@@ -142,11 +142,8 @@ def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
     else:
         values = matrix.values if isinstance(matrix, ArrayStandIn) else None
     if not isinstance(tokens, list) or not isinstance(values, np.ndarray):
-        found, remedy = (
-            f"{path} holds a gensim object without tokens and vectors",
-            "save KeyedVectors: model.wv.save(...)",
-        )
-        raise DataError(found, where=path, expected="KeyedVectors", remedy=remedy)
+        found = f"{path} holds a gensim object without tokens and vectors"
+        raise DataError(found, where=path, expected="KeyedVectors", remedy="save them alone: model.wv.save(...)")
     return _vectors(tokens, values, path, "gensim KeyedVectors")
 
 
@@ -273,9 +270,7 @@ def _vectors(tokens: Sequence[object], matrix: NDArray[Any], path: Path, kind: s
         own = np.array(matrix, dtype=np.float32, order="C")
     bad = np.flatnonzero(~np.isfinite(own).all(axis=1))
     if len(bad):
-        found, where = (
-            f"the vectors of {len(bad)} tokens hold NaN or infinity",
-            f"{path}, token {_shown(texts[bad[0]])}",
-        )
+        found = f"the vectors of {len(bad)} tokens hold NaN or infinity"
+        where = f"{path}, token {_shown(texts[bad[0]])}"
         raise DataError(found, where=where, expected="finite numbers", remedy=_AGAIN)
     return StaticVectors(texts, own, path, kind)

@@ -39,12 +39,8 @@ def format_of(path: Path) -> type[Format]:
     if compressed and not found.packed:
         remedy = f"unpack it: {found.title} is compressed inside"
     if remedy is not None:
-        raise DataError(
-            f"{path.name}: files of the kind {ending}{'.gz' if compressed else ''} are not read",
-            where=path,
-            expected=READ,
-            remedy=remedy,
-        )
+        kind = ending + ".gz" * compressed
+        raise DataError(f"{path.name}: files of the kind {kind} are not read", where=path, expected=READ, remedy=remedy)
     return found
 
 

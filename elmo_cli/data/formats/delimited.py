@@ -71,15 +71,11 @@ class Delimited(Format):
     def _columns(self, delimiter: str, labelled: bool) -> Columns:
         rows = [row for _, row in islice(self._rows(delimiter), SAMPLE_ROWS + 1)]
         if not rows:
-            raise self._empty("rows of text", "rows")
+            raise self._empty("rows")
         named = has_header(rows, self.reading)
         if named and len(rows) == 1:
-            raise DataError(
-                f"{self.path} holds column names but no rows",
-                where=self.path,
-                expected="a row for each text",
-                remedy="give a file with rows in it",
-            )
+            message, remedy = f"{self.path} holds column names but no rows", "give a file with rows in it"
+            raise DataError(message, where=self.path, expected="a row for each text", remedy=remedy)
         names = [str(place) for place in range(1, len(rows[0]) + 1)]
         if named:
             names = [name.strip() or number for name, number in zip(rows[0], names, strict=True)]
@@ -123,12 +119,9 @@ class Delimited(Format):
             problem = "text goes on after a closing quote"
         elif "new-line character" in problem:
             problem, expected = "a line ends in a carriage return alone", r"lines that end in \n or \r\n"
-        return DataError(
-            f"{self.path.name} is broken in the row that begins on line {begins}: {problem}",
-            where=f"{self.path}, line {begins}",
-            expected=expected,
-            remedy="correct the row, or write the file again with a CSV library",
-        )
+        found = f"{self.path.name} is broken in the row that begins on line {begins}: {problem}"
+        where, remedy = f"{self.path}, line {begins}", "correct the row, or write the file again with a CSV library"
+        return DataError(found, where=where, expected=expected, remedy=remedy)
 
     def _wrong_width(self, line: int, row: Sequence[str], columns: Columns) -> DataError:
         width = len(columns.names)
@@ -138,12 +131,9 @@ class Delimited(Format):
         else:
             signs = NAMES.get(columns.delimiter or "", "the delimiter")
             remedy = f"put texts that contain {signs} in quotes, or name another delimiter (setting data.delimiter)"
-        return DataError(
-            f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}",
-            where=f"{self.path}, line {line}",
-            expected=f"{width} columns: " + ", ".join(columns.names),
-            remedy=remedy,
-        )
+        found = f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}"
+        expected = f"{width} columns: " + ", ".join(columns.names)
+        return DataError(found, where=f"{self.path}, line {line}", expected=expected, remedy=remedy)
 
 
 class Csv(Delimited):

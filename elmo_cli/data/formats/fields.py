@@ -13,6 +13,8 @@ from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no
 from elmo_cli.data.values import as_label, as_text, check_value, is_nested
 from elmo_cli.errors import DataError
 
+_NULL = "write it as null where a text has none, or remove the row"
+
 Fields = dict[str, object]  # the values of a row by their names, as the file has them
 
 
@@ -41,7 +43,7 @@ class WithFields(Format):
         """The fields of the first rows, in order of appearance."""
         rows = [row for _, row in islice(self.rows(), SAMPLE_ROWS)]
         if not rows:
-            raise self._empty("rows of text", "rows")
+            raise self._empty("rows")
         there = dict.fromkeys(name for row in rows for name in row)
         names = [name for name in there if not any(is_nested(row.get(name)) for row in rows)]
         self._refuse_nested(rows, names)
@@ -52,16 +54,15 @@ class WithFields(Format):
         """A record for each row."""
         columns = self.columns(labelled=labelled)
         label_field = self._label_in(columns) if labelled else None
-        needed = [
-            *columns.text,
-            *([label_field] if label_field is not None and label_field not in columns.text else []),
-        ]
+        needed = list(dict.fromkeys([*columns.text, *([] if label_field is None else [label_field])]))
         for number, row in self.rows(needed, on_bytes):
             where = f"{self.path}, {self.place} {number}"
             try:
                 for name in needed:
                     if name not in row:
-                        raise _no_field(name, row, where)
+                        found = f"there is no field '{name}', as there is in other rows"
+                        expected = "the same fields in every row; here are " + (", ".join(row) or "none")
+                        raise DataError(found, where=where, expected=expected, remedy=_NULL)
                     check_value(row[name], name, where, columns.names)
                 label = None if label_field is None else as_label(row[label_field])
                 if label == "":
@@ -85,12 +86,3 @@ class WithFields(Format):
                 expected="a field that holds a text",
                 remedy="write the texts as strings in a field of their own",
             )
-
-
-def _no_field(name: str, row: Fields, where: str) -> DataError:
-    return DataError(
-        f"there is no field '{name}', as there is in other rows",
-        where=where,
-        expected="the same fields in every row; here are " + (", ".join(row) or "none"),
-        remedy="write it as null where a text has none, or remove the row",
-    )
