@@ -87,6 +87,13 @@ class EncodedCorpus:
         return parts
 
 
+def numbering() -> defaultdict[str, int]:
+    """The number of each type; a new one gets the next number, without a line of Python."""
+    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
+    numbers.default_factory = numbers.__len__
+    return numbers
+
+
 def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> EncodedCorpus:
     """Tokenise and number texts; a text without tokens stays, as an empty sentence, so that rows keep their place."""
     return encode_tokens(map(tokenize, texts))
@@ -94,8 +101,7 @@ def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> Encode
 
 def encode_tokens(sentences: Iterable[Sequence[str]]) -> EncodedCorpus:
     """Number sentences that are tokens already."""
-    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
-    numbers.default_factory = numbers.__len__  # a new type gets the next number, without a line of Python
+    numbers = numbering()
     number_of = numbers.__getitem__
     tokens, offsets = array("i"), array("q", [0])
     for sentence in sentences:

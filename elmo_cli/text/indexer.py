@@ -49,7 +49,7 @@ class Indexer:
 
     Attributes:
         encoder: `word`, `char` or `word+char`.
-        framed: Whether its network reads sentences between `<S>` and `</S>`: true of a biLM, false of a static table.
+        framed: Whether its network reads sentences between `<S>` and `</S>`: a biLM does, a static table does not.
         vocabulary: The ids of words; an encoder of characters alone needs none.
         max_characters: C of characters.
     """
@@ -80,12 +80,7 @@ class Indexer:
 def frame(
     corpus: EncodedCorpus, sentences: Sequence[int] | NDArray[np.integer], framed: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pad sentences to one array.
-
-    Args:
-        corpus: Where the sentences are.
-        sentences: (B,) their indices.
-        framed: Whether to put `<S>` before and `</S>` after each.
+    """Pad the sentences of (B,) indices to one array, framed by `<S>` and `</S>` or not.
 
     Returns:
         Type numbers (B, T), or (B, T + 2) with the frame, filled up with 0; and (B,) lengths without the frame.

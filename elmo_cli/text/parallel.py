@@ -23,11 +23,7 @@ BYTES_PER_PROCESS = 8 << 20
 
 
 def processes_for(size: int) -> int:
-    """How many processes to tokenise with.
-
-    Args:
-        size: Bytes of text.
-    """
+    """How many processes to tokenise so many bytes of text with."""
     return max(1, min(cores(), size // BYTES_PER_PROCESS))
 
 

@@ -32,15 +32,12 @@ CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction 
 
 
 def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell = silent) -> tuple[Path, ...]:
-    """The files to learn from.
+    """The files to learn from; the test and the validation file are not among those of a folder or a pattern.
 
     Args:
         experiment: Its `data` names them where `paths` does not.
         paths: Files, folders and patterns given on the command line.
         tell: Told which files of folders and patterns were left out.
-
-    Returns:
-        Files. The test and the validation file are not among those of a folder or a pattern.
 
     Raises:
         ConfigError: There are none, or a file that was named is the test or the validation file.
@@ -50,19 +47,13 @@ def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell 
     given = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
     files = _without_held_out(experiment, given, expand(given), tell)
     if not files:
-        raise ConfigError(
-            "no text was given",
-            expected="files as arguments, or data.corpus or data.train in the settings",
-            remedy="name a file, or write an elmo.yaml with `elmo init`",
-        )
-    for role, taken in (("test", data.test), ("validation", data.valid)):
+        expected = "files as arguments, or data.corpus or data.train in the settings"
+        remedy = "name a file, or write an elmo.yaml with `elmo init`"
+        raise ConfigError("no text was given", expected=expected, remedy=remedy)
+    for role, key, taken in (("test", "test", data.test), ("validation", "valid", data.valid)):
         if taken is not None and any(_same(file, taken) for file in files):
-            raise ConfigError(
-                f"{taken} is the {role} file, which no model may learn from",
-                where=taken,
-                expected="training text",
-                remedy=f"give other files, or change data.{'test' if role == 'test' else 'valid'}",
-            )
+            found, remedy = f"{taken} is the {role} file, which no model may learn from", f"change data.{key}"
+            raise ConfigError(found, where=taken, expected="training text", remedy=f"give other files, or {remedy}")
     return files
 
 
@@ -118,8 +109,8 @@ def encode_corpus(
     try:
         return load_or_write(fingerprint.folder / key, tokenise)
     except OSError as error:
-        told = f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory"
-        tell(Notice(told))
+        reason = f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror})"
+        tell(Notice(f"{reason}: it is held in memory"))
         return encode(texts(), Tokenizer(tokenizer))
 
 
@@ -130,18 +121,12 @@ def cache_of(experiment: Experiment) -> Fingerprints:
 
 def _key(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSettings, fingerprints: list[str]) -> str:
     """A name for all that decides which tokens come out: content of the files, settings, and the code that reads."""
-    read = [
-        [digest, *_reading(experiment, file), _limit(experiment, file)]
-        for file, digest in zip(files, fingerprints, strict=True)
-    ]
-    facts = [FORMAT, _code(), unidata_version, tokenizer.model_dump(mode="json"), read]
+    facts: list[object] = [FORMAT, _code(), unidata_version, tokenizer.model_dump(mode="json")]
+    for file, digest in zip(files, fingerprints, strict=True):
+        settings = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
+        packed = file.name.lower().endswith(".gz")
+        facts += [digest, format_of(file).kind, packed, settings, _limit(experiment, file)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _reading(experiment: Experiment, file: Path) -> list[object]:
-    """All of the settings that decides which texts come out of a file."""
-    deciding = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
-    return [format_of(file).kind, file.name.lower().endswith(".gz"), deciding]
 
 
 @cache
@@ -156,13 +141,7 @@ def _code() -> str:
 
 
 def records_of(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -> Iterator[tuple[Path, Record]]:
-    """Stream the texts of files, each with its file; `data.limit` holds for the training file alone.
-
-    Args:
-        experiment: Its `data` says how to read.
-        files: What to read; folders and patterns stand for the files in them.
-        tell: Told now and then how much is read.
-    """
+    """Stream the texts of files, of folders and of patterns, each with its file; see `encode_corpus`."""
     sizes = {file: file.stat().st_size if file.is_file() else 0 for file in expand(files)}
     done, total = 0, sum(sizes.values())
 
