@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from elmo_cli.errors import DataError, ElmoError, nearest
@@ -94,12 +95,9 @@ def fetch(
     missing = [name for name in wanted.files if not _is_right(folder / name, wanted.files[name])]
     for name in missing:
         if (folder / name).exists() and not overwrite:
-            raise DataError(
-                f"{folder / name} exists and is not the {name} of {wanted.name}",
-                where=folder / name,
-                expected="a new folder, or the file as published",
-                remedy="name another folder with --out, or give --overwrite to replace it",
-            )
+            found, expected = f"exists and is not the {name} of {wanted.name}", "a new folder, or the file as published"
+            remedy = "name another folder with --out, or give --overwrite to replace it"
+            raise DataError(f"{folder / name} {found}", where=folder / name, expected=expected, remedy=remedy)
     try:
         for name in missing:
             _download(f"{source}/{name}", folder / name, wanted.files[name], tell)
@@ -124,7 +122,7 @@ def _download(url: str, path: Path, checksum: str, tell: Tell) -> None:
     pooch.get_logger().setLevel("ERROR")  # what it would log is said here
     part = path.with_name(path.name + ".part")
     try:
-        pooch.retrieve(url, checksum, path.name, path.parent, downloader=_Resuming(part, tell))
+        pooch.retrieve(url, checksum, path.name, path.parent, downloader=partial(_resume, part, tell))
     except RequestException as error:  # before OSError, of which it is one
         begun = part.is_file() and part.stat().st_size > 0
         kept = f"; the same command goes on from {part.name}" if begun else ", or name a --mirror; whole files stay"
@@ -149,31 +147,25 @@ def _reason(error: Exception) -> str:
     return _REASONS.get(type(error).__name__, str(error))
 
 
-class _Resuming:
-    """Fetches a file for pooch, and goes on from what an attempt before it left in `part`, if the checksum agrees."""
+def _resume(part: Path, tell: Tell, url: str, output_file: str, *pooch: object) -> None:
+    """Fetch a file for pooch, and go on from what an attempt before it left in `part`, if the checksum agrees."""
+    import requests
 
-    def __init__(self, part: Path, tell: Tell) -> None:
-        self._part, self._tell = part, tell
-
-    def __call__(self, url: str, output_file: str, registry: object, check_only: bool = False) -> None:
-        """What pooch calls: fetch `url` into `output_file`."""
-        import requests
-
-        done = self._part.stat().st_size if self._part.is_file() else 0
-        asked = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
-        with requests.get(url, headers=asked, stream=True, timeout=_SECONDS) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:  # the server's file ends before
-                self._part.unlink()
-                self(url, output_file, registry)
-                return
-            response.raise_for_status()
-            if response.status_code != requests.codes.partial_content:
-                done = 0
-            length = response.headers.get("Content-Length")
-            total = done + int(length) if length else None
-            with self._part.open("ab" if done else "wb") as file:
-                for chunk in response.iter_content(_CHUNK):
-                    file.write(chunk)
-                    done += len(chunk)
-                    self._tell(Progress("fetching", done, total, in_bytes=True))
-        self._part.replace(output_file)
+    done = part.stat().st_size if part.is_file() else 0
+    asked = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
+    with requests.get(url, headers=asked, stream=True, timeout=_SECONDS) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:  # the server's file ends before
+            part.unlink()
+            _resume(part, tell, url, output_file)
+            return
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            done = 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        with part.open("ab" if done else "wb") as file:
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                done += len(chunk)
+                tell(Progress("fetching", done, total, in_bytes=True))
+    part.replace(output_file)

@@ -47,12 +47,9 @@ def fingerprint(path: Path) -> str:
 
 
 def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = None) -> Iterator[str]:
-    """The lines of a file with their line ends, decoded one by one.
+    """The lines of a file, packed if its name ends in `.gz`, with their line ends, decoded one by one.
 
-    Args:
-        path: Any file; packed if its name ends in `.gz`.
-        encoding: How its text is encoded.
-        on_bytes: Told now and then how many bytes were read, packed ones where it is packed.
+    `on_bytes` is told now and then how many bytes were read, packed ones where it is packed.
 
     Raises:
         DataError: The file is missing or unreadable, or a line is not in that encoding or holds a NUL byte.

@@ -26,22 +26,23 @@ def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += _below(path)
+            files = list(_walk(path))
+            kept = [file for file in files if is_readable(file)]
+            if not kept:
+                message = f"the folder {path} holds no file that can be read" + f" among its {len(files)}" * bool(files)
+                remedy = "name the files, if they have other endings, or another folder"
+                raise DataError(message, where=path, expected=READ, remedy=remedy)
+            found += kept
         elif glob.has_magic(str(path)) and not path.exists():
-            found += _matching(path)
+            matching = [file for file in map(Path, sorted(glob.glob(str(path), recursive=True))) if file.is_file()]
+            if not matching:
+                message, remedy = f"no file matches {path}", "check the folder and the ending"
+                expected = "a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below"
+                raise DataError(message, where=path.parent, expected=expected, remedy=remedy)
+            found += matching
         else:
             found.append(path)
     return tuple(found)
-
-
-def _below(folder: Path) -> list[Path]:
-    files = list(_walk(folder))
-    kept = [path for path in files if is_readable(path)]
-    if not kept:
-        found = f"the folder {folder} holds no file that can be read" + (f" among its {len(files)}" if files else "")
-        remedy = "name the files, if they have other endings, or another folder"
-        raise DataError(found, where=folder, expected=READ, remedy=remedy)
-    return kept
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -58,15 +59,6 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(Path(entry.path))
         elif entry.is_file():
             yield Path(entry.path)
-
-
-def _matching(pattern: Path) -> list[Path]:
-    kept = [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
-    if not kept:
-        found, remedy = f"no file matches {pattern}", "check the folder and the ending"
-        expected = "a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below"
-        raise DataError(found, where=pattern.parent, expected=expected, remedy=remedy)
-    return kept
 
 
 def unique_names(paths: Sequence[Path], what: str) -> list[str]:

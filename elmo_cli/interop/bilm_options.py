@@ -127,12 +127,9 @@ def read_options(path: Path) -> Options:
         message = f"{key}: {problem['msg']}"
         if isinstance(problem["input"], str | int | float | bool):
             message += f", not {problem['input']!r}"
-        raise WeightsError(
-            message,
-            where=path,
-            expected="options as bilm-tf or AllenNLP writes them",
-            remedy="take options.json from the same place as weights.hdf5",
-        ) from error
+        expected = "options as bilm-tf or AllenNLP writes them"
+        remedy = "take options.json from the same place as weights.hdf5"
+        raise WeightsError(message, where=path, expected=expected, remedy=remedy) from error
     if not options.bidirectional:
         remedy = "export a bidirectional model"
         raise WeightsError("bidirectional is false", where=path, expected="a model of both directions", remedy=remedy)

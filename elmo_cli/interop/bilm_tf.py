@@ -7,6 +7,7 @@ is built, and the weights are copied. The file holds no softmax, so the biLM emb
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +44,10 @@ def find_files(folder: Path) -> ModelFiles:
         WeightsError: The folder is missing, or holds no such files, or several that could be meant.
     """
     if not folder.is_dir():
-        raise WeightsError(
-            f"there is no folder {folder}",
-            where=folder,
-            expected="a folder with options and weights",
-            remedy=nearest_file(folder, folders=True),
-        )
-    options = [path for path in sorted(folder.glob("*.json")) if "lstm" in _json_keys(path)]
-    weights = [path for path in sorted(folder.glob("*.h*5")) if "RNN_0" in _hdf5_keys(path)]
+        found, remedy = f"there is no folder {folder}", nearest_file(folder, folders=True)
+        raise WeightsError(found, where=folder, expected="a folder with options and weights", remedy=remedy)
+    options = [path for path in sorted(folder.glob("*.json")) if _holds(path, "lstm")]
+    weights = [path for path in sorted(folder.glob("*.h*5")) if _holds(path, "RNN_0")]
     vocabularies = [path for path in sorted(folder.glob("*.txt")) if _is_vocabulary(path)]
     return ModelFiles(
         _only(options, folder, "options", "options.json", "a JSON file with the key lstm"),
@@ -77,12 +74,8 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
             for name, parts in zip(expected, _parts(network), strict=True):
                 values = np.asarray(file.read(name), dtype=np.float32)
                 if not np.isfinite(values).all():
-                    raise WeightsError(
-                        f"{name} holds NaN or infinity",
-                        where=weights,
-                        expected="finite weights",
-                        remedy="fetch the weights again; if they stay so, the training failed",
-                    )
+                    message, remedy = f"{name} holds NaN or infinity", "fetch them again; or the training failed"
+                    raise WeightsError(message, where=weights, expected="finite weights", remedy=remedy)
                 rows = np.cumsum([len(part) for part in parts])[:-1]
                 for part, its_values in zip(parts, np.split(values, rows), strict=True):
                     part.copy_(torch.from_numpy(its_values))
@@ -103,12 +96,10 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
     vocabulary = None if files.vocabulary is None else Vocabulary.load(files.vocabulary)
     if settings.encoder == "word" and (vocabulary is None or len(vocabulary) != network.vocabulary_size):
         found = "none is there" if vocabulary is None else f"{files.vocabulary} has {len(vocabulary)}"
-        raise WeightsError(
-            f"the model reads word ids: {found}",
-            where=folder,
-            expected=f"a vocabulary of {network.vocabulary_size} lines, <S>, </S> and <UNK> first",
-            remedy="copy the vocabulary file that the model was trained with into the folder",
-        )
+        expected = f"a vocabulary of {network.vocabulary_size} lines, <S>, </S> and <UNK> first"
+        remedy = "copy the vocabulary file that the model was trained with into the folder"
+        raise WeightsError(f"the model reads word ids: {found}", where=folder, expected=expected, remedy=remedy)
+    read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
     facts = {
         "options": files.options.name,
         "weights": files.weights.name,
@@ -119,7 +110,6 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
         "width of a layer activation": network.width,
     }
     with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
-        read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
         writer.describe(data={"imported": describe_files(read)})
         save_lm(writer, network, vocabulary, TokenizerSettings())
         write_card(
@@ -232,30 +222,23 @@ def _parts(network: BiLm) -> Iterator[tuple[Tensor, ...]]:
                 yield (layer.projection[direction],)
 
 
-def _json_keys(path: Path) -> set[str]:
-    try:
-        content = read_json(path)
-    except WeightsError:
-        return set()
-    return set(content) if isinstance(content, dict) else set()
-
-
-def _hdf5_keys(path: Path) -> set[str]:
-    try:
+def _holds(path: Path, key: str) -> bool:
+    """Whether a file of options or weights has a key at its top."""
+    with suppress(WeightsError):
+        if path.suffix == ".json":
+            content = read_json(path)
+            return isinstance(content, dict) and key in content
         with Hdf5Reader(path, WeightsError, "") as file:
-            return set(file.names())
-    except WeightsError:
-        return set()
+            return key in file.names()
+    return False
 
 
 def _is_vocabulary(path: Path) -> bool:
     """Whether a file begins as a vocabulary does; a plain word list is none."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            # bounded: a file beside the model may be one endless line
-            return tuple(file.readline(16).rstrip("\r\n") for _ in SPECIAL_TOKENS) == SPECIAL_TOKENS
-    except (OSError, UnicodeDecodeError):
-        return False
+    with suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as file:
+        # bounded: a file beside the model may be one endless line
+        return tuple(file.readline(16).rstrip("\r\n") for _ in SPECIAL_TOKENS) == SPECIAL_TOKENS
+    return False
 
 
 def _only(found: list[Path], folder: Path, what: str, name: str, content: str) -> Path:

@@ -29,13 +29,7 @@ _ALWAYS = 1 << 26  # bytes that may be unpacked whatever the growth
 
 
 class Hdf5Reader:
-    """An open HDF5 file of floats; use it in a `with` statement.
-
-    Args:
-        path: The file.
-        error: What is raised, with `remedy`, where the file cannot be used.
-        remedy: What the user can do.
-    """
+    """An open HDF5 file of floats, for a `with` statement; raises `error`, with `remedy`, where it cannot be used."""
 
     def __init__(self, path: Path, error: type[InputError], remedy: str) -> None:
         self._path, self._error, self._remedy = path, error, remedy

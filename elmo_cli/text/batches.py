@@ -34,16 +34,11 @@ def length_batches(
     order = generator.permutation(len(cells))
     per_batch = max(1, int(max_tokens / cells.mean())) if len(cells) else 1
     pool = POOL_BATCHES * min(per_batch, max_sentences or per_batch)
-    batches = [
-        batch
-        for start in range(0, len(order), pool)
-        for batch in _cut(_sorted(order[start : start + pool], cells), cells, max_tokens, max_sentences)
-    ]
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), pool):
+        some = order[start : start + pool]
+        batches += _cut(some[np.argsort(cells[some], kind="stable")], cells, max_tokens, max_sentences)
     return [batches[number] for number in generator.permutation(len(batches))]
-
-
-def _sorted(sentences: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    return sentences[np.argsort(cells[sentences], kind="stable")]
 
 
 def _cut(

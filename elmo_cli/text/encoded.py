@@ -23,17 +23,11 @@ _COUNTED_AT_ONCE = 1 << 20  # tokens
 
 @dataclass(frozen=True, eq=False)
 class EncodedCorpus:
-    """Sentences (or texts) as type numbers, end to end; the arrays may lie in files that are mapped into memory.
+    """Sentences (or texts) as type numbers, end to end; the arrays may lie in files that are mapped into memory."""
 
-    Attributes:
-        types: The distinct tokens; a type's number is its index, and the first three are `RESERVED_TYPES`.
-        tokens: (N,) int32 type numbers.
-        offsets: (S + 1,) int64; sentence i is `tokens[offsets[i]:offsets[i + 1]]`.
-    """
-
-    types: Sequence[str]
-    tokens: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    types: Sequence[str]  # the distinct tokens by their number; the first three are `RESERVED_TYPES`
+    tokens: NDArray[np.int32]  # (N,) type numbers
+    offsets: NDArray[np.int64]  # (S + 1,); sentence i is `tokens[offsets[i]:offsets[i + 1]]`
     # Not an argument, so that `dataclasses.replace` forgets them.
     _counts: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
 

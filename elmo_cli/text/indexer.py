@@ -59,10 +59,8 @@ class Indexer:
     ) -> None:
         if encoder != "char" and vocabulary is None:
             raise ValueError("a word encoder needs a vocabulary")
-        self.encoder = encoder
-        self.framed = framed
-        self.vocabulary = vocabulary
-        self.max_characters = max_characters
+        self.encoder, self.framed = encoder, framed
+        self.vocabulary, self.max_characters = vocabulary, max_characters
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""
@@ -99,15 +97,9 @@ def stretch(
     *,
     backward: bool = False,
 ) -> NDArray[np.int64]:
-    """Some steps of sentences as a network reads them.
+    """Steps `start` to `stop` of the sentences of (B,) indices, as a network reads them.
 
-    Args:
-        corpus: Where the sentences are.
-        sentences: (B,) their indices.
-        start: The first step; step 0 is the first token, or its frame.
-        stop: The step after the last.
-        framed: Whether `<S>` stands before and `</S>` after each.
-        backward: Whether they are read from their end.
+    Step 0 is the first token, or `<S>` where sentences are framed; backward, the last, or `</S>`.
 
     Returns:
         (B, stop - start) type numbers, 0 where a sentence has ended.

@@ -30,16 +30,13 @@ def processes_for(size: int) -> int:
 def encode_chunks(
     texts: Iterable[str], settings: TokenizerSettings, processes: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
-    """Tokenise and number texts chunk by chunk.
+    """Tokenise and number texts chunk by chunk; the parts of the corpus come in order, each with types of its own.
 
     Args:
         texts: Read here, so that errors of the reader keep their line.
         settings: Of the tokenizer.
         processes: How many tokenise; 1: none but this one.
         tell: Told when processes could not be had, or were lost; their work is then done here.
-
-    Yields:
-        Consecutive parts of the corpus, each with types of its own.
 
     Raises:
         ConfigError: The tokenizer's pattern cannot be used.

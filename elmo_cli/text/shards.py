@@ -52,10 +52,10 @@ _SETTLED = 2.0  # seconds without a change before a file's time stamp can be rel
 
 
 class _Sealed(TypedDict):
-    """A file as it was written: its size, and a checksum of each MiB."""
+    """A file as it was written."""
 
     bytes: int
-    crc32: list[int]
+    crc32: list[int]  # of each MiB
 
 
 class StoredTypes(Sequence[str]):
@@ -148,13 +148,10 @@ def open_corpus(folder: Path) -> EncodedCorpus:
 
 
 def write_corpus(folder: Path, parts: Iterable[EncodedCorpus]) -> None:
-    """Write a corpus part by part; no more than a part and the types are ever in memory.
+    """Write a corpus from consecutive parts, each with types of its own; it stays if it is there by then.
 
-    Types of all parts are numbered in order of appearance, as if there were one part.
-
-    Args:
-        folder: Where it is to be; if it is there by the time it is written, it stays.
-        parts: Consecutive sentences, each part with types of its own.
+    All types are numbered in order of appearance, as if there were one part; no more than one part and the types are
+    ever in memory.
 
     Raises:
         OSError: The disk is full or refuses; nothing is left behind.
@@ -232,9 +229,8 @@ def _damaged(path: Path, problem: str, expected: str = "the file as it was writt
 
 def _mapped(path: Path, dtype: str) -> NDArray[Any]:
     """The numbers of a file; read-only."""
-    if path.stat().st_size == 0:  # nothing, which cannot be mapped
-        return np.zeros(0, dtype=dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+    empty = path.stat().st_size == 0  # nothing cannot be mapped
+    return np.zeros(0, dtype) if empty else np.asarray(np.memmap(path, dtype=dtype, mode="r"))
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -289,11 +285,10 @@ class Fingerprints:
             raise DataError(found, where=path, expected="a file that stays as it is", remedy=remedy)
 
     def _recall(self, path: Path) -> tuple[list[int], str] | None:
-        try:
+        with suppress(OSError, ValueError, TypeError):
             stamp, digest = json.loads(self._place(path).read_text(encoding="utf-8"))
             return list(stamp), str(digest)
-        except (OSError, ValueError, TypeError):
-            return None
+        return None
 
     def _remember(self, path: Path, stamp: list[int], digest: str) -> None:
         if stamp[2] < _REMEMBERED_FROM or time.time() - max(stamp[3:]) / 1e9 < _SETTLED:

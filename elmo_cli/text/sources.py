@@ -32,12 +32,9 @@ CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction 
 
 
 def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell = silent) -> tuple[Path, ...]:
-    """The files to learn from; the test and the validation file are not among those of a folder or a pattern.
+    """The files to learn from; of folders and patterns all but the test and the validation file.
 
-    Args:
-        experiment: Its `data` names them where `paths` does not.
-        paths: Files, folders and patterns given on the command line.
-        tell: Told which files of folders and patterns were left out.
+    They are `paths`, given on the command line, or those of the experiment.
 
     Raises:
         ConfigError: There are none, or a file that was named is the test or the validation file.
@@ -78,17 +75,10 @@ def encode_corpus(
     fingerprint: Fingerprints | None = None,
     tell: Tell = silent,
 ) -> EncodedCorpus:
-    """Read and tokenise the text of files; `data.limit` holds for the training file alone.
+    """Read and tokenise the text of files, folders and patterns; `data.limit` holds for the training file alone.
 
     What is large is tokenised once: it is kept in `.cache` in the folder of the runs, and mapped into memory from there
-    by whoever needs the same text, read and tokenised in the same way.
-
-    Args:
-        experiment: Its `data` says how to read, its `output` where the cache is.
-        files: What to read; folders and patterns stand for the files in them.
-        tokenizer: How text becomes tokens.
-        fingerprint: What may know fingerprints of the files already.
-        tell: Told what takes longer than it should, and of files that were not tokenised before how much is read.
+    by whoever needs the same text, read and tokenised in the same way. `fingerprint` may know the files already.
 
     Raises:
         DataError: A file cannot be read, or what is kept of it is damaged.

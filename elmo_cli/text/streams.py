@@ -85,36 +85,21 @@ class _Layout:
 
 
 class Stream:
-    """The windows of a corpus, epoch by epoch.
+    """The windows of a corpus, epoch by epoch: T steps (`window`) of B rows (`batch_size`), made when asked for.
 
     Sentences are shuffled by seed and epoch: throughout up to 131,072 of them, and of larger corpora in blocks of
-    16,384 or more. Row r takes those that begin in the r-th of B equal shares of all steps, so no sentence is cut
-    between rows. Windows are made when asked for.
-
-    Args:
-        corpus: The sentences.
-        batch_size: B, rows.
-        window: T, steps of a window.
-        seed: Decides the order of sentences.
-        shuffle: False keeps the order of the corpus.
+    16,384 or more; or stay as they are. Row r takes those that begin in the r-th of B equal shares of all steps, so no
+    sentence is cut between rows.
     """
 
     def __init__(self, corpus: EncodedCorpus, batch_size: int, window: int, seed: int, shuffle: bool = True) -> None:
-        self.corpus = corpus
-        self.batch_size = batch_size
-        self.window = window
-        self.seed = seed
-        self.shuffle = shuffle
+        self.corpus, self.batch_size, self.window = corpus, batch_size, window
+        self.seed, self.shuffle = seed, shuffle
         # No block has fewer steps than a window, so that a row of a window lies in two of them at most.
         self._blocks = len(corpus) // max(BLOCK, window) if len(corpus) > SHUFFLED_WHOLE else 1
         # One token at least, so that a corpus of empty sentences can be indexed too.
         self._tokens = corpus.tokens if len(corpus.tokens) else np.zeros(1, dtype=np.int32)
         self._laid_out: tuple[int, _Layout] | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps that each of the two directions predicts in an epoch: tokens + sentences."""
-        return self.corpus.token_count + len(self.corpus)
 
     def windows_per_epoch(self, epoch: int) -> int:
         """How many windows an epoch has; the shuffle moves it a little, as rows end with a sentence."""

@@ -28,9 +28,6 @@ _DOMAINS = "(?i:com|org|net|edu|gov|mil|info|biz)|tv|uk|de|fr|au|ca|jp|eu"
 class Tokenizer:
     """Splits text by its settings.
 
-    Args:
-        settings: Kind, lower-casing, and the pattern of kind `regex`.
-
     Raises:
         ConfigError: The pattern is missing, not a regular expression, or given to a kind that has none.
     """

@@ -77,11 +77,9 @@ class Vocabulary:
     ) -> None:
         self.tokens = tuple(tokens)
         self.counts = tuple(counts) if counts is not None else None
-        self.tokenizer = tokenizer
-        self.settings = settings
-        self.totals = totals
-        self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
+        self.tokenizer, self.settings, self.totals = tokenizer, settings, totals
         self._ids = {"": PAD} | {token: number for number, token in enumerate(self.tokens, start=1)}
+        self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         """V: ids run from 1 to V, so a table needs V + 1 rows."""
@@ -92,12 +90,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, corpus: EncodedCorpus, settings: VocabularySettings, tokenizer: TokenizerSettings) -> Vocabulary:
-        """Count a corpus and keep its frequent tokens.
-
-        Args:
-            corpus: Training text; never test text.
-            settings: How often a token must be seen, and how many are kept.
-            tokenizer: What the corpus was tokenised with; kept with the vocabulary.
+        """Count a corpus of training text, tokenised as `tokenizer` says, and keep its frequent tokens.
 
         Raises:
             DataError: No token is seen often enough.
@@ -113,13 +106,9 @@ class Vocabulary:
         special = [int(counts[number]) for number in (1, 2)]
         seen = corpus.token_count
         totals = Totals(seen, int(np.count_nonzero(counts)), len(order), sum(ordinary) / seen)
-        return cls(
-            [*SPECIAL_TOKENS, *(types[number] for number in order)],
-            counts=[*special, seen - sum(ordinary) - sum(special), *ordinary],
-            tokenizer=tokenizer,
-            settings=settings,
-            totals=totals,
-        )
+        tokens = [*SPECIAL_TOKENS, *(types[number] for number in order)]
+        all_counts = [*special, seen - sum(ordinary) - sum(special), *ordinary]
+        return cls(tokens, counts=all_counts, tokenizer=tokenizer, settings=settings, totals=totals)
 
     def lookup(self, types: Sequence[str]) -> NDArray[np.int64]:
         """(types,) the id of each token: `UNK` where it has none, 0 for the empty string. Not to be written to."""
@@ -142,12 +131,8 @@ class Vocabulary:
         """How much of a corpus has no id."""
         counts = corpus.counts()
         unknown = self.lookup(corpus.types) == UNK
-        return OovReport(
-            tokens=corpus.token_count,
-            unknown=int(counts[unknown].sum()),
-            types=int(np.count_nonzero(counts)),
-            unknown_types=int(np.count_nonzero(counts[unknown])),
-        )
+        types, unknown_types = int(np.count_nonzero(counts)), int(np.count_nonzero(counts[unknown]))
+        return OovReport(corpus.token_count, int(counts[unknown].sum()), types, unknown_types)
 
     def fingerprint(self) -> str:
         """`sha256:...` of the tokens in their order: equal exactly when all ids are."""

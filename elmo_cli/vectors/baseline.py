@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, SvdSettings, Word2VecSettings
 from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.disk import refuse_target
 from elmo_cli.events import Notice, Progress, Tell, silent
@@ -64,7 +64,7 @@ def baseline_run(
             the runs, and if there is none, it is built from the corpus.
         binary: word2vec's binary format in place of text.
         overwrite: Replace files that exist.
-        tell: Told what the user should know of how it goes, and the steps done over all windows.
+        tell: Told of notices, and the steps done over all windows.
 
     Raises:
         RunError: A file exists, or the vocabulary cannot be used.
@@ -85,7 +85,8 @@ def baseline_run(
                 event = replace(event, done=turn * event.total + event.done, total=len(files) * event.total)
             tell(event)
 
-        trained = _train(experiment, method, file.window, corpus, vocabulary, tell_of_all)
+        changed = settings.model_copy(update={"window": file.window})
+        trained = _train(corpus, vocabulary, changed, experiment.seed, tell_of_all)
         write_word2vec(file.path, trained.tokens, trained.matrix, binary)
         vectors = len(trained.tokens), trained.width
     reproducible = method == "svd" or experiment.word2vec.workers == 1
@@ -123,19 +124,12 @@ def _read(
 
 
 def _train(
-    experiment: Experiment,
-    method: BaselineMethod,
-    window: int,
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    tell: Tell,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: SvdSettings | Word2VecSettings, seed: int, tell: Tell
 ) -> StaticVectors:
-    if method == "svd":
+    if isinstance(settings, SvdSettings):
         from elmo_cli.vectors.svd import train_svd
 
-        changed = experiment.svd.model_copy(update={"window": window})
-        return train_svd(corpus, vocabulary, changed, experiment.seed, tell)
+        return train_svd(corpus, vocabulary, settings, seed, tell)
     from elmo_cli.vectors.word2vec import train_word2vec
 
-    settings = experiment.word2vec.model_copy(update={"window": window})
-    return train_word2vec(corpus, vocabulary, settings, experiment.seed, tell)
+    return train_word2vec(corpus, vocabulary, settings, seed, tell)

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.cluster import memory_here
+from elmo_cli.data.files import unreadable
 from elmo_cli.disk import write_atomically
-from elmo_cli.errors import DataError, nearest_file
+from elmo_cli.errors import DataError
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
 from elmo_cli.vectors.plain import FORMATS, read_plain
 from elmo_cli.vectors.static import StaticVectors
@@ -37,10 +38,7 @@ _ALWAYS = 1 << 20  # bytes that may be unpacked whatever the growth: short lines
 
 
 def read_vectors(path: Path) -> StaticVectors:
-    """Read static vectors of any supported format.
-
-    Args:
-        path: The file; its format is found by its content, not by its name.
+    """Read static vectors of any supported format, which is found by the content, not by the name.
 
     Raises:
         DataError: The file is missing, empty, cut off, ragged, not numeric, not finite, not UTF-8, or of a format that
@@ -57,27 +55,18 @@ def read_vectors(path: Path) -> StaticVectors:
         with _open(path, start) as stream:
             pickled = stream.peek(1)[:1] == _PICKLE
             return (read_gensim if pickled else read_plain)(path, stream).without_duplicates()
-    except FileNotFoundError as error:
-        found = f"there is no file {path}"
-        raise DataError(found, where=path, expected="a file of static vectors", remedy=nearest_file(path)) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file: {error}", where=path, remedy="fetch it again") from error
     except OSError as error:
-        found, remedy = f"{path} cannot be read: {error.strerror or error}", "give a file that this user may read"
-        raise DataError(found, where=path, remedy=remedy) from error
+        raise unreadable(path, error) from error
     except MemoryError as error:
         raise DataError(f"{path} {_TOO_LARGE}", where=path, remedy=_FEWER) from error
 
 
 def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32], binary: bool = False) -> None:
-    """Write vectors in word2vec's text or binary format, beside and renamed.
+    """Write V distinct tokens and their (V, D) vectors in word2vec's text or binary format, beside and renamed.
 
-    Args:
-        path: The file, compressed if it ends in .gz; the numbers of the text format read back as exactly the same
-            float32.
-        tokens: V distinct tokens.
-        matrix: (V, D) float32.
-        binary: Float32 as bytes in place of text.
+    A file whose name ends in .gz is compressed. Numbers of the text format read back as exactly the same float32.
 
     Raises:
         DataError: A token is empty or holds whitespace, which the formats cannot tell from the gap before the numbers.
@@ -125,12 +114,10 @@ class _Unzipped(io.RawIOBase):
         count = self._content.readinto(buffer)
         unpacked = self._content.tell()
         if unpacked > max(_ALWAYS, _GROWTH * self._packed.tell()):
-            raise DataError(
-                f"{self._path} grows to more than {_GROWTH} times its size",
-                where=self._path,
-                expected="a gzip file of vectors, which grows to 2 or 3 times its size",
-                remedy="if it is what you want, unpack it first with gunzip",
-            )
+            found = f"{self._path} grows to more than {_GROWTH} times its size"
+            expected = "a gzip file of vectors, which grows to 2 or 3 times its size"
+            remedy = "if it is what you want, unpack it first with gunzip"
+            raise DataError(found, where=self._path, expected=expected, remedy=remedy)
         if self._memory is not None and unpacked > self._memory:
             raise DataError(f"{self._path} {_TOO_LARGE}", where=self._path, remedy=_FEWER)
         return count

@@ -48,9 +48,7 @@ def is_torch(start: bytes) -> bool:
 def read_course(path: Path, *, old: bool) -> StaticVectors:
     """Tokens and matrix of a `.pt` dictionary; the two values are found by their content, names settle doubt.
 
-    Args:
-        path: The file.
-        old: Whether it is of torch's format from before its zip files.
+    `old` files are of torch's format from before its zip files.
 
     Raises:
         DataError: The file is damaged, asks for something other than data, or holds no such dictionary.
@@ -72,8 +70,10 @@ def _archive(path: Path) -> Iterator[tuple[object, Storage]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            found = f"{path} is an archive of {', '.join(printable(name) for name in list(entries)[:3]) or 'nothing'}"
-            raise DataError(found, where=path, expected="a file of vectors", remedy="unpack it first")
+            held = ", ".join(map(printable, list(entries)[:3])) or "nothing"
+            raise DataError(
+                f"{path} is an archive of {held}", where=path, expected="a file of vectors", remedy="unpack it first"
+            )
         folder = pickles[0].removesuffix("data.pkl")
 
         def read(name: str) -> bytes:
@@ -124,10 +124,6 @@ def _old_file(path: Path) -> Iterator[tuple[object, Storage]]:
 def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
     """Tokens and matrix of gensim's KeyedVectors, large ones from the `.npy` that gensim writes beside them.
 
-    Args:
-        path: The file, for messages and for what lies beside it.
-        stream: Its content, unzipped.
-
     Raises:
         DataError: The file is damaged, asks for something other than data, or is no KeyedVectors.
     """
@@ -157,12 +153,10 @@ def _read_npy(beside: Path, path: Path) -> NDArray[Any]:
         dtype, shape = np.dtype(kind.decode() or "u1"), tuple(map(int, sizes))
         start = header.end() if header else 0
         if not header or start + math.prod(shape) * dtype.itemsize != beside.stat().st_size:
-            raise DataError(
-                f"{beside} is a damaged array" + (f": its header speaks of {shape} {dtype}" if header else ""),
-                where=beside,
-                expected="a matrix of numbers as NumPy saves it, of the size that its header says",
-                remedy="save or fetch it again, together with the file beside it",
-            )
+            found = f"{beside} is a damaged array" + (f": its header speaks of {shape} {dtype}" if header else "")
+            expected = "a matrix of numbers as NumPy saves it, of the size that its header says"
+            remedy = "save or fetch it again, together with the file beside it"
+            raise DataError(found, where=beside, expected=expected, remedy=remedy)
         file.seek(start)
         return np.frombuffer(file.read(), dtype).reshape(shape, order="F" if fortran == b"True" else "C")
 
@@ -204,12 +198,8 @@ def _course_vectors(content: Mapping[object, object], storage: Storage, path: Pa
             found = f"{path} has {len(pairs)} tokens and {len(values)} vectors"
             raise DataError(found, where=path, expected="a row for each token of the list", remedy=_AGAIN)
     if len(pairs) > _TOKENS_OF_A_ROW * len(values):
-        raise DataError(
-            f"{path} has {len(pairs)} tokens for {len(values)} vectors",
-            where=path,
-            expected=f"at most {_TOKENS_OF_A_ROW} tokens a vector",
-            remedy="leave the tokens out that have no vector of their own",
-        )
+        found, remedy = f"{path} has {len(pairs)} tokens for {len(values)} vectors", "leave tokens out that share one"
+        raise DataError(found, where=path, expected=f"at most {_TOKENS_OF_A_ROW} tokens a vector", remedy=remedy)
     rows = sorted(((token, _row(row, token, len(values), path)) for token, row in pairs), key=lambda pair: pair[1])
     return _vectors([token for token, _ in rows], values[[row for _, row in rows]], path, "course .pt")
 
@@ -249,11 +239,10 @@ def _choose(found: Mapping[str, _Value], names: Sequence[str]) -> _Value | None:
 
 
 def _row(row: object, token: object, count: int, path: Path) -> int:
-    number = row if isinstance(row, int) else -1
-    if not 0 <= number < count:
+    if not isinstance(row, int) or not 0 <= row < count:
         found, remedy = f"token {_shown(token)} has row {_shown(row)}", "number the tokens by the rows of the matrix"
         raise DataError(found, where=path, expected=f"a row of 0 to {count - 1}", remedy=remedy)
-    return number
+    return row
 
 
 def _vectors(tokens: Sequence[object], matrix: NDArray[Any], path: Path, kind: str) -> StaticVectors:

@@ -10,7 +10,9 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -36,11 +38,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
-    """Tell the text and binary formats apart by their content and read the one that it is.
-
-    Args:
-        path: The file, for messages.
-        stream: Its content, unzipped.
+    """Tell the text and binary formats apart by their content, unzipped, and read the one that it is.
 
     Raises:
         DataError: See `read_vectors`.
@@ -66,35 +64,27 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
 def _is_binary(sample: bytes, width: int) -> bool:
     """Whether what follows a header is float32 bytes: a line without numbers, or control bytes, or no UTF-8."""
     line, newline, _ = sample.partition(b"\n")
-    if newline and len(_numbers(line)) >= width:
+    if newline and _numbers_at_end(line) >= width:
         return False
     fields = line.split()[1:]
     if fields and not any(map(_is_number, fields)):
         return True
-    try:
+    with suppress(UnicodeDecodeError):
         # a character may be cut at the end of the sample
         sample[: max(len(sample) - 4, 0)].decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return _CONTROL.search(sample) is not None
+        return _CONTROL.search(sample) is not None
+    return True
 
 
-def _numbers(line: bytes) -> list[float]:
-    """The numbers at the end of a line, its first field never being one."""
-    numbers: list[float] = []
-    for field in reversed(line.split()[1:]):
-        try:
-            numbers.append(float(field))
-        except ValueError:
-            break
-    return numbers
+def _numbers_at_end(line: bytes) -> int:
+    """How many numbers a line ends with, its first field never being one."""
+    return sum(1 for _ in takewhile(_is_number, reversed(line.split()[1:])))
 
 
 def _guess_width(sample: bytes, path: Path) -> int:
     """D of a file without header: what most of the first lines have."""
     lines = sample.split(b"\n")[:-1][:100] or [sample]
-    widths = Counter(len(_numbers(line)) for line in lines)
-    width = widths.most_common(1)[0][0]
+    width = Counter(map(_numbers_at_end, lines)).most_common(1)[0][0]
     if not width:
         found = f"{path} holds no vectors: its first lines do not end with numbers"
         raise DataError(found, where=f"{path}, line 1", expected=FORMATS, remedy=_ANOTHER)

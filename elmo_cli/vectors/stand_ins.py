@@ -119,7 +119,7 @@ class Name:
     """What a name in a pickle stands for: a function of ours."""
 
     full: str
-    make: Callable[..., object]
+    make: Callable[..., object] | None  # None of a class that is only named
 
 
 def enter(target: dict[object, object], key: object, value: object) -> None:
@@ -132,10 +132,6 @@ def enter(target: dict[object, object], key: object, value: object) -> None:
 def make_object(*_: object) -> ObjectStandIn:
     """An object whose attributes follow, whatever it is called with."""
     return ObjectStandIn()
-
-
-def _never(*_: object) -> object:
-    raise UnfitError("a call of a class")
 
 
 def _sizes(value: object) -> tuple[int, ...]:
@@ -194,9 +190,9 @@ def _tensor(storage: object, offset: object, shape: object, strides: object, *_:
 
 
 # what a pickle of vectors may ask for, by its name in NumPy 1 and 2 and in torch
-MAKERS: dict[str, Callable[..., object]] = {
+MAKERS: dict[str, Callable[..., object] | None] = {
     "numpy.dtype": _dtype,
-    "numpy.ndarray": _never,
+    "numpy.ndarray": None,
     "_codecs.encode": _encode,
     "collections.OrderedDict": _ordered,
     "torch.Size": _sizes,
@@ -204,7 +200,7 @@ MAKERS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda data, *_: data,
     "gensim.models.fasttext.FastTextKeyedVectors": make_object,
-    **dict.fromkeys(_STORAGES, _never),
+    **dict.fromkeys(_STORAGES),
 }
 for _core in ("numpy.core", "numpy._core"):
     MAKERS |= {

@@ -40,18 +40,11 @@ def train_svd(
     seed: int,
     tell: Tell = silent,
 ) -> StaticVectors:
-    """Factorise the co-occurrences of a corpus.
-
-    Args:
-        corpus: The tokens; windows end at the ends of its sentences.
-        vocabulary: Tokens that get a vector, where the corpus holds them.
-        settings: Window, weighting and width.
-        seed: Of the random projection that the truncated SVD starts from.
-        tell: Told when the one window is done.
+    """Factorise the co-occurrences of a corpus; windows end at the ends of its sentences.
 
     Returns:
-        Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens. In each of their
-        D columns the largest entry is positive.
+        Vectors in the order of the vocabulary, of its tokens that the corpus holds, `<UNK>` among them where there are
+        unknown ones. In each of their D columns the largest entry is positive.
 
     Raises:
         DataError: No two tokens stand together.
@@ -92,7 +85,7 @@ def cooccurrences(
     """Count the pairs of words at most `window` tokens apart in a sentence.
 
     Args:
-        words: (N,) a number below `size` for each token.
+        words: (N,) a number below V, the `size`, for each token.
         offsets: (S + 1,) where the sentences begin and end.
         size: V.
         window: Tokens on each side, all of the same weight.
@@ -112,15 +105,9 @@ def cooccurrences(
 def weigh(
     counts: sparse.csr_array[np.float64], weighting: SvdWeighting, smoothing: float
 ) -> sparse.csr_array[np.float64]:
-    """Replace the counts by their weights; what weighs nothing is not stored.
+    """Replace counts, (V, V) of words in rows and contexts in columns, by their weights; zeros are not stored.
 
-    Args:
-        counts: (V, V) of words in rows and contexts in columns.
-        weighting: `raw`, `log` for log(1 + n), or `ppmi`.
-        smoothing: a, the exponent on the context counts of PPMI; 1 smooths nothing.
-
-    Returns:
-        (V, V) weights.
+    `log` is log(1 + n); `smoothing` is a, the exponent on the context counts of PPMI, where 1 smooths nothing.
     """
     if weighting == "raw":
         return counts

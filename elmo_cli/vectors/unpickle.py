@@ -171,13 +171,13 @@ class Unpickler:
     def _give(self, module: object, name: object) -> None:
         if type(name) is not str or type(module) is not str:
             raise UnfitError("a name that is no text")
-        maker = make_object if module == "gensim.models.keyedvectors" else MAKERS.get(f"{module}.{name}")
-        if maker is None:
-            raise _refusal(self._path, f"{module}.{name}")
-        self._stack.append(Name(f"{module}.{name}", maker))
+        full, keyed = f"{module}.{name}", module == "gensim.models.keyedvectors"
+        if full not in MAKERS and not keyed:
+            raise _refusal(self._path, full)
+        self._stack.append(Name(full, make_object if keyed else MAKERS[full]))
 
     def _call(self, maker: object, given: object) -> None:
-        if not isinstance(maker, Name) or type(given) is not tuple:
+        if not isinstance(maker, Name) or maker.make is None or type(given) is not tuple:
             raise UnfitError("a call of something that is no function")
         made = maker.make(*given)
         if isinstance(made, TensorStandIn):
@@ -194,20 +194,14 @@ class Unpickler:
 
 def unfit(path: Path, error: UnfitError) -> DataError:
     """The error of a file that holds something unfit."""
-    return DataError(
-        f"{path} holds {error}; nothing of it was run",
-        where=path,
-        expected=f"plain containers, texts, and arrays and tensors of {NUMBERS} in a shape that fits their bytes",
-        remedy=SAFER,
-    )
+    expected = f"plain containers, texts, and arrays and tensors of {NUMBERS} in a shape that fits their bytes"
+    return DataError(f"{path} holds {error}; nothing of it was run", where=path, expected=expected, remedy=SAFER)
 
 
 def _refusal(path: Path, full: str) -> DataError:
     whole_model = full.startswith("gensim.models.") and "eyedVectors" not in full
-    return DataError(
-        f"{path} is a pickle that asks for {printable(full)}; it was not run, "
-        "since a pickle can do anything on this machine",
-        where=path,
-        expected=f"{COURSE}, or gensim KeyedVectors: arrays, tensors and plain containers only",
-        remedy="save the vectors alone: model.wv.save(...)" if whole_model else SAFER,
-    )
+    asked = f"{path} is a pickle that asks for {printable(full)}"
+    found = f"{asked}; it was not run, since a pickle can do anything on this machine"
+    expected = f"{COURSE}, or gensim KeyedVectors: arrays, tensors and plain containers only"
+    remedy = "save the vectors alone: model.wv.save(...)" if whole_model else SAFER
+    return DataError(found, where=path, expected=expected, remedy=remedy)

@@ -32,17 +32,11 @@ def train_word2vec(
     seed: int,
     tell: Tell = silent,
 ) -> StaticVectors:
-    """Train word2vec.
-
-    Args:
-        corpus: The tokens.
-        vocabulary: Tokens that get a vector, where the corpus holds them.
-        settings: Sizes and algorithm.
-        seed: Of initial vectors and samples.
-        tell: Told the epochs done.
+    """Train word2vec; whoever is told gets the epochs done.
 
     Returns:
-        Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens.
+        Vectors in the order of the vocabulary, of its tokens that the corpus holds, `<UNK>` among them where there are
+        unknown ones.
 
     Raises:
         DataError: The corpus has no tokens.

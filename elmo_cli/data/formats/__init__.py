@@ -45,11 +45,7 @@ def format_of(path: Path) -> type[Format]:
 
 
 def open_file(path: Path, reading: ReadingSettings) -> Format:
-    """A file in its format, to be read as the settings say.
-
-    Raises:
-        DataError: The name is that of a format that is not read.
-    """
+    """A file in its format (see `format_of`), to be read as the settings say."""
     return format_of(path)(path, reading)
 
 

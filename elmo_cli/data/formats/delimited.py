@@ -20,13 +20,9 @@ LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fil
 
 
 class Delimited(Format):
-    """A file of rows with equally many columns each.
+    """A file of rows with equally many columns each."""
 
-    Attributes:
-        usual: The sign between the columns, unless the settings or the first rows say otherwise.
-    """
-
-    usual: ClassVar[str]
+    usual: ClassVar[str]  # the sign between the columns, unless the settings or the first rows say otherwise
 
     def columns(self, *, labelled: bool) -> Columns:
         """Names in the first row, or numbers; text and label by name or content."""
@@ -50,10 +46,9 @@ class Delimited(Format):
             yield Record(" ".join([row[place] for place in text_places]), label, line)
 
     def _find_delimiter(self) -> str:
-        """The sign between the columns.
+        """The sign between the columns: that of the settings, where the format looks at it; else the usual one.
 
-        The one in the settings, where the format looks at it; else the usual one, unless this does not split the first
-        rows into equally many columns, more than one, and another does.
+        Another takes its place where it alone splits the first rows into equally many columns, more than one.
         """
         if "delimiter" in self.settings and self.reading.delimiter != "auto":
             return self.reading.delimiter
@@ -85,11 +80,7 @@ class Delimited(Format):
         return replace(found, delimiter=delimiter, unusual_delimiter=unusual)
 
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
-        """The rows, blank ones left out, each with the line on which it begins.
-
-        Raises:
-            DataError: As `read_lines`, or the quotes of a row do not match.
-        """
+        """The rows, blank ones left out, each with the line on which it begins."""
         lines = read_lines(self.path, self.reading.encoding, on_bytes)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         begins = 1

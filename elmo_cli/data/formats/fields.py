@@ -19,21 +19,15 @@ Fields = dict[str, object]  # the values of a row by their names, as the file ha
 
 
 class WithFields(Format):
-    """A file of rows that name their fields, of which those that hold objects, lists or bytes are no columns.
+    """A file of rows that name their fields, of which those that hold objects, lists or bytes are no columns."""
 
-    Attributes:
-        place: What the number of a row counts.
-    """
-
-    place: ClassVar[str]
+    place: ClassVar[str]  # what the number of a row counts
 
     @abstractmethod
     def rows(self, names: Sequence[str] | None = None, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, Fields]]:
         """The rows with their lines, or their numbers from 1.
 
-        Args:
-            names: The fields that are needed; the others may be left out. None: all that are not nested.
-            on_bytes: Told now and then how many bytes were read.
+        Fields that are not among `names` may be left out; without names all are there that are not nested.
 
         Raises:
             DataError: The file is missing, unreadable or broken.
@@ -80,9 +74,6 @@ class WithFields(Format):
                     check_value(row[name], name, f"{self.path}, {self.place} {number}", names)
         if not names:
             found = ", ".join(rows[0]) or "nothing"
-            raise DataError(
-                f"{self.path.name} has no field of text or numbers, but {found}",
-                where=self.path,
-                expected="a field that holds a text",
-                remedy="write the texts as strings in a field of their own",
-            )
+            message = f"{self.path.name} has no field of text or numbers, but {found}"
+            remedy = "write the texts as strings in a field of their own"
+            raise DataError(message, where=self.path, expected="a field that holds a text", remedy=remedy)

@@ -47,8 +47,7 @@ class Format(ABC):
     def columns(self, *, labelled: bool) -> Columns:
         """Find out from the first rows which columns there are, and which hold the text and the label.
 
-        Args:
-            labelled: Whether a label column that the user named must be there.
+        With `labelled`, a label column that the user named must be there.
 
         Raises:
             DataError: The file is missing, empty, or not what its name says; or a named column is not in it.
