@@ -71,12 +71,7 @@ def find_data_set(name: str) -> DataSet:
 
 
 def fetch(
-    wanted: DataSet,
-    folder: Path,
-    *,
-    mirror: str | None = None,
-    overwrite: bool = False,
-    tell: Tell = silent,
+    wanted: DataSet, folder: Path, *, mirror: str | None = None, overwrite: bool = False, tell: Tell = silent
 ) -> Fetched:
     """Fetch the files of a data set into a folder; those that are there already, and right, are not fetched again.
 

@@ -138,8 +138,8 @@ def _another_encoding(raw: bytes, encoding: str) -> str:
     for other in (UTF_8, "cp1252", "latin-1"):
         with suppress(UnicodeDecodeError):
             raw.decode(other)
-            fitting.append(other)
-    names = " or ".join([name for name in fitting if name != encoding][:2])
+            fitting += [other] if other != encoding else []
+    names = " or ".join(fitting[:2])
     return f"give the file's own: --encoding {names} fits this line (setting data.encoding)"
 
 

@@ -131,7 +131,9 @@ def _look_through(
 ) -> tuple[FileReport, NDArray[np.int64]]:
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
     columns = file.columns(labelled=False)
-    report = FileReport(file.path, file.kind, columns, _encoding(file))
+    encoding = file.reading.encoding if "encoding" in file.settings else None
+    mark = ", with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else ""
+    report = FileReport(file.path, file.kind, columns, encoding and encoding + mark)
     refused: list[DataError] = []  # the first one alone: it is shown, the others are counted
     classes: Counter[str] = Counter()
     counts, texts, labels = array("q"), array("q"), array("q")
@@ -168,13 +170,6 @@ def _look_through(
     report.contradictions = int((of_labels != of_labels[first[group]]).sum())
     _judge(report, refused, max_tokens)
     return report, numbers
-
-
-def _encoding(file: Format) -> str | None:
-    encoding = file.reading.encoding
-    if "encoding" not in file.settings:
-        return None
-    return f"{encoding}, with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else encoding
 
 
 def _number(text: str) -> int:

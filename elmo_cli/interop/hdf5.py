@@ -98,7 +98,7 @@ class Hdf5Reader:
         shown = printable(name)
         if not isinstance(item, h5py.Dataset):
             raise self._refusal(f"{shown} is a {type(item).__name__.lower()}", "datasets of floats")
-        made, stored = item.id.get_create_plist(), item.id.get_storage_size()
+        made = item.id.get_create_plist()
         if made.get_layout() not in _IN_FILE or made.get_external_count():
             raise self._refusal(f"{shown} takes its numbers from other files", "datasets in the file itself")
         if item.dtype.kind != "f" or item.dtype.itemsize > 8:
@@ -109,7 +109,8 @@ class Hdf5Reader:
         if not filters <= _FILTERS:
             raise self._refusal(f"{shown} is packed by filter {max(filters - _FILTERS)}", "gzip, lzf or no compression")
         size = math.prod(item.shape) * item.dtype.itemsize
-        stored = min(stored, self._path.stat().st_size)  # a damaged file may be wrong about what it stores
+        # both: a damaged file may be wrong about what it stores
+        stored = min(item.id.get_storage_size(), self._path.stat().st_size)
         if size > (max(_ALWAYS, _GROWTH * stored) if filters else stored):
             found = f"{shown} has shape {item.shape}, {size:,} bytes, of which {stored:,} are stored"
             raise self._refusal(found, "datasets that were written as a whole")

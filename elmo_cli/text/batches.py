@@ -9,11 +9,7 @@ POOL_BATCHES = 32  # batches that are sorted by length among themselves when bat
 
 
 def length_batches(
-    lengths: NDArray[np.integer],
-    max_tokens: int,
-    *,
-    max_sentences: int | None = None,
-    seed: int | None = None,
+    lengths: NDArray[np.integer], max_tokens: int, *, max_sentences: int | None = None, seed: int | None = None
 ) -> list[NDArray[np.int64]]:
     """Group sentences into batches.
 

@@ -89,13 +89,7 @@ def frame(
 
 
 def stretch(
-    corpus: EncodedCorpus,
-    sentences: NDArray[np.int64],
-    start: int,
-    stop: int,
-    framed: bool,
-    *,
-    backward: bool = False,
+    corpus: EncodedCorpus, sentences: NDArray[np.int64], start: int, stop: int, framed: bool, *, backward: bool = False
 ) -> NDArray[np.int64]:
     """Steps `start` to `stop` of the sentences of (B,) indices, as a network reads them.
 

@@ -59,25 +59,24 @@ def _encode_in(
     executor: Executor, texts: Iterable[str], tokenize: Tokenizer, ahead: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
     """Parts from an executor, and from here what it loses; `ahead`: chunks under way, which stay in memory."""
-    pending: deque[tuple[list[str], Future[EncodedCorpus] | None]] = deque()
+    pending: deque[tuple[list[str], Future[EncodedCorpus]]] = deque()
     lost = False
-
-    def submit(chunk: list[str]) -> Future[EncodedCorpus] | None:
-        with suppress(BrokenExecutor):
-            return executor.submit(_encode, chunk, tokenize.settings)
-        return None
 
     def first() -> EncodedCorpus:
         nonlocal lost
         chunk, future = pending.popleft()
         with suppress(BrokenExecutor):
-            if future is not None:
-                return future.result()
+            return future.result()
         lost = True
         return encode(chunk, tokenize)
 
     for chunk in _chunks(texts):
-        pending.append((chunk, submit(chunk)))
+        future: Future[EncodedCorpus] = Future()
+        try:
+            future = executor.submit(_encode, chunk, tokenize.settings)
+        except BrokenExecutor as error:
+            future.set_exception(error)
+        pending.append((chunk, future))
         if len(pending) > ahead:
             yield first()
     while pending:

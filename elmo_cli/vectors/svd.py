@@ -34,11 +34,7 @@ _NULL = 1e-6  # of the largest singular value: what float32 cannot tell from zer
 
 
 def train_svd(
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    settings: SvdSettings,
-    seed: int,
-    tell: Tell = silent,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: SvdSettings, seed: int, tell: Tell = silent
 ) -> StaticVectors:
     """Factorise the co-occurrences of a corpus; windows end at the ends of its sentences.
 

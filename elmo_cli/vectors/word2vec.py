@@ -26,11 +26,7 @@ _LONGEST = 10_000
 
 
 def train_word2vec(
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    settings: Word2VecSettings,
-    seed: int,
-    tell: Tell = silent,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: Word2VecSettings, seed: int, tell: Tell = silent
 ) -> StaticVectors:
     """Train word2vec; whoever is told gets the epochs done.
 
@@ -99,9 +95,8 @@ class _Sentences:
         """How often each token is trained."""
         counts: Counter[str] = Counter()
         for name, count in zip(self._names.tolist(), self._corpus.counts().tolist(), strict=True):
-            if count:
-                counts[name] += count
-        return counts
+            counts[name] += count
+        return +counts  # those above 0
 
 
 @contextmanager
