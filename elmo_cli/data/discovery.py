@@ -16,13 +16,8 @@ from elmo_cli.data.formats.text import Text
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import ElmoError
 
-TABLES = tuple(
-    ending + packed
-    for one in FORMATS
-    if one is not Text
-    for ending in one.endings
-    for packed in ("", *[".gz"] * one.packed)
-)
+_WITH_COLUMNS = [one for one in FORMATS if one is not Text]
+TABLES = tuple(end + gz for one in _WITH_COLUMNS for end in one.endings for gz in (["", ".gz"] if one.packed else [""]))
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
     "train": ("train", "training"),

@@ -86,8 +86,11 @@ def fetch(
         DataError: Another file is in the way.
         ElmoError: The network, the server or the disk refuses, or what came is not the file.
     """
-    source = (mirror or wanted.url).rstrip("/")
-    missing = [name for name in wanted.files if not _is_right(folder / name, wanted.files[name])]
+    from pooch.hashes import hash_matches
+
+    source, there = (mirror or wanted.url).rstrip("/"), [name for name in wanted.files if (folder / name).is_file()]
+    right = [name for name in there if hash_matches(str(folder / name), wanted.files[name])]
+    missing = [name for name in wanted.files if name not in right]
     for name in missing:
         if (folder / name).exists() and not overwrite:
             found, expected = f"exists and is not the {name} of {wanted.name}", "a new folder, or the file as published"
@@ -102,12 +105,6 @@ def fetch(
         raise
     sizes = {name: (folder / name).stat().st_size for name in wanted.files}
     return Fetched(folder, sizes, tuple(missing), source, wanted.licence, wanted.about)
-
-
-def _is_right(path: Path, checksum: str) -> bool:
-    import pooch
-
-    return path.is_file() and bool(pooch.hashes.hash_matches(str(path), checksum))
 
 
 def _download(url: str, path: Path, checksum: str, tell: Tell) -> None:

@@ -139,8 +139,7 @@ def open_corpus(folder: Path) -> EncodedCorpus:
             _verify(folder / name, files[name])
         corpus = EncodedCorpus(StoredTypes(folder), _mapped(folder / TOKENS, "<i4"), _mapped(folder / OFFSETS, "<i8"))
     except OSError as error:
-        where = Path(error.filename) if error.filename else folder
-        raise _damaged(where, error.strerror or str(error)) from error
+        raise _damaged(Path(error.filename or folder), error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / HEADER, "it does not describe a corpus") from error
     corpus.know_counts(_mapped(folder / COUNTS, "<i8"))
@@ -274,11 +273,7 @@ class Fingerprints:
         return known[1]
 
     def check(self, path: Path) -> None:
-        """See that a file is still the one whose fingerprint was asked for.
-
-        Raises:
-            DataError: It is not.
-        """
+        """See that a file is still the one whose fingerprint was asked for; a DataError says that it is not."""
         known = self._known.get(path.resolve())
         if known is not None and known[0] != _stamp(path):
             found, remedy = f"{path} was changed while it was read", "run it again once the file is complete"

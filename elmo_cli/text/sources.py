@@ -48,7 +48,7 @@ def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell 
         remedy = "name a file, or write an elmo.yaml with `elmo init`"
         raise ConfigError("no text was given", expected=expected, remedy=remedy)
     for role, key, taken in (("test", "test", data.test), ("validation", "valid", data.valid)):
-        if taken is not None and any(_same(file, taken) for file in files):
+        if any(_same(file, taken) for file in files):
             found, remedy = f"{taken} is the {role} file, which no model may learn from", f"change data.{key}"
             raise ConfigError(found, where=taken, expected="training text", remedy=f"give other files, or {remedy}")
     return files
@@ -59,7 +59,7 @@ def _without_held_out(
 ) -> tuple[Path, ...]:
     """The files but for those held out, unless they were named themselves."""
     data = experiment.data
-    held_out = {path.resolve(): path for path in (data.test, data.valid) if path is not None}
+    held_out = [path.resolve() for path in (data.test, data.valid) if path is not None]
     left_out = [path for path in found if path not in given and path.resolve() in held_out]
     if left_out:
         names = " and ".join(str(path) for path in left_out)
@@ -151,9 +151,8 @@ def _texts(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:
-    train = experiment.data.train
-    return experiment.data.limit if train is not None and _same(file, train) else None
+    return experiment.data.limit if _same(file, experiment.data.train) else None
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+def _same(one: Path, other: Path | None) -> bool:
+    return other is not None and one.resolve() == other.resolve()

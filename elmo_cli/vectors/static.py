@@ -108,8 +108,6 @@ def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = Fa
 def _find(tokens: Sequence[str], vectors: StaticVectors, lowercase: bool) -> NDArray[np.int64]:
     """Row of each token, -1 where there is none."""
     rows = vectors.rows
-    lowered: dict[str, int] = {}
-    if lowercase:
-        for row, token in enumerate(vectors.tokens):
-            lowered.setdefault(token.lower(), row)
+    # From the end, so that the first token of the file counts.
+    lowered = {token.lower(): row for token, row in reversed(rows.items())} if lowercase else {}
     return np.array([rows.get(token, lowered.get(token, -1)) for token in tokens], dtype=np.int64)
