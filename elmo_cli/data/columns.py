@@ -51,15 +51,9 @@ def find_columns(
     labelled: bool,
     has_header: bool,
 ) -> Columns:
-    """Choose the columns of text and label, as far as the user did not, by the first rows.
+    """Choose the columns of text and label, as far as the user did not, by the first rows: a value for each of `names`.
 
-    Args:
-        path: The file, for messages.
-        reading: Columns as far as the user named them.
-        names: All columns.
-        rows: The first rows, a value for each column.
-        labelled: Whether a label column that the user named must be there.
-        has_header: Whether the names stand in the file.
+    With `labelled`, a label column that the user named must be there.
 
     Raises:
         DataError: A named column is not there, or none is left for the text.

@@ -13,8 +13,9 @@ from elmo_cli.errors import WeightsError
 
 _LARGEST_FILE = 1 << 20  # real ones have a kilobyte
 CHARACTERS = 261  # characters without the masked one
-# beyond any model, and small enough that the shape of no weight leaves 64 bits
+# beyond any model, and small enough that the shape of no weight leaves 64 bits, and that their list is made at once
 Size = Annotated[int, Field(ge=1, le=1 << 24)]
+_MOST_LAYERS = 1 << 12
 
 
 class _Options(BaseModel):
@@ -26,7 +27,7 @@ class LstmOptions(_Options):
 
     dim: Size
     projection_dim: Size
-    n_layers: int = Field(1, ge=1)
+    n_layers: int = Field(1, ge=1, le=_MOST_LAYERS)
     cell_clip: float | None = Field(None, ge=0)
     proj_clip: float | None = Field(None, ge=0)
     use_skip_connections: bool = False
@@ -43,7 +44,7 @@ class CharacterOptions(_Options):
     filters: tuple[tuple[PositiveInt, Size], ...] = Field(min_length=1)
     max_characters_per_token: int = Field(50, ge=3, le=4096)
     n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
-    n_highway: int = Field(0, ge=0)
+    n_highway: int = Field(0, ge=0, le=_MOST_LAYERS)
     activation: Literal["relu", "tanh"] = "relu"
 
     @model_validator(mode="after")

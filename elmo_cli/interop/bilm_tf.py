@@ -66,7 +66,9 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
     settings = read_options(options).settings()
     with Hdf5Reader(weights, WeightsError, "fetch options.json and weights.hdf5 again, from the same place") as file:
         found = file.shapes()
-        vocabulary_size = _check_size(settings, found, weights)
+        if settings.encoder == "word" and not found.get("embedding"):
+            raise _unfit(f"{weights.name} lacks embedding", weights, "(V, P), since the options have no char_cnn")
+        vocabulary_size = found["embedding"][0] if settings.encoder == "word" else None
         expected = _shapes(settings, vocabulary_size, short_names="RNN_0/RNN/LSTMCell/W_0" in found)
         _check_shapes(expected, found, weights)
         network = BiLm(settings, vocabulary_size, softmax=False)
@@ -121,21 +123,6 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
             f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
         )
     return files
-
-
-def _check_size(settings: ModelSettings, found: Shapes, weights: Path) -> int | None:
-    """V of a model of word ids, once there are at least as many datasets as the options have layers to fill."""
-    least = 4 * settings.layers
-    if settings.encoder == "char":
-        least += 2 * len(settings.characters.filters) + 4 * settings.characters.highway_layers
-    if least > len(found):
-        message = f"{weights.name} has {len(found)} datasets, of which the options call for {least} and more"
-        raise _unfit(message, weights, "all datasets that the options call for")
-    if settings.encoder == "char":
-        return None
-    if not found.get("embedding"):
-        raise _unfit(f"{weights.name} lacks embedding", weights, "(V, P), since the options have no char_cnn")
-    return found["embedding"][0]
 
 
 def _check_shapes(expected: Shapes, found: Shapes, weights: Path) -> None:

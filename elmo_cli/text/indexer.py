@@ -45,22 +45,17 @@ class TypeTable:
 
 
 class Indexer:
-    """How an embedder reads tokens.
-
-    Attributes:
-        encoder: `word`, `char` or `word+char`.
-        framed: Whether its network reads sentences between `<S>` and `</S>`: a biLM does, a static table does not.
-        vocabulary: The ids of words; an encoder of characters alone needs none.
-        max_characters: C of characters.
-    """
+    """How an embedder reads tokens."""
 
     def __init__(
         self, encoder: EncoderKind, framed: bool, vocabulary: Vocabulary | None, max_characters: int = 50
     ) -> None:
         if encoder != "char" and vocabulary is None:
             raise ValueError("a word encoder needs a vocabulary")
-        self.encoder, self.framed = encoder, framed
-        self.vocabulary, self.max_characters = vocabulary, max_characters
+        self.encoder = encoder
+        self.framed = framed  # whether sentences stand between `<S>` and `</S>`: not for a static table
+        self.vocabulary = vocabulary  # an encoder of characters alone needs none
+        self.max_characters = max_characters  # C
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""

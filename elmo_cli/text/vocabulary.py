@@ -56,15 +56,7 @@ class OovReport:
 
 
 class Vocabulary:
-    """Tokens with ids from 1 to V.
-
-    Attributes:
-        tokens: The tokens; the id is the index + 1.
-        counts: How often each token was seen; None where the vocabulary was read from a file.
-        tokenizer: How text becomes tokens for this vocabulary.
-        settings: Which tokens were kept; None for a file without `vocab.yaml`.
-        totals: What the vocabulary was counted on; None for a file without `vocab.yaml`.
-    """
+    """Tokens with ids from 1 to V."""
 
     def __init__(
         self,
@@ -75,9 +67,11 @@ class Vocabulary:
         settings: VocabularySettings | None = None,
         totals: Totals | None = None,
     ) -> None:
-        self.tokens = tuple(tokens)
-        self.counts = tuple(counts) if counts is not None else None
-        self.tokenizer, self.settings, self.totals = tokenizer, settings, totals
+        self.tokens = tuple(tokens)  # the id is the index + 1
+        self.counts = tuple(counts) if counts is not None else None  # how often each was seen; None of a file
+        self.tokenizer = tokenizer  # how text becomes tokens for this vocabulary
+        # which tokens were kept, and what they were counted on; None of a file without `vocab.yaml`
+        self.settings, self.totals = settings, totals
         self._ids = {"": PAD} | {token: number for number, token in enumerate(self.tokens, start=1)}
         self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
 

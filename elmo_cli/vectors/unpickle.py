@@ -35,16 +35,11 @@ _STOP = ord(".")
 
 
 class Unpickler:
-    """Reads pickles that lie one after the other in some bytes.
-
-    Attributes:
-        position: Where the next one begins.
-        tensors: Those that were met so far.
-    """
+    """Reads pickles that lie one after the other in some bytes."""
 
     def __init__(self, content: bytes, path: Path, position: int = 0) -> None:
-        self.position = position
-        self.tensors: list[TensorStandIn] = []
+        self.position = position  # where the next one begins
+        self.tensors: list[TensorStandIn] = []  # those that were met so far
         self._content, self._view, self._path = content, memoryview(content), path
         self._stack: list[Any] = []
         self._marks: list[int] = []
