@@ -59,11 +59,7 @@ class Fetched:
 
 
 def find_data_set(name: str) -> DataSet:
-    """A data set by its name.
-
-    Raises:
-        DataError: There is none.
-    """
+    """A data set by its name; a DataError says that there is none."""
     if name not in DATA_SETS:
         found = f"there is no data set '{name}' to fetch"
         raise DataError(found, expected=", ".join(DATA_SETS), remedy=nearest(name, DATA_SETS))
@@ -75,12 +71,8 @@ def fetch(
 ) -> Fetched:
     """Fetch the files of a data set into a folder; those that are there already, and right, are not fetched again.
 
-    Args:
-        wanted: What to fetch; its checksums decide what is right.
-        folder: Made where it is missing.
-        mirror: Address of another folder that holds the same files.
-        overwrite: Replace files of the same names that are something else.
-        tell: Told how much is fetched of the file under way.
+    Their checksums decide what is right. `mirror` is the address of another folder with the same files; `overwrite`
+    replaces files of the same names that are something else.
 
     Raises:
         DataError: Another file is in the way.

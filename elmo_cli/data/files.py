@@ -34,11 +34,7 @@ _FIRST_BYTES = {
 
 
 def fingerprint(path: Path) -> str:
-    """`sha256:...` of the bytes of a file.
-
-    Raises:
-        DataError: The file is missing or unreadable.
-    """
+    """`sha256:...` of the bytes of a file; a DataError says that it is missing or unreadable."""
     try:
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
@@ -72,11 +68,7 @@ def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = Non
 
 
 def decode_lines(file: BinaryIO, path: Path, encoding: str = UTF_8) -> Iterator[str]:
-    """The lines of an open file; `path` is its name in messages.
-
-    Raises:
-        DataError: A line is not in that encoding or holds a NUL byte.
-    """
+    """The lines of an open file, named `path` in messages; errors as of `read_lines`."""
     # In some encodings a line break cannot be found before decoding.
     by_bytes = "\n".encode(encoding) == b"\n"
     lines: Iterable[str | bytes] = file if by_bytes else _text_lines(file, path, encoding)

@@ -62,11 +62,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def unique_names(paths: Sequence[Path], what: str) -> list[str]:
-    """File names, with as many of their folders as tell them apart.
-
-    Raises:
-        ConfigError: A path is given twice.
-    """
+    """File names, with as many of their folders as tell them apart; a ConfigError names a path that is given twice."""
     resolved = [path.resolve() for path in paths]
     for path, place in zip(paths, resolved, strict=True):
         if resolved.count(place) > 1:

@@ -68,15 +68,14 @@ class FileReport:
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
         found = self.columns
-        columns: dict[str, Any] = {"names": found.names, "text": found.text, "text_reason": found.text_reason}
-        columns |= {"label": found.label, "label_reason": found.label_reason, "header": found.has_header}
+        columns = {name: getattr(found, name) for name in ("names", "text", "text_reason", "label", "label_reason")}
         counted = ("texts", "tokens", "classes", "balance", "empty", "doubles", "contradictions", "cut", "refused")
         return {
             "path": str(self.path),
             "kind": self.kind,
             "encoding": self.encoding,
             "delimiter": found.delimiter,
-            "columns": columns,
+            "columns": {**columns, "header": found.has_header},
             **{name: getattr(self, name) for name in counted},
             "lengths": vars(self.lengths) if self.lengths else None,
             "samples": [{"label": label, "text": text} for label, text in self.samples],

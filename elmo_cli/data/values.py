@@ -48,11 +48,7 @@ def as_label(value: object) -> str:
 
 
 def check_value(value: object, name: str, where: str, fields: Iterable[str]) -> None:
-    """See that a value can stand in a text.
-
-    Raises:
-        DataError: It is nested, or holds what no text may hold.
-    """
+    """See that a value can stand in a text: a DataError says that it is nested, or holds what no text may hold."""
     if is_nested(value):
         kind = "an object" if isinstance(value, dict) else "bytes" if isinstance(value, bytes) else "a list"
         remedy = "name another field (settings data.text, data.label): " + ", ".join(fields)

@@ -11,7 +11,7 @@ POOL_BATCHES = 32  # batches that are sorted by length among themselves when bat
 def length_batches(
     lengths: NDArray[np.integer], max_tokens: int, *, max_sentences: int | None = None, seed: int | None = None
 ) -> list[NDArray[np.int64]]:
-    """Group sentences into batches.
+    """Group sentences into batches; every sentence is in exactly one.
 
     Args:
         lengths: (S,) cells that each sentence takes; an empty one takes a cell all the same.
@@ -21,7 +21,7 @@ def length_batches(
             sorted, the shortest first.
 
     Returns:
-        (B,) sentence indices of each batch; every sentence is in exactly one.
+        (B,) sentence indices of each batch.
     """
     cells = np.maximum(np.asarray(lengths, dtype=np.int64), 1)
     if seed is None:

@@ -32,11 +32,8 @@ def encode_chunks(
 ) -> Iterator[EncodedCorpus]:
     """Tokenise and number texts chunk by chunk; the parts of the corpus come in order, each with types of its own.
 
-    Args:
-        texts: Read here, so that errors of the reader keep their line.
-        settings: Of the tokenizer.
-        processes: How many tokenise; 1: none but this one.
-        tell: Told when processes could not be had, or were lost; their work is then done here.
+    Texts are read here, so that errors of the reader keep their line. Where processes could not be had, or were lost,
+    this is told, and their work done here.
 
     Raises:
         ConfigError: The tokenizer's pattern cannot be used.

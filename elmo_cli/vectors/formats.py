@@ -52,7 +52,8 @@ def read_vectors(path: Path) -> StaticVectors:
         if start[:4] in _FOREIGN:
             found, remedy = _FOREIGN[start[:4]]
             raise DataError(f"{path} is {found}", where=path, expected=FORMATS, remedy=remedy)
-        with _open(path, start) as stream:
+        zipped = start.startswith(_GZIP)
+        with io.BufferedReader(_Unzipped(path), 1 << 17) if zipped else open(path, "rb") as stream:
             pickled = stream.peek(1)[:1] == _PICKLE
             return (read_gensim if pickled else read_plain)(path, stream).without_duplicates()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -98,19 +99,15 @@ class _Unzipped(io.RawIOBase):
         self._memory = memory_here()
 
     def readable(self) -> bool:
-        """Always."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go back, or on."""
         return self._content.seek(offset, whence)
 
     def readinto(self, buffer: Any, /) -> int:
-        """Unpack as much as there is room for."""
         count = self._content.readinto(buffer)
         unpacked = self._content.tell()
         if unpacked > max(_ALWAYS, _GROWTH * self._packed.tell()):
@@ -123,10 +120,5 @@ class _Unzipped(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close the file."""
         self._packed.close()
         super().close()
-
-
-def _open(path: Path, start: bytes) -> io.BufferedReader:
-    return io.BufferedReader(_Unzipped(path), 1 << 17) if start.startswith(_GZIP) else open(path, "rb")

@@ -78,16 +78,9 @@ def train_svd(
 def cooccurrences(
     words: NDArray[np.integer], offsets: NDArray[np.int64], size: int, window: int
 ) -> sparse.csr_array[np.float64]:
-    """Count the pairs of words at most `window` tokens apart in a sentence.
+    """(V, V) symmetric counts of the pairs of words at most `window` tokens apart in a sentence, all of one weight.
 
-    Args:
-        words: (N,) a number below V, the `size`, for each token.
-        offsets: (S + 1,) where the sentences begin and end.
-        size: V.
-        window: Tokens on each side, all of the same weight.
-
-    Returns:
-        (V, V) symmetric counts.
+    `words` are (N,) numbers below V, the `size`, for each token; `offsets` (S + 1,) where the sentences begin and end.
     """
     sentences = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     after: sparse.csr_array[np.float64] = sparse.csr_array((size, size), dtype=np.float64)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,10 @@ def train_word2vec(
             self.done += 1
             tell(Progress("epochs", self.done, settings.epochs))
 
-    with _quiet():
+    logger = logging.getLogger("gensim")
+    before = logger.level
+    logger.setLevel(logging.ERROR)  # its advice on batch sizes is not for the user
+    try:
         model = Word2Vec(
             vector_size=settings.dim,
             window=settings.window,
@@ -70,6 +72,8 @@ def train_word2vec(
             epochs=settings.epochs,
             callbacks=[_EpochEnd()],
         )
+    finally:
+        logger.setLevel(before)
     tokens = [token for token in vocabulary.tokens if token in model.wv.key_to_index]
     matrix = np.stack([model.wv[token] for token in tokens]).astype(np.float32, copy=False)
     return StaticVectors(tokens, matrix, Path("word2vec"), "word2vec")
@@ -97,15 +101,3 @@ class _Sentences:
         for name, count in zip(self._names.tolist(), self._corpus.counts().tolist(), strict=True):
             counts[name] += count
         return +counts  # those above 0
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep gensim's advice on batch sizes from the user's screen."""
-    logger = logging.getLogger("gensim")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -28,11 +28,7 @@ _UNREAD = {
 
 
 def format_of(path: Path) -> type[Format]:
-    """The format of a file, by its name; text unless it says otherwise.
-
-    Raises:
-        DataError: The name is that of a format that is not read.
-    """
+    """The format of a file, by its name; text unless it says otherwise; a DataError names a format that is not read."""
     ending, compressed = _ending_of(path), path.name.lower().endswith(".gz")
     found = _BY_ENDING.get(ending, Text)
     remedy = _UNREAD.get(ending)
