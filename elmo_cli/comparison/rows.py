@@ -23,9 +23,8 @@ from elmo_cli.report.records import RowFacts, RowKind, UnknownTokens
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
-from elmo_cli.vectors.embedder import static_embedder
 from elmo_cli.vectors.formats import read_vectors
-from elmo_cli.vectors.static import StaticVectors, coverage, table_for
+from elmo_cli.vectors.static import StaticVectors, coverage, static_embedder, table_for
 
 REFERENCE = "TF-IDF + SVM"
 
