@@ -22,7 +22,7 @@ from elmo_cli.config import (
 )
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.training import costs
 from elmo_cli.training.costs import (
     estimate,
@@ -249,10 +249,10 @@ def test_a_resumed_training_goes_the_way_it_began(
 @pytest.mark.usefixtures("wanted")
 def test_what_stands_in_the_way_of_the_loop_in_cpp_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BiLm, "can_run_native", lambda *given: True)
-    monkeypatch.setattr(native, "obstacle", lambda: None)
+    monkeypatch.setattr(native_library, "obstacle", lambda: None)
     said = [event.message for event in run(tmp_path, steps=3) if isinstance(event, Notice)]
     assert not [message for message in said if message.startswith(IN_TORCH)]
-    monkeypatch.setattr(native, "obstacle", lambda: "there is no compiler")
+    monkeypatch.setattr(native_library, "obstacle", lambda: "there is no compiler")
     said = [event.message for event in run(tmp_path, resume=True) if isinstance(event, Notice)]
     assert f"{IN_TORCH}: there is no compiler" in said
     assert OTHER_BITS in said
