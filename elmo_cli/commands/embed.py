@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, get_args
 import typer
 
 from elmo_cli.commands import options, views
+from elmo_cli.commands.call import Call
 from elmo_cli.commands.inputs import STDIN
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
 from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
@@ -65,6 +64,7 @@ Precision = Annotated[
 
 
 def embed(
+    call: Call,
     run: options.ModelRun,
     file: File = "-",
     out: OutFile = None,
@@ -80,12 +80,7 @@ def embed(
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write the layer activations of sentences to a file, or to stdout.
 
@@ -101,11 +96,9 @@ def embed(
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.embed import embed_run
 
-    experiment = resolve(
-        config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
-    )
-    output, place = Output(json, quiet), _place(out, format, json)
-    with Display(output) as tell:
+    experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
+    place = _place(out, format, call.output.json)
+    with Display(call.output) as tell:
         report = embed_run(
             run,
             texts_of(file, experiment.data),
@@ -125,9 +118,9 @@ def embed(
         )
     document = {**asdict(report), "path": str(report.path)}
     if isinstance(place, Path):
-        output.show(document, views.pairs(document))
+        call.output.show(document, views.pairs(document))
     else:  # stdout is taken
-        output.say(views.pairs(document))
+        call.output.say(views.pairs(document))
 
 
 def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:

@@ -35,29 +35,11 @@ def choice(flag: str, values: Any, help: str, **more: Any) -> Any:
     return typer.Option(flag, parser=checked, metavar=named(values), help=help, **more)
 
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings file; by default elmo.yaml here, if any.", rich_help_panel=COMMON),
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Any setting, as in pretrain.epochs=3; repeatable.", rich_help_panel=COMMON
-    ),
-]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random draws.", rich_help_panel=COMMON)]
 Device = Annotated[
     str,
     typer.Option("--device", metavar=named(choices.Device), help="Where to compute.", rich_help_panel=COMMON),
 ]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Results as one JSON document on stdout, nothing else.", rich_help_panel=COMMON),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.", rich_help_panel=COMMON)]
-# Read by `main`, which must know it before a command's arguments are parsed.
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", rich_help_panel=COMMON)]
-
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; by default in runs/.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run left off.")]
@@ -100,19 +82,6 @@ Lowercase = Annotated[
 TokenizerKind = Annotated[
     choices.TokenizerKind | None, choice("--tokenizer", choices.TokenizerKind, "How text becomes tokens.")
 ]
-Windows = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--window",
-        min=1,
-        metavar="N",
-        help="Tokens on each side; repeatable. Several write a file each: of --out v.txt, v-w1.txt for window 1.",
-    ),
-]
-Dim = Annotated[int | None, typer.Option("--dim", min=1, help="Width of a vector.")]
-VectorFile = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write, compressed if it ends in .gz.")
-]
-Binary = Annotated[bool, typer.Option("--binary", help="word2vec's binary format instead of text.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 Stateful = Annotated[bool, typer.Option("--stateful", help="Carry the state from batch to batch, as bilm-tf does.")]
 ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]

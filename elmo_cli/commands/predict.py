@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from elmo_cli.commands import options
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 from elmo_cli.config import choices
 from elmo_cli.errors import DataError
 
@@ -33,18 +32,14 @@ BatchSize = Annotated[
 
 
 def predict(
+    call: Call,
     run: Run,
     file: File = "-",
     format: Format = "csv",
     batch_size: BatchSize = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Label new texts with a classifier, one by one, to stdout.
 
@@ -62,12 +57,12 @@ def predict(
 
     loaded = load_classifier(run)
     # The classifier's own cleaning is applied to what is read, so it is read as it is.
-    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
+    experiment = call.settings(data={"text": column, "encoding": encoding})
     texts = texts_of(file, experiment.data.model_copy(update={"clean": "none"}))
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
-    cut = _write(stream, loaded.classes, "json" if json else format)
+    cut = _write(stream, loaded.classes, "json" if call.output.json else format)
     if cut:
-        Output(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
+        call.note(f"{cut} texts are longer than the classifier reads; their ends were left out")
 
 
 def _write(

@@ -9,22 +9,14 @@ from typing import Any, Self
 
 import rich.progress
 import typer
-from rich.progress import BarColumn, ProgressColumn, Task
-from rich.text import Text
+from rich.progress import BarColumn, TextColumn
+from rich.table import Column
 
 from elmo_cli.commands.render import Output, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
 from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Progress, Step, Stopped, Validation
 
 LOG_SECONDS = 30.0
-
-
-class _Words(ProgressColumn):
-    """What is said beside the bar, as plain text."""
-
-    def render(self, task: Task) -> Text:
-        """The words."""
-        return Text(task.fields["words"])
 
 
 def describe_step(step: Step, unit: str) -> str:
@@ -87,7 +79,8 @@ class Display:
     def __init__(self, output: Output, unit: str = "", epochs: bool = True) -> None:
         self._messages, self._unit, self._epochs = output.messages, unit, epochs
         self._live = self._messages.is_terminal and not output.quiet
-        columns = (BarColumn(bar_width=18), _Words())
+        words = TextColumn("{task.fields[words]}", markup=False, table_column=Column())
+        columns = (BarColumn(bar_width=18), words)
         self._bar = rich.progress.Progress(
             *columns, console=self._messages, disable=not self._live, transient=True, redirect_stdout=False
         )

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Runs = Annotated[
     list[Path] | None,
@@ -25,15 +24,11 @@ Figures = Annotated[
 
 
 def report(
+    call: Call,
     runs: Runs = None,
     out: OutPage = None,
     figures: Figures = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write one self-contained HTML page of runs, with figures.
 
@@ -46,9 +41,8 @@ def report(
     from elmo_cli.commands.progress import Display
     from elmo_cli.report.page import write_report
 
-    folder = resolve(config, assignments).output
-    output = Output(json, quiet)
-    with Display(output) as tell:
+    folder = call.settings().output
+    with Display(call.output) as tell:
         written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
     document = {
         "page": written.page and str(written.page),
@@ -57,4 +51,4 @@ def report(
         "warnings": list(written.warnings),
         "notices": list(written.notices),
     }
-    output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))
+    call.output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))

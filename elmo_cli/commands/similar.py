@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
 Token = Annotated[
@@ -36,6 +35,7 @@ SameWord = Annotated[bool, typer.Option("--same-word", help="Only the same word,
 
 
 def similar(
+    call: Call,
     run: options.ModelRun,
     sentence: Sentence,
     token: Token = None,
@@ -46,12 +46,7 @@ def similar(
     same_word: SameWord = False,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Find the tokens of a corpus whose vectors are nearest to a token's.
 
@@ -66,9 +61,8 @@ def similar(
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
-    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
-    output = Output(json, quiet)
-    with spooled(corpus) as files, Display(output) as tell:
+    experiment = call.settings(data={"text": column, "encoding": encoding})
+    with spooled(corpus) as files, Display(call.output) as tell:
         found = similar_run(
             experiment,
             run,
@@ -83,4 +77,4 @@ def similar(
             tell=tell,
         )
     document = asdict(found)
-    output.show(document, *views.similar(document))
+    call.output.show(document, *views.similar(document))

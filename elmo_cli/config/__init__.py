@@ -19,11 +19,8 @@ if TYPE_CHECKING:
         Pooling,
         Precision,
         PrecisionChoice,
-        Preset,
-        SoftmaxKind,
-        TokenizerKind,
     )
-    from elmo_cli.config.loading import CONFIG_NAME, TUNING, load_experiment, nest
+    from elmo_cli.config.loading import load_experiment
     from elmo_cli.config.presets import PRESET_PURPOSES, PRESET_SIZES, PRESETS
     from elmo_cli.config.settings import (
         CharacterSettings,
@@ -42,11 +39,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "CONFIG_NAME",
     "PRESETS",
     "PRESET_PURPOSES",
     "PRESET_SIZES",
-    "TUNING",
     "CharacterSettings",
     "ClassifySettings",
     "Cleaning",
@@ -59,27 +54,22 @@ __all__ = [
     "Pooling",
     "Precision",
     "PrecisionChoice",
-    "Preset",
     "PretrainSettings",
     "ReadingSettings",
     "Settings",
-    "SoftmaxKind",
     "SvdSettings",
-    "TokenizerKind",
     "TokenizerSettings",
     "VocabularySettings",
     "Word2VecSettings",
     "load_experiment",
-    "nest",
 ]
-_HOMES = ("choices", "loading", "presets", "settings")
+_HOMES = [f"elmo_cli.config.{module}" for module in ("choices", "loading", "presets", "settings")]
 
 
 def __getattr__(name: str) -> Any:
     """Import a name from its module on first use."""
     if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"elmo_cli.config.{home}")
-            if name in vars(module):
-                return getattr(module, name)
+        for home in map(import_module, _HOMES):
+            if name in vars(home):
+                return getattr(home, name)
     raise AttributeError(f"module 'elmo_cli.config' has no attribute '{name}'")

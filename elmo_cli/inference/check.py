@@ -131,8 +131,8 @@ def compare_embeddings(
     for what, view in views.items():
         seen = [(view(layers), stored) for layers, stored in pairs]
         if all(one.shape == other.shape for one, other in seen):
-            one, other = (torch.cat([part.flatten() for part in parts]) for parts in zip(*seen, strict=True))
-            results.append(agreement("embeddings", one, other, tolerance, f"{what} and the stored embeddings"))
+            ours, theirs = zip(*seen, strict=True)
+            results.append(agreement("embeddings", ours, theirs, tolerance, f"{what} and the stored embeddings"))
     if not results:
         return _not_embedded("the entries are not all of one kind")
     # a file does not say which layer it holds: the one that is nearest

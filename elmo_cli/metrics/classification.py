@@ -5,6 +5,7 @@ Scores are shares between 0 and 1. The normaliser of accuracy is all examples gi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -61,14 +62,8 @@ class ClassificationScores:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, ready for JSON."""
-        values = asdict(self)
-        return {
-            **values,
-            "interval": list(self.interval),
-            "classes": [asdict(row) for row in self.classes],
-            "confusion": [list(row) for row in self.confusion],
-            "notes": list(self.notes),
-        }
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
 
 def classification_scores(
