@@ -12,6 +12,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call, ConfiguredCommand
+from elmo_cli.commands.inputs import spooled
 from elmo_cli.config import choices
 
 if TYPE_CHECKING:
@@ -139,11 +140,9 @@ def _train(
     overwrite: bool,
 ) -> None:
     """Train, and show what came of it."""
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display
     from elmo_cli.vectors.baseline import baseline_run
 
-    with spooled(corpus) as files, Display(call.output) as tell:
+    with spooled(corpus) as files, call.display() as tell:
         run = partial(baseline_run, experiment, method, files, out, windows=windows or ())
         report = run(vocab=vocab, binary=binary, overwrite=overwrite, tell=tell)
     document = {**asdict(report), "notices": tell.notices}

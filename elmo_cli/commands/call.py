@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from elmo_cli.commands.options import COMMON
+from elmo_cli.commands.progress import Display
 from elmo_cli.commands.render import Output
-
-if TYPE_CHECKING:
-    from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.config.loading import TUNING
+from elmo_cli.events import Notice
 
 
 class Call(typer.Context):
@@ -26,14 +27,16 @@ class Call(typer.Context):
     config: Path | None
     assignments: Sequence[str]
 
+    def display(self) -> Display:
+        """What shows the user how a work goes that is told of it."""
+        return Display(self.output)
+
     def settings(self, **flags: object) -> Experiment:
         """The settings of a command: preset, settings file, `--set`, then its own flags.
 
         Args:
             **flags: Values by section and name; None and empty lists stand for flags that were not given.
         """
-        from elmo_cli.config import load_experiment
-
         given: dict[str, object] = {}
         for name, value in flags.items():
             given |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
@@ -43,17 +46,12 @@ class Call(typer.Context):
 
     def note(self, *messages: str) -> None:
         """What the user should know, as the library says it."""
-        from elmo_cli.commands.progress import Display
-        from elmo_cli.events import Notice
-
-        with Display(self.output) as tell:
+        with self.display() as tell:
             for message in messages:
                 tell(Notice(message))
 
     def note_idle_settings(self, experiment: Experiment) -> None:
         """Say which values of `--set` only a tuned classifier looks at, where none is tuned."""
-        from elmo_cli.config.loading import TUNING
-
         keys = {assignment.partition("=")[0].strip() for assignment in self.assignments}
         idle = [key for name in TUNING if (key := f"classify.{name}") in keys]
         if idle and not experiment.classify.tune:

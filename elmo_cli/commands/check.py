@@ -10,6 +10,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import texts_of, tokenizer_for
 
 File = Annotated[
     str | None, typer.Argument(metavar="FILE", help="Sentences that --expected was computed from; - for stdin.")
@@ -41,13 +42,11 @@ def check(
       elmo check runs/lm
       elmo check runs/published sentences.txt --expected theirs.hdf5
     """
-    from elmo_cli.commands.inputs import texts_of, tokenizer_for
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.check import check_run
 
     experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
-    with Display(call.output) as tell:
+    with call.display() as tell:
         found = check_run(
             run,
             texts_of(file, experiment.data) if file else None,

@@ -8,6 +8,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
 
@@ -66,7 +67,6 @@ def classify(
       elmo classify --lambdas frozen
       elmo classify train.csv --test test.csv --lm runs/lm --tune
     """
-    from elmo_cli.commands.progress import follow
     from elmo_cli.training.classify import classify_run
 
     experiment = call.settings(

@@ -9,6 +9,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 
 Baselines = Annotated[
@@ -72,7 +73,6 @@ def compare(
       elmo compare --baseline w2v.txt --fractions 0.1,0.3,1.0
       elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
     """
-    from elmo_cli.commands.progress import follow
     from elmo_cli.comparison.compare import compare_run
 
     experiment = call.settings(

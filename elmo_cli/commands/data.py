@@ -34,11 +34,10 @@ def data_get(
       elmo data get ag-news
       cd ag_news && elmo init
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.data.download import fetch, find_data_set
 
     wanted = find_data_set(name)
-    with Display(call.output) as tell:
+    with call.display() as tell:
         folder = out or Path(name.replace("-", "_"))
         fetched = fetch(wanted, folder, mirror=mirror, overwrite=overwrite, tell=tell)
     call.output.show(vars(fetched), views.fetched(vars(fetched)))
@@ -63,14 +62,13 @@ def data_show(
       elmo data show train.csv test.csv
       elmo data show news.jsonl --column body --set data.label=section
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.data.folders import expand
     from elmo_cli.data.inspection import inspect
     from elmo_cli.text.tokenizer import Tokenizer
 
     experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
     tokenize, most = Tokenizer(experiment.tokenizer), experiment.classify.max_tokens
-    with Display(call.output) as tell:
+    with call.display() as tell:
         found = inspect(expand(files), experiment.data, lambda text: len(tokenize(text)), most, tell)
     document = found.as_dict()
     call.output.show(document, *views.inspection(document))

@@ -11,7 +11,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
-from elmo_cli.commands.inputs import STDIN
+from elmo_cli.commands.inputs import STDIN, texts_of, tokenizer_for
 from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
@@ -91,14 +91,12 @@ def embed(
       cat sentences.txt | elmo embed runs/lm --layers top --out - | head -1
       elmo embed runs/lm - --layers top --pool mean < sentences.txt
     """
-    from elmo_cli.commands.inputs import texts_of, tokenizer_for
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.embed import embed_run
 
     experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
     place = _place(out, format, call.output.json)
-    with Display(call.output) as tell:
+    with call.display() as tell:
         report = embed_run(
             run,
             texts_of(file, experiment.data),

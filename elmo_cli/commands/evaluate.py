@@ -35,10 +35,9 @@ def evaluate(
       elmo evaluate runs/lm held_out.txt --scores sentences.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.inference.evaluate import evaluate_run
 
     experiment = call.settings(data={"encoding": encoding})
-    with Display(call.output) as tell:
+    with call.display() as tell:
         results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token, tell=tell)
     call.output.show(results, *views.evaluation(results))

@@ -13,6 +13,7 @@ import typer
 
 from elmo_cli.commands import options
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import texts_of, usual_batch
 from elmo_cli.config import choices
 from elmo_cli.errors import DataError
 
@@ -50,7 +51,6 @@ def predict(
       elmo predict runs/classify-frozen new.csv > labels.csv
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
     """
-    from elmo_cli.commands.inputs import texts_of, usual_batch
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier

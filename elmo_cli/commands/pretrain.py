@@ -10,6 +10,8 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import spooled
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
 
@@ -65,8 +67,6 @@ def pretrain(
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display, follow
     from elmo_cli.training.pretrain import pretrain_run
 
     experiment = call.settings(
@@ -76,7 +76,7 @@ def pretrain(
         model={"encoder": encoder, "init_embeddings": init_embeddings},
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
-    with spooled(corpus) as files, Display(call.output) as tell, stop_on_signals() as stop:
+    with spooled(corpus) as files, call.display() as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
         events = run(experiment, files, vocab, out, stop=stop, tell=tell)
         results = follow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import closing
 from typing import Any, Self
 
@@ -21,9 +21,8 @@ LOG_SECONDS = 30.0
 
 def describe_step(step: Step, unit: str) -> str:
     """Figures of a training step, e.g. `12.3k tokens/s  loss 5.12  ppl 167  left 1:15`; texts have no perplexity."""
-    rate = (
-        f"{step.tokens_per_second / 1000:.1f}k" if step.tokens_per_second >= 1000 else f"{step.tokens_per_second:.0f}"
-    )
+    speed = step.tokens_per_second
+    rate = f"{speed / 1000:.1f}k" if speed >= 1000 else f"{speed:.0f}"
     perplexity = f"  ppl {step.perplexity:,.0f}" if unit == "tokens" and step.perplexity < 1e6 else ""
     return f"{rate} {unit}/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
 
@@ -127,7 +126,7 @@ class Display:
 
 def follow(
     output: Output,
-    events: Iterable[Event],
+    events: Generator[Event, None, None],
     stop: Stop,
     *,
     unit: str,
@@ -140,17 +139,17 @@ def follow(
         output: Where to show.
         events: The loop.
         stop: The flag that the loop looks at; gives the exit code if it stopped by it.
-        unit: What its steps count: tokens or texts.
+        unit: See `Display`.
         stopped: What to tell the user if it does.
-        epochs: Whether the epochs of classifiers are shown.
+        epochs: See `Display`.
 
     Raises:
         typer.Exit: The loop was stopped.
     """
     results: dict[str, Any] = {}
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(_each(events)) as each, Display(output, unit, epochs) as show:
-        for event in each:
+    with closing(events), Display(output, unit, epochs) as show:
+        for event in events:
             show(event)
             if isinstance(event, Finished):
                 results = event.results
@@ -158,8 +157,3 @@ def follow(
                 output.say(*([stopped] if stopped else []))
                 raise typer.Exit(stop.code or 1)
     return results
-
-
-def _each(events: Iterable[Event]) -> Generator[Event, None, None]:
-    """The events; closing this closes them too."""
-    yield from events

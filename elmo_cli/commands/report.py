@@ -38,11 +38,10 @@ def report(
       elmo report runs/compare runs/lm --out report.html
       elmo report runs/compare --figures figures
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.report.page import write_report
 
     folder = call.settings().output
-    with Display(call.output) as tell:
+    with call.display() as tell:
         written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
     document = {
         "page": written.page and str(written.page),

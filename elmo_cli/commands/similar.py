@@ -10,6 +10,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import spooled
 
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
 Token = Annotated[
@@ -56,13 +57,11 @@ def similar(
       elmo similar runs/lm "a play on Broadway" --token play
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
     experiment = call.settings(data={"text": column, "encoding": encoding})
-    with spooled(corpus) as files, Display(call.output) as tell:
+    with spooled(corpus) as files, call.display() as tell:
         found = similar_run(
             experiment,
             run,

@@ -10,6 +10,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call, ConfiguredCommand
+from elmo_cli.commands.inputs import spooled
 
 MinCount = Annotated[int | None, typer.Option("--min-count", min=1, help="Drop tokens seen less often.")]
 MaxSize = Annotated[int | None, typer.Option("--max-size", min=4, help="Keep at most so many tokens.")]
@@ -43,8 +44,6 @@ def vocab_build(
       elmo vocab build news.txt.gz 'more/*.txt' --min-count 3 --lowercase
       zcat news.gz | elmo vocab build -
     """
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display
     from elmo_cli.training.prepare import build_vocabulary_run
 
     experiment = call.settings(
@@ -53,7 +52,7 @@ def vocab_build(
         tokenizer={"kind": tokenizer, "lowercase": lowercase},
         vocab={"min_count": min_count, "max_size": max_size},
     )
-    with spooled(corpus) as files, Display(call.output) as tell:
+    with spooled(corpus) as files, call.display() as tell:
         report = build_vocabulary_run(experiment, files, out, overwrite, tell)
     document = report.as_dict()
     call.output.show(document, views.vocabulary(document))
