@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call, ConfiguredCommand
 from elmo_cli.commands.inputs import spooled
-from elmo_cli.config import choices
-
-if TYPE_CHECKING:
-    from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, choices
 
 Windows = Annotated[
     list[int] | None,

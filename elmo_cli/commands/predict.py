@@ -70,10 +70,7 @@ def _write(
 ) -> int:
     """Write each prediction before the next one is asked for; returns how many texts were cut.
 
-    Args:
-        stream: The predictions.
-        classes: Names of the classes, in the order of the probabilities.
-        format: `csv`: label, a probability for each class, text. `jsonl`: a document a line. `json`: a list of such.
+    `csv`: label, a probability for each of `classes`, text. `jsonl`: a document a line. `json`: a list of such.
 
     Raises:
         DataError: There is no text.

@@ -29,7 +29,7 @@ def explain(error: ValidationError, config: Path | None, given: Mapping[str, Any
 
     Args:
         error: What pydantic found.
-        config: The settings file, where there is one.
+        config: The settings file, if any.
         given: What the command line set, nested.
     """
     problem = error.errors()[0]
