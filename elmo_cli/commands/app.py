@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
+from typer import rich_utils
 from typer.core import TyperGroup
 
 from elmo_cli import __version__
 from elmo_cli.commands.baseline import baseline
 from elmo_cli.commands.bench import bench
-from elmo_cli.commands.call import Command, ConfiguredCommand
+from elmo_cli.commands.call import Command, CommandWithoutSettings
 from elmo_cli.commands.check import check
 from elmo_cli.commands.classify import classify
 from elmo_cli.commands.compare import compare
@@ -98,7 +99,7 @@ for _panel, _commands in PANELS.items():
         if isinstance(_command, typer.Typer):
             app.add_typer(_command, name=_name, rich_help_panel=_panel)
         else:
-            _class = Command if _command in WITHOUT_SETTINGS else ConfiguredCommand
+            _class = CommandWithoutSettings if _command in WITHOUT_SETTINGS else Command
             app.command(_name, cls=_class, rich_help_panel=_panel)(_command)
 
 
@@ -112,20 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if os.environ.get("NO_COLOR"):
-        _help_without_escapes()
+        # typer's help and usage errors are bold otherwise, wherever colour is forced
+        rich_utils.COLOR_SYSTEM = None
     try:
         typer.main.get_command(app).main(args=given, prog_name="elmo")
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
         sys.exit(_report(error))
-
-
-def _help_without_escapes() -> None:
-    """Help and usage errors, which typer writes, are bold otherwise wherever colour is forced."""
-    from typer import rich_utils
-
-    rich_utils.COLOR_SYSTEM = None
 
 
 def _report(error: Exception) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, ConfiguredCommand
+from elmo_cli.commands.call import Call, Command
 from elmo_cli.commands.inputs import spooled
 from elmo_cli.config import Experiment, choices
 
@@ -55,7 +55,7 @@ baseline = typer.Typer(
 )
 
 
-@baseline.command("word2vec", cls=ConfiguredCommand)
+@baseline.command("word2vec", cls=Command)
 def baseline_word2vec(
     call: Call,
     corpus: options.Corpus = None,
@@ -90,7 +90,7 @@ def baseline_word2vec(
     _train(call, experiment, "word2vec", corpus, out, window, vocab=vocab, binary=binary, overwrite=overwrite)
 
 
-@baseline.command("svd", cls=ConfiguredCommand)
+@baseline.command("svd", cls=Command)
 def baseline_svd(
     call: Call,
     corpus: options.Corpus = None,

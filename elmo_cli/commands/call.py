@@ -5,17 +5,18 @@ A function that takes a `Call` is registered with one of the two classes below, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-from elmo_cli.commands.options import COMMON
+from elmo_cli.commands import options
 from elmo_cli.commands.progress import Display
 from elmo_cli.commands.render import Output
 from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.config.choices import Preset
 from elmo_cli.config.loading import TUNING
 from elmo_cli.events import Notice
 
@@ -31,18 +32,19 @@ class Call(typer.Context):
         """What shows the user how a work goes that is told of it."""
         return Display(self.output)
 
-    def settings(self, **flags: object) -> Experiment:
+    def settings(
+        self, *, preset: Preset | None = None, seed: int | None = None, **sections: dict[str, Any]
+    ) -> Experiment:
         """The settings of a command: preset, settings file, `--set`, then its own flags.
 
         Args:
-            **flags: Values by section and name; None and empty lists stand for flags that were not given.
+            preset: Value of `--preset`.
+            seed: Value of `--seed`.
+            **sections: Of each section the flags by their settings' names; None and empty lists were not given.
         """
-        given: dict[str, object] = {}
-        for name, value in flags.items():
-            given |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-        return load_experiment(
-            self.config, self.assignments, {key: value for key, value in given.items() if value != []}
-        )
+        flags = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+        given = {key: value for key, value in flags.items() if value != []}
+        return load_experiment(self.config, self.assignments, {"preset": preset, "seed": seed, **given})
 
     def note(self, *messages: str) -> None:
         """What the user should know, as the library says it."""
@@ -58,68 +60,41 @@ class Call(typer.Context):
             self.note(f"{', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used without --tune")
 
 
-def _show(
+def _common(
     call: Call,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Results as one JSON document on stdout, nothing else.", rich_help_panel=COMMON),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress, no messages.", rich_help_panel=COMMON)
-    ] = False,
-    # Read by `main`, which must know it before a command's arguments are parsed.
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", rich_help_panel=COMMON)] = False,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
-    call.output = Output(json, quiet)
+    """The options that all commands have."""
+    call.output, call.config, call.assignments = Output(json, quiet), config, assignments or ()
 
 
-def _settle(
-    call: Call,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", help="Settings file; by default elmo.yaml here, if any.", rich_help_panel=COMMON),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any setting, as in pretrain.epochs=3; repeatable.",
-            rich_help_panel=COMMON,
-        ),
-    ] = None,
-) -> None:
-    call.config, call.assignments = config, assignments or ()
-
-
-def _as_command(function: Callable[..., None]) -> TyperCommand:
-    """A function's options, as typer reads them from a command."""
-    alone = typer.Typer(add_completion=False)
-    alone.command()(function)
-    command = typer.main.get_command(alone)
-    assert isinstance(command, TyperCommand)
-    return command
+_alone = typer.Typer(add_completion=False)
+_alone.command()(_common)
+COMMON = typer.main.get_command(_alone)
 
 
 class Command(TyperCommand):
-    """A command that shows something."""
+    """A command with the common options."""
 
     context_class = Call
-    common: tuple[TyperCommand, ...] = (_as_command(_show),)
+    without: tuple[str, ...] = ()
 
     def __init__(self, name: str | None, *, params: list[Any], **more: Any) -> None:
-        common = [option for part in self.common for option in part.params]
+        common = [option for option in COMMON.params if option.name not in self.without]
         super().__init__(name, params=[*params, *common], **more)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Keep the common options in the call, and hand the command its own."""
-        for part in self.common:
-            assert part.callback is not None
-            part.callback(**{option.name: ctx.params.pop(option.name) for option in part.params})
+        """Keep the common options in the call, and hand the function its own."""
+        assert COMMON.callback is not None
+        COMMON.callback(**{option.name: ctx.params.pop(option.name, None) for option in COMMON.params if option.name})
         return super().invoke(ctx)
 
 
-class ConfiguredCommand(Command):
-    """A command that has settings, too."""
+class CommandWithoutSettings(Command):
+    """A command that reads no settings."""
 
-    common = (_as_command(_settle), *Command.common)
+    without = ("config", "assignments")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, Command, ConfiguredCommand
+from elmo_cli.commands.call import Call, Command, CommandWithoutSettings
 from elmo_cli.commands.invocation import next_steps
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
@@ -21,7 +21,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of 
 data = typer.Typer(no_args_is_help=True, help="Fetch a data set ('data get'), look into a file ('data show').")
 
 
-@data.command("get", cls=Command)
+@data.command("get", cls=CommandWithoutSettings)
 def data_get(
     call: Call, name: Name, out: Folder = None, mirror: Mirror = None, overwrite: options.Overwrite = False
 ) -> None:
@@ -45,7 +45,7 @@ def data_get(
     call.output.say(*next_steps(folder, *([] if (folder / "elmo.yaml").exists() else ["init"])))
 
 
-@data.command("show", cls=ConfiguredCommand)
+@data.command("show", cls=Command)
 def data_show(
     call: Call,
     files: Files,

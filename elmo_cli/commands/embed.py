@@ -114,7 +114,7 @@ def embed(
             overwrite=overwrite,
             tell=tell,
         )
-    document = {**asdict(report), "path": str(report.path)}
+    document = asdict(report)
     if isinstance(place, Path):
         call.output.show(document, views.pairs(document))
     else:  # stdout is taken

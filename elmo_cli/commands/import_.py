@@ -32,5 +32,5 @@ def import_(
 
     target = out or call.settings().output / "imported"
     files = import_run(folder, target, overwrite)
-    document = {"path": str(target), **{name: value and str(value) for name, value in asdict(files).items()}}
+    document = {"path": target, **asdict(files)}
     call.output.show(document, views.pairs(document))

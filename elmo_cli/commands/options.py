@@ -35,11 +35,29 @@ def choice(flag: str, values: Any, help: str, **more: Any) -> Any:
     return typer.Option(flag, parser=checked, metavar=named(values), help=help, **more)
 
 
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; by default elmo.yaml here, if any.", rich_help_panel=COMMON),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any setting, as in pretrain.epochs=3; repeatable.", rich_help_panel=COMMON
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random draws.", rich_help_panel=COMMON)]
 Device = Annotated[
     str,
     typer.Option("--device", metavar=named(choices.Device), help="Where to compute.", rich_help_panel=COMMON),
 ]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Results as one JSON document on stdout, nothing else.", rich_help_panel=COMMON),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.", rich_help_panel=COMMON)]
+# Read by `main`, which must know it before a command's arguments are parsed.
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", rich_help_panel=COMMON)]
+
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; by default in runs/.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run left off.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -43,11 +44,4 @@ def report(
     folder = call.settings().output
     with call.display() as tell:
         written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
-    document = {
-        "page": written.page and str(written.page),
-        "figures": [str(path) for path in written.figures],
-        "runs": list(written.runs),
-        "warnings": list(written.warnings),
-        "notices": list(written.notices),
-    }
-    call.output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))
+    call.output.show(asdict(written), views.pairs({"page": written.page, "figures": len(written.figures) or None}))

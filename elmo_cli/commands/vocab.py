@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, ConfiguredCommand
+from elmo_cli.commands.call import Call, Command
 from elmo_cli.commands.inputs import spooled
 
 MinCount = Annotated[int | None, typer.Option("--min-count", min=1, help="Drop tokens seen less often.")]
@@ -21,7 +21,7 @@ Lines = Annotated[int, typer.Option("--lines", min=1, help="Tokens to show from 
 vocab = typer.Typer(no_args_is_help=True, help="Build a vocabulary ('vocab build'), look at one ('vocab show').")
 
 
-@vocab.command("build", cls=ConfiguredCommand)
+@vocab.command("build", cls=Command)
 def vocab_build(
     call: Call,
     corpus: options.Corpus = None,
@@ -58,7 +58,7 @@ def vocab_build(
     call.output.show(document, views.vocabulary(document))
 
 
-@vocab.command("show", cls=ConfiguredCommand)
+@vocab.command("show", cls=Command)
 def vocab_show(
     call: Call,
     vocab: VocabPath,

@@ -112,14 +112,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"there is no settings file {path}", where=path, remedy="write one with `elmo init`, or leave --config out"
-        ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        absent = isinstance(error, FileNotFoundError)
         raise ConfigError(
-            f"{path} cannot be read: {reason}",
+            f"there is no settings file {path}" if absent else f"{path} cannot be read: {reason}",
             where=path,
             expected="a YAML file in UTF-8",
             remedy="write one with `elmo init`, or leave --config out",
