@@ -57,8 +57,9 @@ def pretrain(
 ) -> None:
     """Train the bidirectional language model: the ELMo itself.
 
-    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly. More options of the training, such as
-    gradient accumulation, word dropout or weight averaging, are settings: see docs/how-to/pretrain.md.
+    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
+    More options, such as gradient accumulation, word dropout or weight
+    averaging, are settings of the training: see docs/how-to/pretrain.md.
 
     Examples:
       elmo pretrain

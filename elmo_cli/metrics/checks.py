@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,26 +46,7 @@ class LeakResults(NamedTuple):
     context: CheckResult  # that it is seen where it must be
 
 
-class Predicts(Protocol):
-    """A network that predicts each token of framed sentences from either side, such as a biLM with a softmax."""
-
-    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
-        """Ids (B, T + 2) and lengths (B,) to log-probabilities (2, B, T + 1, V).
-
-        [0, b, k] predicts framed token k + 1 from its left, [1, b, k] framed token k from its right.
-        """
-        ...
-
-
-class Embeds(Protocol):
-    """A network with layers of forward and backward activations, such as any biLM."""
-
-    def layers(self, tokens: TokenIds, lengths: Tensor) -> tuple[Tensor, Any]:
-        """Ids (B, T + 2) and lengths (B,) to activations (L + 1, B, T, 2P), forward half first, and a state."""
-        ...
-
-
-def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
+def leak_test(network: BiLm, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """Change one token after the other: the scores that predict it must stay, those of its neighbours must move.
 
     Args:
@@ -75,7 +56,8 @@ def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE)
     """
 
     def predictions(changed: TokenIds) -> Tensor:
-        return network.distributions(changed, _length(changed))[:, 0]  # (2, T + 1, V)
+        # (2, T + 1, V): at k, of framed token k + 1 from its left, and of framed token k from its right
+        return network.distributions(changed, _length(changed))[:, 0]
 
     def parts(moved: Tensor, place: int) -> _Parts:  # of (2, T + 1)
         # what has read nothing from `place` on forward, nothing up to it backward
@@ -84,7 +66,7 @@ def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE)
     return _leaks(predictions, parts, tokens, tolerance, "predictions")
 
 
-def activation_leak_test(network: Embeds, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
+def activation_leak_test(network: BiLm, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """The leak test of a network without softmax: forward activations before a token and backward ones after it stay.
 
     The arguments are those of `leak_test`.

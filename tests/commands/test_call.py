@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import typer
 from elmo_cli.commands.app import app
 from elmo_cli.commands.call import Call
 from elmo_cli.commands.options import COMMON
+from elmo_cli.commands.render import Output
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError
 
@@ -58,6 +60,20 @@ def test_a_flag_out_of_its_bounds_is_on_the_command_line() -> None:
     with pytest.raises(ConfigError) as caught:
         call().settings(classify={"label_smoothing": 2.0})
     assert caught.value.where == "the command line"
+
+
+def test_a_note_is_said_as_the_library_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+    made = call()
+    for made.output in (Output(quiet=True), Output(json=True)):
+        made.note("two\nlines", "and more")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "note: two\\nlines\nnote: and more\n")
+
+
+def test_the_page_that_help_points_to_is_there(run_elmo) -> None:
+    pages = re.findall(r"docs/\S+\.md", " ".join(run_elmo("pretrain", "--help").stdout.replace("│", " ").split()))
+    assert pages
+    assert all((COMMANDS[0].parent.parent.parent / page).is_file() for page in pages)
 
 
 def common_options(*words: str) -> list[str]:
