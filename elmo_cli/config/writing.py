@@ -61,6 +61,7 @@ def write_settings(folder: Path, preset: Preset | None, written: Mapping[str, An
             expected="a folder, or the name of a new one",
             remedy="name another: elmo init DIR",
         )
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(path, settings_text(preset or Experiment().preset, written))
     return path
 
