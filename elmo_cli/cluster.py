@@ -101,7 +101,7 @@ class _Processes(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, at once if what is not done is cancelled."""
         if cancel_futures:
-            # loky forgets them, but not that they are to be handed out, and its thread would fail, for all to see
+            # loky forgets the pieces that are waiting, but would still look up those whose numbers are in its queue.
             with suppress(Empty):
                 while True:
                     self._loky._work_ids.get_nowait()
