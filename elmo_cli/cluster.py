@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty
 from typing import ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LOOK_SECONDS = 1.0  # between two looks at whether the process that works were done for is still there
 
 
@@ -30,6 +32,17 @@ def cores() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+def memory_here() -> int | None:
+    """Bytes of memory that this process may use: this machine's, or its container's; None where it cannot be told."""
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUPS:
+        with suppress(OSError, ValueError):
+            limits.append(int(Path(path).read_text(encoding="ascii")))
+    return min(limits, default=None)
 
 
 @contextmanager
