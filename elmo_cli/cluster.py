@@ -54,8 +54,8 @@ def pool(workers: int, threads: int) -> Iterator[Executor]:
     whatever they do; otherwise they finish what they have.
 
     Args:
-        workers: How many pieces of work are done at once.
-        threads: How many threads each of them may compute with.
+        workers: Pieces of work that are done at once.
+        threads: With how many each of them may compute.
 
     Raises:
         BrokenExecutor: The system does not give them.
@@ -90,7 +90,11 @@ class _Processes(Executor):
                     initargs=(os.getpid(),),
                     env=dict.fromkeys(_THREADS, str(threads)),
                 )
-                _start_trackers()
+                if sys.platform != "win32":
+                    from multiprocessing import resource_tracker
+
+                    # loky would start it along with the first worker, and it lets Ctrl-C through when it has started
+                    resource_tracker.ensure_running()
             except (OSError, ImportError, NotImplementedError) as error:
                 raise BrokenExecutor(f"no semaphores: {error}") from error
             try:
@@ -144,14 +148,6 @@ def _apart() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-def _start_trackers() -> None:
-    """Start what loky starts along with the first worker, now: it lets Ctrl-C through when it has started."""
-    if sys.platform != "win32":
-        from multiprocessing import resource_tracker
-
-        resource_tracker.ensure_running()
 
 
 @contextmanager

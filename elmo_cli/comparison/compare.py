@@ -7,7 +7,7 @@ classifier is kept in the run, so that a comparison which was stopped goes on wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def compare_run(
     resume: bool = False,
     device: str = "auto",
     stop: Stop = never,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train and test all rows, and write the comparison as a run.
 
     Args:
