@@ -14,7 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -95,6 +96,10 @@ class _Processes(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, at once if what is not done is cancelled."""
+        if cancel_futures:
+            with suppress(Empty):  # loky forgets what no worker has begun, and would then look for it by these numbers
+                while True:
+                    self._loky._work_ids.get_nowait()
         self._loky.shutdown(wait=wait, kill_workers=cancel_futures)
 
 
