@@ -97,7 +97,8 @@ class _Processes(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, at once if what is not done is cancelled."""
         if cancel_futures:
-            with suppress(Empty):  # loky forgets what no worker has begun, and would then look for it by these numbers
+            # loky forgets the pieces that are waiting, but would still look up those whose numbers are in its queue.
+            with suppress(Empty):
                 while True:
                     self._loky._work_ids.get_nowait()
         self._loky.shutdown(wait=wait, kill_workers=cancel_futures)
