@@ -30,46 +30,25 @@ PARTS = ("network", "optimiser", "average", "state", "random")  # first part of 
 
 @dataclass
 class PretrainingState(TrainingState):
-    """Where a pretraining stands: all that changes in its loop, but for weights, moments and random numbers.
+    """Where a pretraining stands: all that changes in its loop, but for weights, moments and random numbers."""
 
-    Attributes:
-        window: Windows done of the epoch under way.
-        best: Best validation perplexity so far; None before the first.
-        last_share: Share of the last validated epoch that was trained on: below 1 where time was up.
-        precision: What matrices are multiplied in.
-        native_loop: Whether the LSTM's steps run in C++; a training that is resumed goes the way it began.
-        lstm: LSTM state after the last window; None between epochs.
-    """
-
-    window: int = 0
-    best: float | None = None
-    last_share: float = 1.0
-    precision: Precision = "float32"
-    native_loop: bool = False
-    lstm: BiLmState | None = None
+    window: int = 0  # windows done of the epoch under way
+    best: float | None = None  # best validation perplexity so far; None before the first
+    last_share: float = 1.0  # share of the last validated epoch that was trained on: below 1 where time was up
+    precision: Precision = "float32"  # what matrices are multiplied in
+    native_loop: bool = False  # whether the LSTM's steps run in C++; a training that is resumed goes the way it began
+    lstm: BiLmState | None = None  # LSTM state after the last window; None between epochs
 
 
 class Checkpoint:
-    """The checkpoint of a run: written again and again, and read to go on.
-
-    Args:
-        writer: Writes the run.
-        network: Its weights.
-        optimiser: Its moments.
-        average: Average of its weights.
-    """
+    """The checkpoint of a run: written again and again, and read to go on."""
 
     def __init__(self, writer: RunWriter, network: nn.Module, optimiser: Optimizer, average: Average) -> None:
         self._writer, self._network, self._optimiser, self._average = writer, network, optimiser, average
         self._device = next(network.parameters()).device
 
     def save(self, state: PretrainingState, counter: StepCounter) -> Saved:
-        """Write a checkpoint and put the run in its place, if it is not there yet.
-
-        Args:
-            state: Where the training stands.
-            counter: Brings it up to date.
-        """
+        """Write a checkpoint of the state, once it is up to date, and put the run in its place."""
         counter.settle()
         # A name of its own: the checkpoint before stays whole until the new `state.json` points here.
         name = f"{STATE_FOLDER}/tensors-{state.step}.safetensors"
@@ -78,7 +57,7 @@ class Checkpoint:
         record = {"progress": numbers, "tensors": name, "metrics_offset": self._writer.log_offset()}
         self._writer.write_json(f"{STATE_FOLDER}/{STATE_FILE}", record)
         for stale in (self._writer.path / STATE_FOLDER).glob("tensors-*.safetensors"):
-            if stale.name != name.rpartition("/")[2]:
+            if stale != self._writer.path / name:
                 with suppress(OSError):
                     stale.unlink()
         self._writer.commit()

@@ -11,16 +11,15 @@ decision must not depend on the moment, and a training that is resumed goes the 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from elmo_cli.cluster import memory_here
 from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainSettings
 from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.model.bilm import BiLm
@@ -29,24 +28,16 @@ from elmo_cli.model.kernel.products import bfloat16_is_native, packing_pays
 FLOAT = 4  # bytes
 STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
 CHUNK = 2**22  # logits that are in memory at once, at least
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a pretraining needs.
+    """What a pretraining needs."""
 
-    Attributes:
-        parameters: How many, embedding and softmax included.
-        weights: Bytes of weights, gradients, optimiser and average.
-        activations: Bytes of a step's activations.
-        disk: Bytes of the run and its checkpoint.
-    """
-
-    parameters: int
-    weights: int
-    activations: int
-    disk: int
+    parameters: int  # embedding and softmax included
+    weights: int  # bytes of weights, gradients, optimiser and average
+    activations: int  # bytes of a step's activations
+    disk: int  # bytes of the run and its checkpoint
 
     @property
     def memory(self) -> int:
@@ -104,14 +95,7 @@ def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_si
 def refuse_too_large(
     model: ModelSettings, training: PretrainSettings, vocabulary_size: int, out: Path, device: torch.device
 ) -> None:
-    """See that a pretraining fits in memory and on the disk.
-
-    Args:
-        model: What is trained.
-        training: How.
-        vocabulary_size: V.
-        out: The run; what lies there already counts as room.
-        device: Where to compute.
+    """See that a pretraining fits in the device's memory and on the disk, where what `out` holds counts as room.
 
     Raises:
         ConfigError: It needs more memory than there is.
@@ -143,13 +127,7 @@ def memory_of(device: torch.device) -> int | None:
     """Bytes of memory that a device has, or this process may use; None where it cannot be told."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    limits = []
-    with suppress(AttributeError, ValueError, OSError):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in _CGROUPS:
-        with suppress(OSError, ValueError):
-            limits.append(int(Path(path).read_text(encoding="ascii")))
-    return min(limits, default=None)
+    return memory_here()
 
 
 def _size(count: int) -> str:

@@ -28,71 +28,41 @@ EndedBy = Literal["epochs", "time", "patience"]
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A biLM whose training came to its end; the weights of its best epoch are in the run.
+    """A biLM whose training came to its end; the weights of its best epoch are in the run."""
 
-    Attributes:
-        embedder: With the weights of the last epoch.
-        state: Where the training ended.
-        ended_by: What ended it.
-    """
-
-    embedder: Embedder
-    state: PretrainingState
+    embedder: Embedder  # with the weights of the last epoch
+    state: PretrainingState  # where the training ended
     ended_by: EndedBy
 
 
 @dataclass(frozen=True)
 class LeakTest:
-    """That no token helps to predict itself, as every run shows on some sentences of its validation text.
+    """That no token helps to predict itself, as every run shows on some sentences of its validation text."""
 
-    Attributes:
-        passed: It always has; else the training fails.
-        sentences: How many were tested.
-        leak: The largest move of a token's own scores when it is changed.
-        context: The smallest move of its neighbours' scores, which must be seen.
-    """
-
-    passed: bool
-    sentences: int
-    leak: float
-    context: float
+    passed: bool  # it always has; else the training fails
+    sentences: int  # how many were tested
+    leak: float  # the largest move of a token's own scores when it is changed
+    context: float  # the smallest move of its neighbours' scores, which must be seen
 
 
 @dataclass(frozen=True)
 class LmResults:
-    """`results.json` of a pretraining.
+    """`results.json` of a pretraining."""
 
-    Attributes:
-        validation: Perplexity of the best epoch.
-        epochs: Epochs done.
-        best_epoch: Counted from 1.
-        ended_by: What ended the training.
-        last_epoch_share: Share of the last epoch that was trained on, below 1 where time was up.
-        steps: Optimiser steps.
-        tokens: Predicted steps of one direction.
-        seconds: Over all sessions.
-        tokens_per_second: Over all of that time, validation included.
-        precision: What matrices were multiplied in.
-        native_loop: Whether the LSTM's steps ran in C++.
-        parameters: Softmax included.
-        vocabulary_size: Without padding.
-        leak_test: None if no validation sentence has two different tokens.
-    """
-
-    validation: Perplexity
+    validation: Perplexity  # of the best epoch
     epochs: int
-    best_epoch: int
+    best_epoch: int  # counted from 1
     ended_by: EndedBy
-    last_epoch_share: float
-    steps: int
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    precision: Precision
-    native_loop: bool
-    parameters: int
-    vocabulary_size: int
-    leak_test: LeakTest | None
+    last_epoch_share: float  # share of the last epoch that was trained on, below 1 where time was up
+    steps: int  # of the optimiser
+    tokens: int  # predicted steps of one direction
+    seconds: float  # over all sessions
+    tokens_per_second: float  # over all of that time, validation included
+    precision: Precision  # what matrices were multiplied in
+    native_loop: bool  # whether the LSTM's steps ran in C++
+    parameters: int  # softmax included
+    vocabulary_size: int  # without padding
+    leak_test: LeakTest | None  # None if no validation sentence has two different tokens
 
 
 def write_lm_results(

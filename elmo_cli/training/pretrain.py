@@ -184,7 +184,7 @@ def pretrain_run(
     device: str = "auto",
     stop: Stop = never,
     tell: Tell = silent,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Pretrain a biLM into a run: read, check, train, write.
 
     Args:

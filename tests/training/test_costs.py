@@ -13,7 +13,6 @@ import torch
 from elmo_cli.commands.options import Preset as PresetOption
 from elmo_cli.config import (
     PRESET_PURPOSES,
-    PRESET_SIZES,
     PRESETS,
     Experiment,
     ModelSettings,
@@ -35,6 +34,8 @@ from elmo_cli.training.costs import (
 )
 from elmo_cli.training.pretrain import IN_TORCH, OTHER_BITS, pretrain_run
 
+# Parameters of encoder and LSTM layers, without the tables of embedding and softmax: those grow with the vocabulary.
+PRESET_SIZES = {"tiny": 33_280, "small": 2_101_248, "base": 9_453_568, "original": 93_600_864}
 CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
 MODELS: list[dict[str, Any]] = [
     {"softmax": "full"},

@@ -160,11 +160,13 @@ def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
         )
 
 
-def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
+def test_half_precision_in_memory_and_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = make_bilm()
     exact = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
-    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path, exact_bytes=0, memory_bytes=0)
+    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
+    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+    monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", 0)
+    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
     assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
     assert len(list(tmp_path.iterdir())) == 1
     indices = np.arange(len(TRAIN))
@@ -177,12 +179,13 @@ def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_activations_out_of_range_are_an_error() -> None:
+def test_activations_out_of_range_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
     embedder = make_static()
     with torch.no_grad():
         embedder.network.table.mul_(1e6)
     with pytest.raises(ElmoError, match="not finite in float16"):
-        ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
+        ActivationCache(embedder, TRAIN.corpus, SETTINGS)
 
 
 def test_empty_texts_are_classified() -> None:

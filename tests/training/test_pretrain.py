@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run, load_lm
-from elmo_cli.training.optimiser import Schedule, adamw, set_rate
+from elmo_cli.training.optimiser import Schedule, make_optimiser, set_rate
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run
 
@@ -103,7 +104,7 @@ def test_the_stored_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     scores = perplexity(embedder, job.valid)
     assert scores.mean == pytest.approx(best.mean, rel=1e-9)
     results = Run.open(tmp_path / "runs" / "lm").results()
-    assert results["validation"] == scores.as_dict()
+    assert results["validation"] == asdict(scores)
     assert (results["best_epoch"], results["epochs"]) == (best.epoch, len(validations))
 
 
@@ -365,7 +366,7 @@ def test_biases_and_vectors_are_spared_the_decay() -> None:
     network.bias = torch.nn.Parameter(torch.ones(2, 2))
     network.scale = torch.nn.Parameter(torch.ones(2))
     network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
-    optimiser = adamw(decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
+    optimiser = make_optimiser("adamw", decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
     set_rate(optimiser, 0.5)
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)

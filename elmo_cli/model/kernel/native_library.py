@@ -92,7 +92,11 @@ def library() -> tuple[ctypes.CDLL | None, str | None]:
         with FileLock(folder / f"lstm-{made[:32]}.lock", timeout=COMPILING_SECONDS):
             if not path.exists():
                 write_atomically(path, lambda beside: _compile(compiler, source, beside))
-        loaded = ctypes.CDLL(str(path))
+        try:
+            loaded = ctypes.CDLL(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)  # or it would stand in the way of a whole one forever
+            raise
         loaded.lanes.restype = ctypes.c_int64
         return loaded, None
     except (OSError, subprocess.SubprocessError, Timeout, ElmoError) as error:
