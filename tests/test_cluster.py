@@ -94,7 +94,8 @@ def test_a_worker_that_is_lost_is_told_of() -> None:
 def test_work_that_is_given_up_is_not_waited_for(by_error: bool) -> None:
     began = time.monotonic()
     with suppress(LookupError), pool(2, threads=1) as executor:
-        executor.submit(time.sleep, 300)
+        for _ in range(20):  # more than are handed to the workers beforehand
+            executor.submit(time.sleep, 300)
         if by_error:
             raise LookupError
         executor.shutdown(cancel_futures=True)

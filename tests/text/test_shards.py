@@ -325,11 +325,12 @@ def test_without_processes_the_work_is_done_here_and_said(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("small_chunks")
 def test_a_process_that_is_lost_loses_nothing(tmp_path: Path) -> None:
     told: list[Notice | Progress] = []
-    parts = encode_chunks(TEXTS, WHITESPACE, 2, told.append)
+    many = TEXTS * 50  # so that it is missed before all is done
+    parts = encode_chunks(many, WHITESPACE, 2, told.append)
     found = [next(parts)]
     os.kill(active_children()[0].pid, signal.SIGKILL)
     write_corpus(tmp_path / "corpus", [*found, *parts])
-    assert same(open_corpus(tmp_path / "corpus"), encode(TEXTS, str.split))
+    assert same(open_corpus(tmp_path / "corpus"), encode(many, str.split))
     assert "ended early" in str(told[0])
 
 
