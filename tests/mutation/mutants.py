@@ -6,9 +6,9 @@ Full command, for the rooms that calculate (hours for all places, so a sample a 
     python tests/mutation/mutants.py elmo_cli/model elmo_cli/metrics elmo_cli/training --sample 25 --out mutants.jsonl
 
 What is mutated is a clone of the last commit, never the files that you work on. A place in the code has one mutant in
-the draw, so that an arithmetic operator with its ten replacements does not outweigh the rest. A mutant is killed as soon
-as a test fails or hangs: first the module's own tests, then those of its room, then those of `BEYOND`. The file grows by
-a line a mutant; a command that is given again goes on where it was cut off.
+the draw, so that an arithmetic operator with its ten replacements does not outweigh the rest. A mutant is killed as
+soon as a test fails or hangs: first the module's own tests, then those of its room, then those of `BEYOND`. The file
+grows by a line a mutant; a command that is given again goes on where it was cut off.
 """
 
 from __future__ import annotations

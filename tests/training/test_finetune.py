@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from elmo_cli.events import EpochDone, Event, Step, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.mode import Mode
 from elmo_cli.training.cache import ActivationCache, LiveTexts, make_cache, predict
-from elmo_cli.training.finetune import Finetuned, FinetuningState, finetune
+from elmo_cli.training.finetune import Finetuned, FinetuningState, _class_weights, finetune
 from elmo_cli.training.labelled import LabelledCorpus, cut_sentences, split
 
 TRAIN = make_corpus(make_texts(60))
@@ -177,6 +178,44 @@ def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_room_for_activations_to_the_byte(tmp_path: Path) -> None:
+    """float32 up to a size, float16 up to another, else a file."""
+    embedder = make_static(width=8)
+    numbers = (int(TRAIN.corpus.lengths.sum()) + 1) * 8  # a row of zeros for padding
+    rooms = {
+        (4 * numbers, 0): (torch.float32, 0),
+        (4 * numbers - 1, 2 * numbers): (torch.float16, 0),
+        (4 * numbers - 1, 2 * numbers - 1): (torch.float16, 1),
+    }
+    for (exact, memory), expected in rooms.items():
+        given = {"folder": tmp_path, "exact_bytes": exact, "memory_bytes": memory}
+        cache = ActivationCache(embedder, TRAIN.corpus, SETTINGS, **given)
+        assert (cache.dtype, len(list(tmp_path.iterdir()))) == expected
+    del cache
+
+
+def test_what_is_kept_of_texts_by_hand() -> None:
+    embedder = make_static()
+    table, vocabulary = embedder.network.table.detach(), embedder.vocabulary
+    assert vocabulary is not None
+    texts = ("goal", "", "bank the goal")
+    vectors = [[table[vocabulary.tokens.index(word) + 1] for word in text.split()] for text in texts]
+    corpus = make_corpus([("money", text) for text in texts]).corpus
+    cache = ActivationCache(embedder, corpus, SETTINGS.model_copy(update={"layer_norm": False}))
+    expected = [vectors[0][0], torch.zeros(8), torch.stack(vectors[2]).mean(dim=0)]
+    torch.testing.assert_close(cache.pooled(np.array([2, 0, 1]))[0], torch.stack([expected[2], *expected[:2]]))
+    rows, lengths = cache.batch(np.array([2, 1, 0]))
+    assert lengths.tolist() == [3, 0, 1]
+    assert torch.equal(rows[0, 0], torch.stack(vectors[2]))
+    assert not rows[0, 1].any()
+    assert torch.equal(rows[0, 2, 0], vectors[0][0])
+    assert not rows[0, 2, 1:].any()
+    assert cache.batch(np.array([1]))[0].shape == (1, 1, 1, 8)
+    means_alone = ActivationCache(embedder, corpus, SETTINGS, tokens=False)
+    with pytest.raises(ValueError, match="pooled vectors only"):
+        means_alone.batch(np.array([0]))
+
+
 def test_activations_out_of_range_are_an_error() -> None:
     embedder = make_static()
     with torch.no_grad():
@@ -201,6 +240,78 @@ def test_predictions_do_not_depend_on_company() -> None:
     together = predict(classifier, embedder, TRAIN.corpus)
     alone = np.concatenate([predict(classifier, embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
     np.testing.assert_allclose(together[:8], alone, atol=1e-5)
+
+
+def test_figures_of_an_epoch_by_hand() -> None:
+    """At no rate to speak of, the loss of an epoch is that of the classifier that comes out of it."""
+    still = {"learning_rate": 1e-12, "lambda_rate": 1e-12, "dropout": 0.0, "batch_norm": False}
+    settings = ClassifySettings.model_validate({**SETTINGS.model_dump(), **still, "epochs": 1, "batch_size": 7})
+    embedder, (fit, valid) = make_bilm(), (np.arange(5, 60), np.arange(5))
+    found = train(embedder, settings, parts=(fit, valid))
+    chances = predict(found.classifier, embedder, TRAIN.corpus)
+    nats, right = -np.log(chances[np.arange(60), TRAIN.labels]), chances.argmax(axis=1) == TRAIN.labels
+    (epoch,) = found.epochs
+    assert epoch.loss == pytest.approx(nats[fit].mean(), rel=1e-4)
+    assert epoch.train_accuracy == pytest.approx(right[fit].mean())
+    assert (found.results.valid.examples, found.results.valid.accuracy) == (5, epoch.valid_accuracy)
+    assert epoch.valid_accuracy == pytest.approx(right[valid].mean())
+    assert found.results.valid.loss == pytest.approx(nats[valid].mean(), rel=1e-4)
+
+
+def test_steps_are_told_about_ten_times_an_epoch() -> None:
+    settings = SETTINGS.model_copy(update={"batch_size": 2, "epochs": 2})
+    parts = np.arange(4, 60), np.arange(4)  # 28 steps an epoch
+    events, _ = to_the_end(finetune(make_static(), TRAIN, settings, seed=1, parts=parts))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [event.step for event in steps] == list(range(2, 57, 2))
+    assert {event.steps for event in steps} == {56}
+    few, _ = to_the_end(finetune(make_static(), TRAIN, SETTINGS.model_copy(update={"epochs": 1}), seed=1, parts=parts))
+    assert [event.step for event in few if isinstance(event, Step)] == list(range(1, 8))
+
+
+def test_batches_of_long_texts_are_as_large_as_those_of_short_ones() -> None:
+    corpus = make_corpus([(label, " ".join(["goal"] * 12)) for label, _ in make_texts(32)])
+    settings = SETTINGS.model_copy(update={"max_tokens": 12, "epochs": 1})
+    for batch_size, steps in ((8, 4), (15, 2)):
+        given = settings.model_copy(update={"batch_size": batch_size})
+        parts = np.arange(2, 32), np.arange(2)
+        events, _ = to_the_end(finetune(make_static(), corpus, given, seed=1, parts=parts))
+        assert [event.steps for event in events if isinstance(event, Step)][-1:] == [steps]
+        assert sum(isinstance(event, Step) for event in events) == steps
+
+
+def test_the_rate_of_a_classifier_rises_and_falls() -> None:
+    """Over a tenth of the steps up to its peak, and from there along a cosine to a twentieth of it."""
+    settings = SETTINGS.model_copy(update={"batch_size": 2, "epochs": 2, "learning_rate": 0.1, "patience": 9})
+    events, _ = to_the_end(finetune(make_static(), TRAIN, settings, seed=1, parts=(np.arange(10, 60), np.arange(10))))
+    rates = {event.step: event.rate for event in events if isinstance(event, Step)}
+    assert rates[2] == pytest.approx(0.1 * 2 / 5)
+    assert max(rates.values()) < 0.1
+    assert rates[50] == pytest.approx(0.1 * (0.05 + 0.95 * (1 + np.cos(np.pi)) / 2))
+    middle = 0.05 + 0.95 * (1 + np.cos(np.pi * 23 / 45)) / 2
+    assert rates[28] == pytest.approx(0.1 * middle)
+
+
+def test_of_equal_epochs_the_one_of_lower_loss_is_kept() -> None:
+    classifier = train(make_static(), SETTINGS.model_copy(update={"epochs": 1})).classifier
+    state = FinetuningState()
+    answers = []
+    for accuracy, loss in ((0.0, 9.0), (0.5, 2.0), (0.5, 2.0), (0.5, 2.5), (0.5, 1.5), (0.4, 0.1), (0.6, 7.0)):
+        state.epoch += 1
+        answers.append(state.keep_if_best(accuracy, loss, classifier))
+    assert answers == [True, True, False, False, True, False, True]
+    assert (state.best_epoch, state.best_accuracy, state.best_loss) == (7, 0.6, 7.0)
+    assert state.best_weights["head.2.weight"].data_ptr() != classifier.state_dict()["head.2.weight"].data_ptr()
+    assert not any(name.startswith("embedder.") for name in state.best_weights)
+
+
+def test_a_class_without_texts_to_train_on_weighs_as_if_it_had_one() -> None:
+    corpus = make_corpus([("money", "bank")] * 6 + [("sports", "goal")])
+    fit = np.arange(6)
+    settings = SETTINGS.model_copy(update={"class_weights": "balanced"})
+    weights = _class_weights(settings, corpus, fit, "cpu")
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([6 / (2 * 6), 6 / (2 * 1)])
 
 
 def test_patience_ends_the_training() -> None:
@@ -236,6 +347,10 @@ def test_split_by_hand() -> None:
     again = split(labels, 0.1, seed=1)
     assert (again[1] == valid).all()
     assert any((split(labels, 0.1, seed=seed)[1] != valid).any() for seed in range(2, 6))
+    pairs = np.array([0, 0, 1, 1])
+    fit, valid = split(pairs, 0.1, seed=1)  # of two texts one, however small the share
+    assert np.bincount(pairs[valid]).tolist() == np.bincount(pairs[fit]).tolist() == [1, 1]
+    assert sorted(valid) == valid.tolist()
     with pytest.raises(DataError, match="held out"):
         split(np.array([0, 1]), 0.1, seed=1)
 
