@@ -198,6 +198,28 @@ def test_labels_that_training_never_saw_are_named(tmp_path: Path) -> None:
     assert "names for its labels" not in str(caught.value.remedy)
 
 
+def test_of_many_or_long_labels_the_beginning_is_shown(tmp_path: Path) -> None:
+    """Up to 5 labels that are new and 20 that are known, and 40 characters of each."""
+
+    def refusal(labels: list[str], classes: int) -> DataError:
+        path = write_csv(tmp_path / "test.csv", [(label, "a b") for label in labels])
+        known = [f"k{number:02}" for number in range(classes)]
+        with pytest.raises(DataError) as caught:
+            read_corpus(path, make_experiment(tmp_path).data, TOKENIZER, 8, known)
+        return caught.value
+
+    few = refusal(list("abcde"), 20)
+    assert few.message.endswith("never saw: 'a', 'b', 'c', 'd', 'e'")
+    assert few.expected is not None
+    assert few.expected.endswith("'k18', 'k19'")
+    many = refusal(list("abcdefg"), 23)
+    assert many.message.endswith("'e' and 2 more")
+    assert many.expected is not None
+    assert many.expected.endswith("'k19' and 3 more")
+    assert refusal(["x" * 40], 2).message.endswith(f"'{'x' * 40}'")
+    assert refusal(["x" * 41], 2).message.endswith(f"'{'x' * 39}…'")
+
+
 def test_perplexity_of_an_lm_run(world: Experiment, tmp_path: Path) -> None:
     text = tmp_path / "held_out.txt"
     text.write_text("the team said\nbank today unheard\n", encoding="utf-8")

@@ -14,12 +14,15 @@ import pytest
 import torch
 
 from elmo_cli.config import Experiment, PretrainSettings, load_experiment
+from elmo_cli.embedder import Feed
 from elmo_cli.errors import ConfigError, DataError, ElmoError, RunError
 from elmo_cli.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
+from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run, load_lm
+from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.training.checkpoint import PretrainingState
 from elmo_cli.training.optimiser import Schedule, adamw, set_rate
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
@@ -273,6 +276,29 @@ def test_the_training_file_is_the_corpus_by_default_and_limited(tmp_path: Path) 
         prepare_pretraining(experiment(tmp_path), [], None)
 
 
+@pytest.mark.parametrize(
+    ("sentences", "fraction", "held_out"), [(2, 0.01, 1), (40, 0.01, 1), (60, 0.1, 6), (17, 0.1, 2), (5, 0.3, 2)]
+)
+def test_how_much_is_held_out(tmp_path: Path, sentences: int, fraction: float, held_out: int) -> None:
+    corpus = write_corpus(tmp_path / "corpus.txt", sentences=sentences)
+    job = prepare_pretraining(experiment(tmp_path, pretrain__valid_fraction=fraction), [corpus], None)
+    assert (len(job.corpus), len(job.valid)) == (sentences - held_out, held_out)
+    assert job.validation == f"the last {100 * fraction:g} % of the corpus: {held_out} of {sentences} sentences"
+    last = corpus.read_text().splitlines()[-1].split()
+    assert [job.valid.types[number] for number in job.valid.sentence(held_out - 1)] == last
+
+
+def test_a_vocabulary_tells_what_it_costs(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("the cat sat\nthe cat\nthe mat\n")
+    flags = {"model__softmax": "full", "model__hidden_size": 8, "vocab__min_count": 2}
+    report = build_vocabulary_run(experiment(tmp_path, **flags), [corpus]).as_dict()
+    assert report["size"] == 5  # <S>, </S>, <UNK>, the, cat
+    assert report["oov_rate"] == pytest.approx(2 / 7)
+    assert report["parameters"] == {"embedding": 6 * 8, "softmax": 5 * 9}
+    assert report["megabytes"] == 4 * (6 * 8 + 5 * 9) / 1e6
+
+
 @pytest.mark.parametrize("text", ["one sentence\n", ""])
 def test_too_little_text_is_refused_before_anything_is_written(tmp_path: Path, text: str) -> None:
     (tmp_path / "corpus.txt").write_text(text)
@@ -325,6 +351,37 @@ def test_a_model_that_sees_what_it_predicts_fails_loudly(tmp_path: Path, monkeyp
         train(tmp_path, overwrite=True)
     with pytest.raises(RunError, match="not finished"):
         Run.open(tmp_path / "runs" / "lm")
+
+
+def test_the_leak_test_of_a_run_is_on_its_first_sentences_that_have_two_words(tmp_path: Path) -> None:
+    valid = tmp_path / "valid.txt"
+    found = {}
+    for text in ("cat cat\nthe\n", "cat cat\nthe cat\n\nsat on the mat\n", "the cat\ncat the\n" * 4):
+        valid.write_text(text)
+        *_, last = train(tmp_path, overwrite=True, data__valid=str(valid), pretrain__epochs=1)
+        assert isinstance(last, Finished)
+        found[text.count("\n")] = last.results["leak_test"]
+        card = (tmp_path / "runs" / "lm" / "README.md").read_text()
+        assert ("leak test" in card) == (found[text.count("\n")] is not None)
+    assert found[2] is None  # of one word alone nothing can be told
+    assert [found[count]["sentences"] for count in (4, 8)] == [2, 3]
+    embedder = load_lm(tmp_path / "runs" / "lm")
+    feed = Feed(embedder, encode_tokens([["the", "cat"], ["cat", "the"]]))
+    pairs = [leak_test(embedder.bilm(), feed.sentences(np.array([row]))[0]) for row in range(2)]
+    assert found[8]["leak"] == pytest.approx(max(pair.leak.value for pair in pairs), abs=1e-9)
+    assert found[8]["context"] == pytest.approx(min(pair.context.value for pair in pairs), rel=1e-6)
+    assert found[8]["passed"] is True
+
+
+def test_figures_of_a_run_by_hand(tmp_path: Path) -> None:
+    *_, last = train(tmp_path, pretrain__epochs=1)
+    assert isinstance(last, Finished)
+    results = last.results
+    network = load_lm(tmp_path / "runs" / "lm").bilm()
+    assert results["parameters"] == sum(weight.numel() for weight in network.parameters())
+    assert results["tokens_per_second"] == results["tokens"] / results["seconds"]
+    assert results["vocabulary_size"] == len(WORDS) + 3  # <S>, </S>, <UNK>
+    assert (results["ended_by"], results["last_epoch_share"], results["best_epoch"]) == ("epochs", 1.0, 1)
 
 
 def test_a_disk_that_fills_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
