@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tinyworld import TOKENIZER, make_bilm, make_corpus, make_experiment, make_texts, write_csv
+from tinyworld import make_bilm, make_corpus, make_experiment, make_texts, write_csv
 
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
@@ -20,7 +20,6 @@ from elmo_cli.inference.predict import predict_stream
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, RunWriter, load_classifier, save_lm
 from elmo_cli.training.classify import classify_run
-from elmo_cli.training.labelled import read_corpus
 
 TRAIN, TEST = make_texts(60), make_texts(30, seed=8)
 
@@ -184,40 +183,6 @@ def test_bad_input_leaves_nothing(world: Experiment, tmp_path: Path) -> None:
     classify(world)
     with pytest.raises(RunError, match="exists already"):
         classify(world)
-
-
-def test_labels_that_training_never_saw_are_named(tmp_path: Path) -> None:
-    numbered = write_csv(tmp_path / "test.csv", [("1", "a b"), ("2", "c d"), ("1", "e")])
-    with pytest.raises(DataError, match="never saw: '1', '2'") as caught:
-        read_corpus(numbered, make_experiment(tmp_path).data, TOKENIZER, 8, ("money", "sports"))
-    assert caught.value.where == str(numbered)
-    assert "names for its labels and the other numbers" in str(caught.value.remedy)
-    other = write_csv(tmp_path / "other.csv", [("money", "a b"), ("arts", "c d")])
-    with pytest.raises(DataError, match="never saw: 'arts'") as caught:
-        read_corpus(other, make_experiment(tmp_path).data, TOKENIZER, 8, ("money", "sports"))
-    assert "names for its labels" not in str(caught.value.remedy)
-
-
-def test_of_many_or_long_labels_the_beginning_is_shown(tmp_path: Path) -> None:
-    """Up to 5 labels that are new and 20 that are known, and 40 characters of each."""
-
-    def refusal(labels: list[str], classes: int) -> DataError:
-        path = write_csv(tmp_path / "test.csv", [(label, "a b") for label in labels])
-        known = [f"k{number:02}" for number in range(classes)]
-        with pytest.raises(DataError) as caught:
-            read_corpus(path, make_experiment(tmp_path).data, TOKENIZER, 8, known)
-        return caught.value
-
-    few = refusal(list("abcde"), 20)
-    assert few.message.endswith("never saw: 'a', 'b', 'c', 'd', 'e'")
-    assert few.expected is not None
-    assert few.expected.endswith("'k18', 'k19'")
-    many = refusal(list("abcdefg"), 23)
-    assert many.message.endswith("'e' and 2 more")
-    assert many.expected is not None
-    assert many.expected.endswith("'k19' and 3 more")
-    assert refusal(["x" * 40], 2).message.endswith(f"'{'x' * 40}'")
-    assert refusal(["x" * 41], 2).message.endswith(f"'{'x' * 39}…'")
 
 
 def test_perplexity_of_an_lm_run(world: Experiment, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,13 @@ from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
 
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder
-from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.errors import ElmoError
 from elmo_cli.events import EpochDone, Event, Step, Stopped
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.mode import Mode
-from elmo_cli.training.cache import ActivationCache, LiveTexts, make_cache, predict
+from elmo_cli.training.cache import make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuningState, _class_weights, finetune
-from elmo_cli.training.labelled import LabelledCorpus, cut_sentences, split
+from elmo_cli.training.labelled import LabelledCorpus
 
 TRAIN = make_corpus(make_texts(60))
 
@@ -146,84 +145,6 @@ def test_tuning_trains_a_copy() -> None:
     assert {name for name in before if not name.startswith("softmax.")} == moved
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max+mean", "attention"])
-@pytest.mark.parametrize("layer_norm", [True, False])
-def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
-    embedder = make_bilm()
-    settings = SETTINGS.model_copy(update={"pooling": pooling, "layer_norm": layer_norm, "epochs": 1})
-    classifier = train(embedder, settings).classifier
-    indices = np.array([5, 3, 11])
-    live = LiveTexts(embedder, TRAIN.corpus, "cpu")
-    exact = ActivationCache(embedder, TRAIN.corpus, settings, tokens=pooling != "mean")
-    with torch.no_grad():
-        torch.testing.assert_close(
-            exact.logits(classifier, indices), live.logits(classifier, indices), atol=2e-6, rtol=1e-5
-        )
-
-
-def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
-    embedder = make_bilm()
-    exact = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
-    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path, exact_bytes=0, memory_bytes=0)
-    assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
-    assert len(list(tmp_path.iterdir())) == 1
-    indices = np.arange(len(TRAIN))
-    true, rounded = exact.batch(indices)[0], half.batch(indices)[0]
-    assert (true - rounded).abs().max() > 0
-    # float16 keeps 11 bits: half of the last one is 2^-11 of the value, and 2^-25 below its normal range
-    assert ((true - rounded).abs() <= true.abs() * 2**-11 + 2**-25).all()
-    assert torch.equal(rounded, filed.batch(indices)[0])
-    del filed
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_room_for_activations_to_the_byte(tmp_path: Path) -> None:
-    """float32 up to a size, float16 up to another, else a file."""
-    embedder = make_static(width=8)
-    numbers = (int(TRAIN.corpus.lengths.sum()) + 1) * 8  # a row of zeros for padding
-    rooms = {
-        (4 * numbers, 0): (torch.float32, 0),
-        (4 * numbers - 1, 2 * numbers): (torch.float16, 0),
-        (4 * numbers - 1, 2 * numbers - 1): (torch.float16, 1),
-    }
-    for (exact, memory), expected in rooms.items():
-        given = {"folder": tmp_path, "exact_bytes": exact, "memory_bytes": memory}
-        cache = ActivationCache(embedder, TRAIN.corpus, SETTINGS, **given)
-        assert (cache.dtype, len(list(tmp_path.iterdir()))) == expected
-    del cache
-
-
-def test_what_is_kept_of_texts_by_hand() -> None:
-    embedder = make_static()
-    table, vocabulary = embedder.network.table.detach(), embedder.vocabulary
-    assert vocabulary is not None
-    texts = ("goal", "", "bank the goal")
-    vectors = [[table[vocabulary.tokens.index(word) + 1] for word in text.split()] for text in texts]
-    corpus = make_corpus([("money", text) for text in texts]).corpus
-    cache = ActivationCache(embedder, corpus, SETTINGS.model_copy(update={"layer_norm": False}))
-    expected = [vectors[0][0], torch.zeros(8), torch.stack(vectors[2]).mean(dim=0)]
-    torch.testing.assert_close(cache.pooled(np.array([2, 0, 1]))[0], torch.stack([expected[2], *expected[:2]]))
-    rows, lengths = cache.batch(np.array([2, 1, 0]))
-    assert lengths.tolist() == [3, 0, 1]
-    assert torch.equal(rows[0, 0], torch.stack(vectors[2]))
-    assert not rows[0, 1].any()
-    assert torch.equal(rows[0, 2, 0], vectors[0][0])
-    assert not rows[0, 2, 1:].any()
-    assert cache.batch(np.array([1]))[0].shape == (1, 1, 1, 8)
-    means_alone = ActivationCache(embedder, corpus, SETTINGS, tokens=False)
-    with pytest.raises(ValueError, match="pooled vectors only"):
-        means_alone.batch(np.array([0]))
-
-
-def test_activations_out_of_range_are_an_error() -> None:
-    embedder = make_static()
-    with torch.no_grad():
-        embedder.network.table.mul_(1e6)
-    with pytest.raises(ElmoError, match="not finite in float16"):
-        ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
-
-
 def test_empty_texts_are_classified() -> None:
     rows = [*make_texts(30), ("money", ""), ("sports", "")]
     for embedder in (make_bilm(), make_static()):
@@ -336,32 +257,6 @@ def test_divergence_is_an_error() -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "clip_norm": None, "batch_norm": False})
     with pytest.raises(ElmoError, match="diverged"):
         train(make_static(), settings)
-
-
-def test_split_by_hand() -> None:
-    labels = np.array([0] * 20 + [1] * 10 + [2])
-    fit, valid = split(labels, 0.1, seed=1)
-    assert sorted([*fit, *valid]) == list(range(31))
-    assert np.bincount(labels[valid]).tolist() == [2, 1]
-    assert 30 in fit  # the only text of its class is trained on
-    again = split(labels, 0.1, seed=1)
-    assert (again[1] == valid).all()
-    assert any((split(labels, 0.1, seed=seed)[1] != valid).any() for seed in range(2, 6))
-    pairs = np.array([0, 0, 1, 1])
-    fit, valid = split(pairs, 0.1, seed=1)  # of two texts one, however small the share
-    assert np.bincount(pairs[valid]).tolist() == np.bincount(pairs[fit]).tolist() == [1, 1]
-    assert sorted(valid) == valid.tolist()
-    with pytest.raises(DataError, match="held out"):
-        split(np.array([0, 1]), 0.1, seed=1)
-
-
-def test_long_texts_are_cut_at_the_end() -> None:
-    corpus = make_corpus([("money", "a b c d"), ("money", ""), ("money", "e f"), ("money", "g h i")]).corpus
-    cut, count = cut_sentences(corpus, 2)
-    words = [[cut.types[number] for number in cut.sentence(row)] for row in range(len(cut))]
-    assert words == [["a", "b"], [], ["e", "f"], ["g", "h"]]
-    assert count == 2
-    assert cut_sentences(corpus, 4) == (corpus, 0)
 
 
 def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,17 +14,12 @@ import pytest
 import torch
 
 from elmo_cli.config import Experiment, PretrainSettings, load_experiment
-from elmo_cli.embedder import Feed
 from elmo_cli.errors import ConfigError, DataError, ElmoError, RunError
 from elmo_cli.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
-from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run, load_lm
-from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.training.checkpoint import PretrainingState
-from elmo_cli.training.optimiser import Schedule, adamw, set_rate
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
 from elmo_cli.training.pretrain import _ended_by, pretrain_run
 from elmo_cli.training.state import StepCounter
@@ -238,67 +233,6 @@ def test_initial_vectors_need_a_table(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-# Which text
-
-
-def test_text_of_the_test_file_is_never_read(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus.txt")
-    for key, role in (("data__test", "test"), ("data__valid", "validation")):
-        with pytest.raises(ConfigError, match=f"the {role} file"):
-            train(tmp_path, **{key: str(corpus)})
-        with pytest.raises(ConfigError, match=f"the {role} file"):
-            build_vocabulary_run(experiment(tmp_path, **{key: str(corpus)}), [corpus])
-
-
-def test_validation_comes_from_the_file_that_is_given(tmp_path: Path) -> None:
-    valid = tmp_path / "valid.txt"
-    valid.write_text("the cat sat\n")
-    corpus = write_corpus(tmp_path / "corpus.txt")
-    job = prepare_pretraining(experiment(tmp_path, data__valid=str(valid)), [corpus], None)
-    assert (len(job.corpus), len(job.valid)) == (60, 1)
-    assert job.validation == "the file valid.txt"
-    assert job.files["valid"][0]["name"] == "valid.txt"
-    assert "saw" in job.vocabulary
-
-
-def test_the_training_file_is_the_corpus_by_default_and_limited(tmp_path: Path) -> None:
-    table = tmp_path / "train.csv"
-    table.write_text("label,text\n" + "".join(f"x{n % 2},number {n} is here\n" for n in range(20)))
-    flags = {"data__train": str(table), "data__limit": 10}
-    job = prepare_pretraining(experiment(tmp_path, **flags), [], None)
-    assert (len(job.corpus), len(job.valid)) == (9, 1)
-    assert {"9", "number"} <= set(job.vocabulary.tokens)
-    assert "10" not in job.vocabulary
-    more = write_corpus(tmp_path / "more.txt", sentences=30)
-    job = prepare_pretraining(experiment(tmp_path, **flags, data__corpus=[str(more)]), [], None)
-    assert len(job.corpus) + len(job.valid) == 30  # the limit is the training file's alone
-    with pytest.raises(ConfigError, match="no text was given"):
-        prepare_pretraining(experiment(tmp_path), [], None)
-
-
-@pytest.mark.parametrize(
-    ("sentences", "fraction", "held_out"), [(2, 0.01, 1), (40, 0.01, 1), (60, 0.1, 6), (17, 0.1, 2), (5, 0.3, 2)]
-)
-def test_how_much_is_held_out(tmp_path: Path, sentences: int, fraction: float, held_out: int) -> None:
-    corpus = write_corpus(tmp_path / "corpus.txt", sentences=sentences)
-    job = prepare_pretraining(experiment(tmp_path, pretrain__valid_fraction=fraction), [corpus], None)
-    assert (len(job.corpus), len(job.valid)) == (sentences - held_out, held_out)
-    assert job.validation == f"the last {100 * fraction:g} % of the corpus: {held_out} of {sentences} sentences"
-    last = corpus.read_text().splitlines()[-1].split()
-    assert [job.valid.types[number] for number in job.valid.sentence(held_out - 1)] == last
-
-
-def test_a_vocabulary_tells_what_it_costs(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("the cat sat\nthe cat\nthe mat\n")
-    flags = {"model__softmax": "full", "model__hidden_size": 8, "vocab__min_count": 2}
-    report = build_vocabulary_run(experiment(tmp_path, **flags), [corpus]).as_dict()
-    assert report["size"] == 5  # <S>, </S>, <UNK>, the, cat
-    assert report["oov_rate"] == pytest.approx(2 / 7)
-    assert report["parameters"] == {"embedding": 6 * 8, "softmax": 5 * 9}
-    assert report["megabytes"] == 4 * (6 * 8 + 5 * 9) / 1e6
-
-
 @pytest.mark.parametrize("text", ["one sentence\n", ""])
 def test_too_little_text_is_refused_before_anything_is_written(tmp_path: Path, text: str) -> None:
     (tmp_path / "corpus.txt").write_text(text)
@@ -351,37 +285,6 @@ def test_a_model_that_sees_what_it_predicts_fails_loudly(tmp_path: Path, monkeyp
         train(tmp_path, overwrite=True)
     with pytest.raises(RunError, match="not finished"):
         Run.open(tmp_path / "runs" / "lm")
-
-
-def test_the_leak_test_of_a_run_is_on_its_first_sentences_that_have_two_words(tmp_path: Path) -> None:
-    valid = tmp_path / "valid.txt"
-    found = {}
-    for text in ("cat cat\nthe\n", "cat cat\nthe cat\n\nsat on the mat\n", "the cat\ncat the\n" * 4):
-        valid.write_text(text)
-        *_, last = train(tmp_path, overwrite=True, data__valid=str(valid), pretrain__epochs=1)
-        assert isinstance(last, Finished)
-        found[text.count("\n")] = last.results["leak_test"]
-        card = (tmp_path / "runs" / "lm" / "README.md").read_text()
-        assert ("leak test" in card) == (found[text.count("\n")] is not None)
-    assert found[2] is None  # of one word alone nothing can be told
-    assert [found[count]["sentences"] for count in (4, 8)] == [2, 3]
-    embedder = load_lm(tmp_path / "runs" / "lm")
-    feed = Feed(embedder, encode_tokens([["the", "cat"], ["cat", "the"]]))
-    pairs = [leak_test(embedder.bilm(), feed.sentences(np.array([row]))[0]) for row in range(2)]
-    assert found[8]["leak"] == pytest.approx(max(pair.leak.value for pair in pairs), abs=1e-9)
-    assert found[8]["context"] == pytest.approx(min(pair.context.value for pair in pairs), rel=1e-6)
-    assert found[8]["passed"] is True
-
-
-def test_figures_of_a_run_by_hand(tmp_path: Path) -> None:
-    *_, last = train(tmp_path, pretrain__epochs=1)
-    assert isinstance(last, Finished)
-    results = last.results
-    network = load_lm(tmp_path / "runs" / "lm").bilm()
-    assert results["parameters"] == sum(weight.numel() for weight in network.parameters())
-    assert results["tokens_per_second"] == results["tokens"] / results["seconds"]
-    assert results["vocabulary_size"] == len(WORDS) + 3  # <S>, </S>, <UNK>
-    assert (results["ended_by"], results["last_epoch_share"], results["best_epoch"]) == ("epochs", 1.0, 1)
 
 
 def test_a_disk_that_fills_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,29 +348,6 @@ def test_checkpoints_are_minutes_apart(
     assert told == sorted({*range(10, 2 * half, 10), half, 2 * half})
 
 
-# The optimiser
-
-
-def test_the_rate_rises_then_falls_along_a_cosine() -> None:
-    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
-    assert [schedule.factor(step) for step in (1, 5, 10)] == pytest.approx([0.1, 0.5, 1.0])
-    assert schedule.factor(55) == pytest.approx(0.6)  # halfway down from 1 to 0.2
-    assert schedule.factor(100) == pytest.approx(0.2)
-    assert Schedule(steps=4, warmup=0.0, final=0.0).factor(4) == pytest.approx(0.0)
-    assert Schedule(steps=1, warmup=0.05, final=1.0).factor(1) == 1.0
-
-
-def test_the_ends_of_a_schedule() -> None:
-    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
-    quarter = 0.2 + 0.8 * (1 + math.cos(math.pi / 3)) / 2
-    assert schedule.factor(40) == pytest.approx(quarter)
-    assert schedule.factor(104) == pytest.approx(0.2)  # a later epoch had more windows than the first
-    assert schedule.factor(10.5) == pytest.approx(1.0, abs=1e-3)  # time may be between two steps
-    assert Schedule(steps=14, warmup=0.05, final=0.0).factor(1) == 1.0  # 0.7 of a step is one
-    rising = Schedule(steps=4, warmup=1.0, final=0.2)
-    assert [rising.factor(step) for step in (1, 4, 5)] == pytest.approx([0.25, 1.0, 0.2])
-
-
 @pytest.mark.parametrize(
     ("state", "seconds", "expected"),
     [
@@ -494,20 +374,3 @@ def test_what_ends_a_training(
     where = PretrainingState(**state, seconds=float(seconds))
     counter = StepCounter(where, steps=100, remedy="", max_minutes=1.0)
     assert _ended_by(where, PretrainSettings(epochs=10, patience=2), counter) == expected
-
-
-def test_biases_and_vectors_are_spared_the_decay() -> None:
-    network = torch.nn.Module()
-    network.weight = torch.nn.Parameter(torch.ones(2, 2))
-    network.bias = torch.nn.Parameter(torch.ones(2, 2))
-    network.scale = torch.nn.Parameter(torch.ones(2))
-    network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
-    optimiser = adamw(decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
-    set_rate(optimiser, 0.5)
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimiser.step()
-    # decoupled: w -= rate * decay * w, whatever the gradient
-    assert network.weight.tolist() == [[pytest.approx(1 - 0.25 * 0.1)] * 2] * 2
-    for untouched in (network.bias, network.scale, network.fixed):
-        assert torch.equal(untouched, torch.ones_like(untouched))
