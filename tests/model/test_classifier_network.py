@@ -190,6 +190,14 @@ def test_rates_fall_from_layer_to_layer():
     assert grouped == {id(each) for name, each in classifier.named_parameters() if "softmax" not in name}
 
 
+def test_a_table_of_one_layer_has_no_rates_below_it():
+    settings = {"tune": True, "tune_rate": 0.8, "layer_rate_decay": 0.5, "weight_decay": 0.25}
+    classifier, given = make(embedder=StaticTable(torch.randn(10, 3)), **settings)
+    groups = {group["name"]: (group["lr"], group["weight_decay"]) for group in classifier.parameter_groups(given)}
+    assert groups["embedder.0"] == (0.8, 0.25)
+    assert [len(layer) for layer in classifier.embedder_layers()] == [1]
+
+
 def test_layers_thaw_from_the_top():
     classifier, _ = make(tune=True)
 

@@ -1,4 +1,4 @@
-"""Activations that were computed once: what is kept of a text, in how much room, and that the embedder gives the same."""
+"""Activations that were computed once: what is kept of a text, in how much room, and whether the embedder agrees."""
 
 from __future__ import annotations
 
