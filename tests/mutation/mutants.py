@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 BEYOND = ("tests/test_embedder.py", "tests/inference")  # what runs trained networks as a user does
 # Of comparisons with None and of small numbers, `is` and `==` say the same.
 SAME = re.compile(r"_(Is_Eq|Eq_Is|IsNot_NotEq|NotEq_IsNot)$")
+STAR = re.compile(r"(^|[(,])\s*/,")  # from the star in a signature
 SECONDS = 400  # no test file that a mutant is run against takes half as long
 
 
@@ -76,17 +78,30 @@ def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     return [((node.lineno, node.col_offset), (line or 0, column or 0)) for node, line, column in spans]
 
 
-def sample(rooms: Sequence[str], skip: Sequence[str], size: int, seed: int) -> list[Mutant]:
-    """So many random mutants a room, in random order, each at a place of its own."""
+def sample(rooms: Sequence[str], skip: Sequence[str], size: int, seed: int) -> list[tuple[Mutant, str]]:
+    """So many random mutants a room with the code that they make, in random order, each at a place of its own."""
     generator = random.Random(seed)
-    chosen: list[Mutant] = []
+    chosen: list[tuple[Mutant, str]] = []
     for room in rooms:
-        paths = sorted((REPOSITORY / room).rglob("*.py"))
-        modules = {str(path.relative_to(REPOSITORY)): path for path in paths if path.name not in skip}
-        places = [place for name, path in modules.items() for place in mutants(name, path.read_text("utf-8"))]
-        chosen += [generator.choice(place) for place in generator.sample(places, min(size, len(places)))]
+        paths = sorted(path for path in (REPOSITORY / room).rglob("*.py") if path.name not in skip)
+        sources = {str(path.relative_to(REPOSITORY)): path.read_text("utf-8") for path in paths}
+        places = [place for name, source in sources.items() for place in mutants(name, source)]
+        generator.shuffle(places)
+        codes = ((mutant, _code(mutant, sources[mutant.module])) for mutant in map(generator.choice, places))
+        chosen += islice(((mutant, code) for mutant, code in codes if code), size)
     generator.shuffle(chosen)
     return chosen
+
+
+def _code(mutant: Mutant, source: str) -> str | None:
+    """The changed module; None where that is nothing for a test: it is no Python, or the star of a signature moved."""
+    code: str | None = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    if code is None or STAR.search(code.splitlines()[mutant.row - 1]):
+        return None
+    try:
+        return None if ast.dump(ast.parse(code)) == ast.dump(ast.parse(source)) else code
+    except SyntaxError:
+        return None
 
 
 def survives(module: str, copy: Path) -> bool:
@@ -123,11 +138,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(copy)], check=True)
-        for mutant in sample(options.rooms, options.skip, options.sample, options.seed):
-            source = (copy / mutant.module).read_text("utf-8")
-            changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
-            if mutant in known or changed is None or changed == source:
+        for mutant, changed in sample(options.rooms, options.skip, options.sample, options.seed):
+            if mutant in known:
                 continue
+            source = (copy / mutant.module).read_text("utf-8")
             began = time.perf_counter()
             (copy / mutant.module).write_text(changed, "utf-8")
             killed = not survives(mutant.module, copy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -211,6 +212,17 @@ def test_the_smallest_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         path.write_text(content)
     monkeypatch.setattr(costs, "_CGROUPS", tuple(map(str, limits)))
     assert memory_of(torch.device("cpu")) == 60_000
+
+
+def test_a_gpu_tells_its_memory_and_whether_it_multiplies_bfloat16_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=12_345))
+    assert memory_of(cuda) == 12_345
+    for native, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native or including_emulation
+        )
+        assert pick_precision("auto", 1, cuda) == precision
 
 
 def test_this_machine_has_memory() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from test_pretrain import experiment, train, write_corpus
 
-from elmo_cli.errors import ConfigError
+from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.runs import Run
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
 
 
@@ -67,3 +68,13 @@ def test_a_vocabulary_tells_what_it_costs(tmp_path: Path) -> None:
     assert report["oov_rate"] == pytest.approx(2 / 7)
     assert report["parameters"] == {"embedding": 6 * 8, "softmax": 5 * 9}
     assert report["megabytes"] == 4 * (6 * 8 + 5 * 9) / 1e6
+
+
+def test_a_vocabulary_that_is_there_is_replaced_on_request_only(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.txt")
+    first = build_vocabulary_run(experiment(tmp_path), [corpus])
+    corpus.write_text("another text\n")
+    with pytest.raises(RunError, match="exists already"):
+        build_vocabulary_run(experiment(tmp_path), [corpus])
+    assert Run.open(first.path).vocabulary().tokens == first.vocabulary.tokens
+    assert "another" in build_vocabulary_run(experiment(tmp_path), [corpus], overwrite=True).vocabulary
