@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,29 @@ def test_tables_agree_with_the_scores(world: Experiment) -> None:
     table = list(csv.reader((path / "confusion_matrix.csv").read_text(encoding="utf-8").splitlines()))
     assert table[0] == ["true class", "money", "sports"]
     assert [[int(count) for count in row[1:]] for row in table[1:]] == test["confusion"]
+    train = list(csv.reader((path / "confusion_matrix_train.csv").read_text(encoding="utf-8").splitlines()))
+    assert [[int(count) for count in row[1:]] for row in train[1:]] == Run.open(path).results()["train"]["confusion"]
+
+
+def test_the_card_says_what_the_results_do(world: Experiment) -> None:
+    classify(world)
+    path = world.output / "classify-trainable"
+    results, card = Run.open(path).results(), (path / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", card, re.MULTILINE))
+    for role, count in (("training", "60"), ("test", "30")):
+        assert rows[f"{role} texts"] == count
+    assert (rows["training file"], rows["test file"], rows["biLM"]) == ("train.csv", "test.csv", "frozen")
+    assert rows["layer weights"] == " ".join(f"{value:.3f}" for value in results["lambdas"])
+    low, high = results["test"]["interval"]
+    accuracy = f"{results['test']['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f})"
+    assert rows["test accuracy"] == accuracy
+    assert 'elmo_cli.load("classify-trainable")' in card
+
+
+def test_a_run_is_named_by_what_it_combines(world: Experiment) -> None:
+    classify(change(world, "classify", lambdas="layer:0", tune=True, tune_epochs=1))
+    card = (world.output / "classify-layer-0-tune" / "README.md").read_text(encoding="utf-8")
+    assert "trained along" in card
 
 
 @pytest.mark.parametrize("tune", [False, True])
