@@ -18,7 +18,8 @@ from elmo_cli.text.encoded import encode_tokens
 def test_the_leak_test_of_a_run_is_on_its_first_sentences_that_have_two_words(tmp_path: Path) -> None:
     valid = tmp_path / "valid.txt"
     found = {}
-    for text in ("cat cat\nthe\n", "cat cat\nthe cat\n\nsat on the mat\n", "the cat\ncat the\n" * 4):
+    nine, ten = "cat " * 9, "cat " * 10  # of a sentence the first ten tokens are tested
+    for text in (f"cat cat\n{ten}the\n", f"cat cat\nthe cat\n\n{nine}the the\n", "the cat\ncat the\n" * 4):
         valid.write_text(text)
         *_, last = train(tmp_path, overwrite=True, data__valid=str(valid), pretrain__epochs=1)
         assert isinstance(last, Finished)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_pretrain import experiment, train, write_corpus
 
-from elmo_cli.errors import ConfigError, RunError
+from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.runs import Run
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
 
@@ -78,3 +78,10 @@ def test_a_vocabulary_that_is_there_is_replaced_on_request_only(tmp_path: Path) 
         build_vocabulary_run(experiment(tmp_path), [corpus])
     assert Run.open(first.path).vocabulary().tokens == first.vocabulary.tokens
     assert "another" in build_vocabulary_run(experiment(tmp_path), [corpus], overwrite=True).vocabulary
+
+
+def test_of_one_sentence_none_can_be_held_out(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("one sentence\n")
+    vocabulary = build_vocabulary_run(experiment(tmp_path), [write_corpus(tmp_path / "words.txt")]).vocabulary
+    with pytest.raises(DataError, match="the corpus has 1 sentence, so none"):
+        prepare_pretraining(experiment(tmp_path), [tmp_path / "corpus.txt"], vocabulary)
