@@ -68,8 +68,8 @@ class _Processes(Executor):
             from joblib.externals.loky.backend.popen_loky_posix import Popen
 
             Popen.kill = Popen.terminate  # what loky calls on a system without `pgrep`, such as a slim container
-        try:
-            with _apart():
+        with _apart():
+            try:
                 self._loky = ProcessPoolExecutor(
                     workers,
                     initializer=_begin,
@@ -77,15 +77,16 @@ class _Processes(Executor):
                     env=dict.fromkeys(_THREADS, str(threads)),
                 )
                 _start_trackers()
+            except (OSError, ImportError, NotImplementedError) as error:
+                raise BrokenExecutor(f"no semaphores: {error}") from error
+            try:
                 with _ctrl_c_waits():
                     self._loky.submit(os.getpid)
-        except (NotImplementedError, ImportError) as error:
-            raise BrokenExecutor(f"the system has no semaphores: {error}") from error
-        except OSError as error:
-            for process in self._loky._processes.values():  # those that had started have no manager yet that ends them
-                process.kill()
-                process.join()
-            raise BrokenExecutor(error.strerror or str(error)) from error
+            except OSError as error:
+                for process in self._loky._processes.values():  # those that had started; nobody else ends them yet
+                    process.kill()
+                    process.join()
+                raise BrokenExecutor(error.strerror or str(error)) from error
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a piece of work done; it is pickled, and so is what it returns."""

@@ -119,6 +119,15 @@ def test_no_worker_stays_where_not_all_could_be_started(monkeypatch: pytest.Monk
     assert not active_children()
 
 
+def test_a_system_without_semaphores_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", refuse)
+    with pytest.raises(BrokenExecutor, match="No space left"), pool(2, threads=1):
+        pass
+
+
 def test_workers_import_nothing_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("random", "queue", "numpy", "joblib"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('this is not {name}')", encoding="utf-8")

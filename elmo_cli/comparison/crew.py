@@ -11,6 +11,7 @@ from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -75,8 +76,9 @@ def train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) 
                 if stop():
                     executor.shutdown(cancel_futures=True)
                     return False
-                done, pending = wait(pending, _ASK_SECONDS, FIRST_COMPLETED)
-                for future in done:
+                done, _ = wait(pending, _ASK_SECONDS, FIRST_COMPLETED)
+                for future in islice(done, 1):  # whoever is told of it may want no further one
+                    pending.remove(future)
                     yield keep(job, kept, future.result())
     except BrokenExecutor:
         yield Notice("a process ended early, perhaps for want of memory; what is left is trained with one less")
