@@ -14,7 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -95,6 +96,11 @@ class _Processes(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, at once if what is not done is cancelled."""
+        if cancel_futures:
+            # loky forgets the pieces that are waiting, but would still look up those whose numbers are in its queue.
+            with suppress(Empty):
+                while True:
+                    self._loky._work_ids.get_nowait()
         self._loky.shutdown(wait=wait, kill_workers=cancel_futures)
 
 

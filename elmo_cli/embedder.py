@@ -21,7 +21,7 @@ from elmo_cli.config import Precision, TokenizerSettings
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.bilm import BiLm, BiLmState
 from elmo_cli.model.encoder import CharacterEncoder, TokenIds
-from elmo_cli.model.kernel.steps import Prepared
+from elmo_cli.model.kernel.layer import Prepared
 from elmo_cli.model.mode import Mode
 from elmo_cli.model.static import StaticTable
 from elmo_cli.model.token_cache import TokenCache

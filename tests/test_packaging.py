@@ -49,7 +49,12 @@ def test_wheel_and_sdist_hold_every_file_of_the_package(built: Path) -> None:
         for path in (REPOSITORY / "elmo_cli").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"elmo_cli/py.typed", "elmo_cli/report/templates/report.html.j2"} <= package
+    assert {
+        "elmo_cli/py.typed",
+        "elmo_cli/data/grammar.yaml",
+        "elmo_cli/model/kernel/native.cpp",
+        "elmo_cli/report/templates/report.html.j2",
+    } <= package
     assert not package - in_wheel
     assert not package - in_sdist
     assert {*NEEDED} <= in_sdist

@@ -282,7 +282,7 @@ def bench(results: Results) -> list[RenderableType]:
         (
             "training",
             f"{results['batch_size']} rows, windows of {results['window']} steps, by default in {results['precision']}"
-            + (", steps compiled" if results["compiled"] else ""),
+            + (", steps in C++" if results["native_loop"] else ""),
         ),
         ("corpus", f"{results['corpus']}, {about}{number(results['corpus_tokens'])} tokens" if timed else None),
     ]

@@ -32,7 +32,7 @@ from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.streams import Stream
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from elmo_cli.training.costs import compiling_pays, operations, pick_precision, step_multiplications
+from elmo_cli.training.costs import operations, pick_precision, step_multiplications
 from elmo_cli.training.optimiser import clip_gradients, make_optimiser
 from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
@@ -78,7 +78,7 @@ class BenchReport:
         window: Its steps.
         epochs: Epochs that a training is estimated for.
         precision: What `elmo pretrain` would train in.
-        compiled: Whether the LSTM's steps were compiled, as `elmo pretrain` does for a corpus of this size.
+        native_loop: Whether the LSTM's steps ran in C++.
         peaks: Billions of operations a second of the best square product, by precision.
         rows: The measurements.
         corpus: The file of the estimate.
@@ -95,7 +95,7 @@ class BenchReport:
     window: int
     epochs: int
     precision: Precision
-    compiled: bool
+    native_loop: bool
     peaks: dict[str, float]
     rows: tuple[BenchRow, ...]
     corpus: str | None
@@ -141,12 +141,11 @@ def bench_run(
         rows.append(BenchRow("embed", precision, speed, share, tokens / speed if corpus else None))
     model = embedder.bilm().settings
     window = _window(model, pretraining, peaks["float32"])
-    compiled = corpus is not None and compiling_pays(model, pretraining, tokens + sentences, device)
     if embedder.vocabulary is None or embedder.bilm().softmax is None:
         notes.append("training was not measured: the model has no softmax to predict with")
     else:
         for precision, peak in peaks.items():
-            speed = training_speed(embedder, some, pretraining, window, precision, device, compiled)
+            speed = training_speed(embedder, some, pretraining, window, precision, device)
             share = 3 * speed * operations(model) / peak
             needed = pretraining.epochs * (tokens + sentences) / speed if corpus else None
             rows.append(BenchRow("train", precision, speed, share, needed))
@@ -162,7 +161,7 @@ def bench_run(
         window=window,
         epochs=pretraining.epochs,
         precision=pick_precision(pretraining.precision, step_multiplications(model, pretraining.batch_size), device),
-        compiled=compiled,
+        native_loop=embedder.bilm().can_run_native("float32"),
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),
         corpus=str(corpus) if corpus else None,
@@ -200,11 +199,10 @@ def training_speed(
     window: int,
     precision: Precision,
     device: torch.device | str,
-    compiled: bool,
 ) -> float:
     """Tokens a second of the steps of `pretrain`, without validation and saving; it changes the weights."""
     network, feed = embedder.bilm().to(device).train(), Feed(embedder, corpus, device)
-    mode = training_mode(settings, precision, compiled)
+    mode = training_mode(settings, precision)
     optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
     stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
     began, done, epoch = 0.0, 0, 0

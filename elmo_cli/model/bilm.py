@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.config import ModelSettings
+from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
+from elmo_cli.model.kernel import native
 from elmo_cli.model.kernel.dropout import drop_words, dropout
 from elmo_cli.model.kernel.layer import LstmState, LstmWeights
 from elmo_cli.model.kernel.lstm import lstm
@@ -66,6 +67,11 @@ class BiLstmLayer(nn.Module):
                 if self.projection is not None:
                     nn.init.xavier_uniform_(self.projection[direction])
 
+    @property
+    def weights(self) -> LstmWeights:
+        """All of its weights, as the kernel takes them."""
+        return LstmWeights(self.input, self.recurrent, self.bias, self.projection)
+
     def forward(
         self,
         inputs: Tensor,
@@ -75,12 +81,13 @@ class BiLstmLayer(nn.Module):
         mode: Mode,
     ) -> tuple[Tensor, LstmState]:
         """(2, B, T, P) to (2, B, T, P) and the final state; see `elmo_cli.model.kernel.lstm.lstm`."""
-        recurrent: Tensor = self.recurrent
+        weights = self.weights
         if self.weight_dropout and self.training:
-            recurrent = dropout(recurrent, self.weight_dropout)  # one draw for all steps (Merity et al. 2018)
+            # one draw for all steps (Merity et al. 2018)
+            weights = weights._replace(recurrent=dropout(weights.recurrent, self.weight_dropout))
         return lstm(
             inputs,
-            LstmWeights(self.input, recurrent, self.bias, self.projection),
+            weights,
             state,
             reset=reset,
             lengths=lengths,
@@ -88,7 +95,7 @@ class BiLstmLayer(nn.Module):
             projection_clip=self.projection_clip,
             forget_bias=self.forget_bias,
             precision=mode.precision,
-            compiled=mode.compiled,
+            native_loop=mode.native_loop,
             prepared=mode.prepared,
         )
 
@@ -121,6 +128,12 @@ class BiLm(nn.Module):
         if isinstance(self.softmax, AdaptiveSoftmax):
             # A run holds the clusters that it was trained with, whatever the rule will be one day.
             self.settings = settings.model_copy(update={"cutoffs": self.softmax.edges[:-1]})
+
+    def can_run_native(self, precision: Precision) -> bool:
+        """Whether the LSTM's steps run in C++ with such products, where a mode allows it."""
+        first = self.lstm_layers[0]
+        assert isinstance(first, BiLstmLayer)
+        return native.can_run(first.weights, torch.bfloat16 if precision == "bfloat16" else first.bias.dtype)
 
     def run(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from elmo_cli.config import Precision
-from elmo_cli.model.kernel.steps import Prepared
+from elmo_cli.model.kernel.layer import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Mode:
 
     Attributes:
         precision: Of the matrix products of LSTM and softmax.
-        compiled: Whether the LSTM's steps are compiled where gradients are wanted; see `kernel.lstm.lstm`.
+        native_loop: Whether the LSTM's steps may run in C++; see `kernel.lstm.lstm`.
         prepared: Keeps the LSTM's matrices ready from call to call without gradients; None: nothing does.
         dropout: On token vectors and on each layer's output; None: that of the network's settings.
         word_dropout: Share of the tokens whose vectors are zero.
@@ -25,7 +25,7 @@ class Mode:
     """
 
     precision: Precision = "float32"
-    compiled: bool = False
+    native_loop: bool = True
     prepared: Prepared | None = None
     dropout: float | None = None
     word_dropout: float = 0.0

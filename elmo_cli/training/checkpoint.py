@@ -37,7 +37,7 @@ class PretrainingState(TrainingState):
         best: Best validation perplexity so far; None before the first.
         last_share: Share of the last validated epoch that was trained on: below 1 where time was up.
         precision: What matrices are multiplied in.
-        compiled: Whether the LSTM's steps are compiled, where that can be done.
+        native_loop: Whether the LSTM's steps run in C++; a training that is resumed goes the way it began.
         lstm: LSTM state after the last window; None between epochs.
     """
 
@@ -45,7 +45,7 @@ class PretrainingState(TrainingState):
     best: float | None = None
     last_share: float = 1.0
     precision: Precision = "float32"
-    compiled: bool = False
+    native_loop: bool = False
     lstm: BiLmState | None = None
 
 

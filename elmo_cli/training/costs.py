@@ -5,7 +5,7 @@
 
 The activations are those that the backward pass keeps. The estimate is rather low: what it refuses cannot work.
 
-Multiplications decide which of the faster ways pay. bfloat16 products and compiled steps change the last bits, so the
+Multiplications decide which of the faster ways pay. bfloat16 products change the last bits, so the
 decision must not depend on the moment, and a training that is resumed goes the way it began.
 """
 
@@ -29,9 +29,6 @@ from elmo_cli.model.kernel.products import bfloat16_is_native, packing_pays
 FLOAT = 4  # bytes
 STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
 CHUNK = 2**22  # logits that are in memory at once, at least
-# Compiling takes about 20 seconds the first time on a machine and saves a tenth of the training after it, so it pays
-# from some minutes on; this many operations take three minutes at 140 billion a second.
-COMPILING_PAYS = 2.5e13
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -187,15 +184,3 @@ def pick_precision(choice: PrecisionChoice, multiplications: int, device: torch.
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     pays = bfloat16_is_native() and packing_pays(device, torch.bfloat16, multiplications)
     return "bfloat16" if pays else "float32"
-
-
-def compiling_pays(model: ModelSettings, settings: PretrainSettings, steps: int, device: torch.device | str) -> bool:
-    """Whether a pretraining is long enough for compiled LSTM steps.
-
-    Args:
-        model: Sizes of the products.
-        settings: Epochs.
-        steps: Predicted steps of an epoch, in one direction.
-        device: Where to compute; only a CPU has steps to compile.
-    """
-    return torch.device(device).type == "cpu" and 3 * operations(model) * steps * settings.epochs >= COMPILING_PAYS

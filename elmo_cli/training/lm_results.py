@@ -73,7 +73,7 @@ class LmResults:
         seconds: Over all sessions.
         tokens_per_second: Over all of that time, validation included.
         precision: What matrices were multiplied in.
-        compiled: Whether compiled LSTM steps were wanted.
+        native_loop: Whether the LSTM's steps ran in C++.
         parameters: Softmax included.
         vocabulary_size: Without padding.
         leak_test: None if no validation sentence has two different tokens.
@@ -89,7 +89,7 @@ class LmResults:
     seconds: float
     tokens_per_second: float
     precision: Precision
-    compiled: bool
+    native_loop: bool
     parameters: int
     vocabulary_size: int
     leak_test: LeakTest | None
@@ -121,7 +121,7 @@ def write_lm_results(
         seconds=state.seconds,
         tokens_per_second=state.tokens / max(1e-9, state.seconds),
         precision=state.precision,
-        compiled=state.compiled,
+        native_loop=state.native_loop,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         vocabulary_size=len(job.vocabulary),
         leak_test=_test_for_leaks(embedder, job.valid, device),

@@ -17,13 +17,13 @@ from elmo_cli.events import Event, Finished, Notice, Step, Stop, Stopped, Tell, 
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import initialise_table
-from elmo_cli.model.kernel.compiled import obstacle
+from elmo_cli.model.kernel import native
 from elmo_cli.runs import WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.models import describe_network
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.checkpoint import Checkpoint, PretrainingState
-from elmo_cli.training.costs import compiling_pays, pick_precision, refuse_too_large, step_multiplications
+from elmo_cli.training.costs import pick_precision, refuse_too_large, step_multiplications
 from elmo_cli.training.lm_results import EndedBy, Pretrained, write_lm_results
 from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
@@ -32,9 +32,8 @@ from elmo_cli.training.step import accumulate_gradients, parameter_groups, train
 
 STEPS_PER_EVENT = 10
 NOTABLE_OOV, NOT_IN_VOCABULARY = 0.2, "not in the vocabulary: do they belong together?"
-COMPILING_MINUTES = 3.0  # a shorter training is not worth it
-COMPILING = "compiling the LSTM's steps for this processor first, which takes up to half a minute"
-UNCOMPILED = "the LSTM's steps run uncompiled, about a tenth slower"
+IN_TORCH = "the LSTM's steps run in torch, about half as fast as in C++"
+OTHER_BITS = "it began with the LSTM's steps in C++, and goes on in torch: its last bits will be others"
 DIVERGED = "lower pretrain.learning_rate, or set pretrain.clip_norm"
 
 Told = TypeVar("Told", Step, Validation)
@@ -67,8 +66,8 @@ def pretrain(
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     counter = StepCounter(state, steps, DIVERGED, settings.max_minutes)
     embedder = Embedder.of(network.train(), job.vocabulary, job.vocabulary.tokenizer, writer.name)
-    feed, mode = Feed(embedder, job.corpus, device), training_mode(settings, state.precision, state.compiled)
-    yield from _compiling_notices(state)
+    feed, mode = Feed(embedder, job.corpus, device), training_mode(settings, state.precision, state.native_loop)
+    yield from _native_notices(state, network, resume)
     while not (ended_by := _ended_by(state, settings, counter)):
         windows = stream.windows_per_epoch(state.epoch)
         for cuts in _in_groups(stream.epoch(state.epoch, state.window), settings.accumulate):
@@ -118,18 +117,17 @@ def _begin(job: PretrainJob, writer: RunWriter, network: BiLm, device: torch.dev
     writer.describe(portable(job.settings), job.files, {"validation": job.validation})
     describe_network(writer, network, job.vocabulary)
     model, settings = job.settings.model, job.settings.pretrain
-    hurried = settings.max_minutes is not None and settings.max_minutes < COMPILING_MINUTES
-    steps = job.corpus.token_count + len(job.corpus)  # a sentence's end is predicted too
-    return PretrainingState(
-        precision=pick_precision(settings.precision, step_multiplications(model, settings.batch_size), device),
-        compiled=not hurried and compiling_pays(model, settings, steps, device),
-    )
+    precision = pick_precision(settings.precision, step_multiplications(model, settings.batch_size), device)
+    return PretrainingState(precision=precision, native_loop=network.can_run_native(precision))
 
 
-def _compiling_notices(state: PretrainingState) -> Iterator[Notice]:
-    if state.compiled:
-        problem = obstacle()
-        yield Notice(f"{UNCOMPILED}: {problem}" if problem else COMPILING)
+def _native_notices(state: PretrainingState, network: BiLm, resumed: bool) -> Iterator[Notice]:
+    """What the user should know of the loop that this training goes through."""
+    problem = native.obstacle()
+    if problem and next(network.parameters()).device.type == "cpu":
+        yield Notice(f"{IN_TORCH}: {problem}")
+        if resumed and state.native_loop:
+            yield Notice(OTHER_BITS)
 
 
 def _steps(stream: Stream, settings: PretrainSettings) -> int:

@@ -27,11 +27,11 @@ def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: boo
     return decay_groups(rest, rate, decay) + decay_groups(table, rate * settings.embedding_rate_scale, decay)
 
 
-def training_mode(settings: PretrainSettings, precision: Precision, compiled: bool) -> Mode:
+def training_mode(settings: PretrainSettings, precision: Precision, native_loop: bool = True) -> Mode:
     """How a network is run while it trains: what it drops and is penalised for, as the settings say."""
     return Mode(
         precision,
-        compiled,
+        native_loop,
         word_dropout=settings.word_dropout,
         activation_penalty=settings.activation_penalty,
         temporal_penalty=settings.temporal_penalty,

@@ -94,7 +94,7 @@ def ours(job: PretrainJob, folder: Path, start: Any) -> dict[str, Any]:
             min(results["seconds"], 60 * job.settings.pretrain.max_minutes), 1
         ),  # less the last validation
         "parameters": results["parameters"],
-        "way": f"{results['precision']}{', compiled' if results['compiled'] else ''}",
+        "way": f"{results['precision']}{', steps in C++' if results['native_loop'] else ''}",
         "settings": {
             "model": job.settings.model.model_dump(mode="json", exclude={"characters", "samples"}),
             "pretrain": job.settings.pretrain.model_dump(mode="json"),
@@ -142,7 +142,7 @@ def train_both(given: argparse.Namespace, minutes: float) -> tuple[dict[str, dic
                     home.mkdir()
                     core = together[names.index(name)] if together else None
                     # a cache of its own, so that ours compiles anew
-                    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "inductor")
+                    os.environ["ELMO_CACHE"] = str(home / "cache")
                     with_threads(1 if together else None)
                     process = spawn.Process(target=child, args=(name, given, minutes, str(home), core, start, answers))
                     process.start()

@@ -24,10 +24,9 @@ from elmo_cli.config import (
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.kernel import compiled as lstm_fused
+from elmo_cli.model.kernel import native
 from elmo_cli.training import costs
 from elmo_cli.training.costs import (
-    compiling_pays,
     estimate,
     memory_of,
     operations,
@@ -36,7 +35,7 @@ from elmo_cli.training.costs import (
     step_multiplications,
     vocabulary_parameters,
 )
-from elmo_cli.training.pretrain import COMPILING, UNCOMPILED, pretrain_run
+from elmo_cli.training.pretrain import IN_TORCH, OTHER_BITS, pretrain_run
 
 CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
 MODELS: list[dict[str, Any]] = [
@@ -230,7 +229,7 @@ def test_this_machine_has_memory() -> None:
     assert memory is None or memory > 2**28
 
 
-# Precision and compiled steps
+# Precision and the loop
 
 SMALL, TINY = ModelSettings(hidden_size=256), ModelSettings(hidden_size=32)
 
@@ -257,14 +256,6 @@ def test_auto_is_bfloat16_where_it_is_native_and_products_are_large(monkeypatch:
     assert pick_precision("auto", step_multiplications(SMALL, 32), "cpu") == "float32"
 
 
-def test_only_a_long_training_on_a_cpu_is_compiled() -> None:
-    settings = PretrainSettings(epochs=5)
-    needed = int(costs.COMPILING_PAYS / (3 * operations(SMALL) * 5)) + 1
-    assert compiling_pays(SMALL, settings, needed, "cpu")
-    assert not compiling_pays(SMALL, settings, needed - 1, "cpu")
-    assert not compiling_pays(SMALL, settings, 1000 * needed, "cuda")
-
-
 def run(folder: Path, resume: bool = False, steps: int | None = None) -> list[Event]:
     """Some steps of a training, then the rest of it on resuming."""
     corpus = folder / "corpus.txt"
@@ -273,7 +264,7 @@ def run(folder: Path, resume: bool = False, steps: int | None = None) -> list[Ev
         {
             "output": folder / "runs",
             "vocab": {"min_count": 1},
-            "model": {"hidden_size": 8, "softmax": "full"},
+            "model": {"hidden_size": 16, "softmax": "full"},
             "pretrain": {"epochs": 1, "batch_size": 2, "window": 8, "valid_fraction": 0.1},
         }
     )
@@ -289,46 +280,42 @@ def run(folder: Path, resume: bool = False, steps: int | None = None) -> list[Ev
 
 @pytest.fixture
 def wanted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each step asked for compiled passes."""
+    """Whether each step asked for the loop in C++."""
     asked = []
 
     def recording(self: BiLm, *arguments: Any) -> Any:
         *given, mode = arguments
-        asked.append(mode.compiled)
-        return stream_loss(self, *given, replace(mode, compiled=False))
+        asked.append(mode.native_loop)
+        return stream_loss(self, *given, replace(mode, precision="float32", native_loop=False))
 
     stream_loss = BiLm.stream_loss
     monkeypatch.setattr(BiLm, "stream_loss", recording)
     return asked
 
 
+@pytest.mark.parametrize("way", [("bfloat16", True), ("float32", False)])
 def test_a_resumed_training_goes_the_way_it_began(
-    tmp_path: Path, wanted: list[bool], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, wanted: list[bool], way: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(costs, "COMPILING_PAYS", 0)
-    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: "bfloat16")
+    precision, in_cpp = way
+    monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: precision)
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: in_cpp)
     assert isinstance(run(tmp_path, steps=3)[-2], Saved)
-    monkeypatch.setattr(costs, "COMPILING_PAYS", 1e30)
     monkeypatch.setattr("elmo_cli.training.pretrain.pick_precision", lambda *given: "float32")
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: not in_cpp)
     last = run(tmp_path, resume=True)[-1]
     assert isinstance(last, Finished)
-    assert (last.results["precision"], last.results["compiled"]) == ("bfloat16", True)
-    assert len(wanted) == last.results["steps"]
-    assert all(wanted)
+    assert (last.results["precision"], last.results["native_loop"]) == way
+    assert wanted == [in_cpp] * last.results["steps"]
 
 
 @pytest.mark.usefixtures("wanted")
-@pytest.mark.parametrize("possible", [True, False])
-def test_compiling_and_its_obstacle_are_said(tmp_path: Path, possible: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "COMPILING_PAYS", 0)
-    monkeypatch.setenv(lstm_fused.SWITCH, "1" if possible else "0")
-    monkeypatch.setattr(lstm_fused.shutil, "which", lambda name: name)
-    said = [event.message for event in run(tmp_path) if isinstance(event, Notice)]
-    assert (COMPILING in said) == possible
-    assert (f"{UNCOMPILED}: {lstm_fused.SWITCH} is 0" in said) == (not possible)
-
-
-def test_a_short_training_is_not_compiled(tmp_path: Path, wanted: list[bool]) -> None:
-    said = [event.message for event in run(tmp_path) if isinstance(event, Notice)]
-    assert not any(wanted)
-    assert COMPILING not in said
+def test_what_stands_in_the_way_of_the_loop_in_cpp_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BiLm, "can_run_native", lambda *given: True)
+    monkeypatch.setattr(native, "obstacle", lambda: None)
+    said = [event.message for event in run(tmp_path, steps=3) if isinstance(event, Notice)]
+    assert not [message for message in said if message.startswith(IN_TORCH)]
+    monkeypatch.setattr(native, "obstacle", lambda: "there is no compiler")
+    said = [event.message for event in run(tmp_path, resume=True) if isinstance(event, Notice)]
+    assert f"{IN_TORCH}: there is no compiler" in said
+    assert OTHER_BITS in said

@@ -5,11 +5,14 @@ Legend: G directions, B batch, I input size, D cell size, P output size (D witho
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
 from elmo_cli.model.kernel.memory import buffer
+
+Ready = TypeVar("Ready")
 
 
 class LstmWeights(NamedTuple):
@@ -45,3 +48,24 @@ class LstmState(NamedTuple):
     def rows(self, count: int) -> LstmState:
         """That of the first rows of the batch."""
         return LstmState(self.hidden[:, :count], self.cell[:, :count])
+
+
+class Prepared:
+    """Matrices that inference made ready, kept from call to call as long as the weights are what they were.
+
+    Making them ready takes as long as dozens of steps; they take as much memory as the weights.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[list[Tensor], list[int], Any]] = {}
+
+    def get(self, weights: LstmWeights, options: Hashable, make: Callable[[], Ready]) -> Ready:
+        """What `make` gave for these weights and options, made anew where the weights have changed since."""
+        parts = [part for part in weights if part is not None]
+        key, versions = (options, *(part.data_ptr() for part in parts)), [part._version for part in parts]
+        found = self._kept.get(key)
+        if found is None or found[1] != versions:
+            # The weights are held, so that no other ones can come to lie at their address.
+            found = self._kept[key] = parts, versions, make()
+        ready: Ready = found[2]
+        return ready

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from elmo_cli.config import Precision
-from elmo_cli.model.kernel.compiled import can_compile
-from elmo_cli.model.kernel.layer import LstmState, LstmWeights
+from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel.layer import LstmState, LstmWeights, Prepared
 from elmo_cli.model.kernel.memory import buffer
 from elmo_cli.model.kernel.pointwise import Clips, Tape
 from elmo_cli.model.kernel.products import packing_pays
-from elmo_cli.model.kernel.steps import Options, Prepared, run_backward, run_forward, run_inference
+from elmo_cli.model.kernel.steps import Options, run_backward, run_forward, run_inference
 
 
 def lstm(
@@ -32,7 +32,7 @@ def lstm(
     projection_clip: float | None = None,
     forget_bias: float = 1.0,
     precision: Precision = "float32",
-    compiled: bool = False,
+    native_loop: bool = True,
     prepared: Prepared | None = None,
 ) -> tuple[Tensor, LstmState]:
     """Run one layer over a window of steps.
@@ -49,8 +49,8 @@ def lstm(
         forget_bias: Added to the forget gate.
         precision: Of the matrix products. With bfloat16 their sums, the state, the pointwise work and the gradients of
             the weights stay in float32; float32 means the precision of `inputs`, which may also be float64.
-        compiled: Whether the pointwise work of a call with gradients shall be compiled, where `can_compile` says so.
-            The first call of each shape then takes some seconds more, and all round differently in the last bit.
+        native_loop: Whether the loop over the steps may run in C++, where `native.can_run` says so; it rounds
+            differently in the last bit.
         prepared: For calls without gradients, what keeps the matrices ready for the next one with the same weights.
 
     Returns:
@@ -58,14 +58,12 @@ def lstm(
     """
     state = state or LstmState.zeros(inputs, weights)
     product_type = torch.bfloat16 if precision == "bfloat16" else weights.bias.dtype
+    clips = Clips(cell_clip, projection_clip)
+    if native_loop and native.can_run(weights, product_type):
+        return native.lstm(inputs, weights, state, reset, lengths, clips, forget_bias, product_type, prepared)
     multiplications = inputs.shape[1] * weights.recurrent[0].numel()  # of the recurrent product of a step
-    options = Options(
-        Clips(cell_clip, projection_clip),
-        forget_bias,
-        product_type,
-        packed=packing_pays(weights.bias.device, product_type, multiplications),
-        compiled=compiled and can_compile(weights.bias),
-    )
+    packed = packing_pays(weights.bias.device, product_type, multiplications)
+    options = Options(clips, forget_bias, product_type, packed)
     keep = None
     if reset is not None:
         # One step more than there are: the backward pass looks one step ahead.

@@ -6,7 +6,7 @@ Three identities keep the passes few:
     reset: f's pre-activation is -inf, so that neither the cell nor its gradient passes a sentence's beginning
     gradients of the gates = coefficients known before the loop * (dh or dc)
 
-`compiled` has the same steps in one compiled pass each. Legend: G directions, B batch, T tokens (steps), D cell size,
+Legend: G directions, B batch, T tokens (steps), D cell size,
 P output size; gates i, j, f, o along 4D; C is the precision of the products.
 """
 
@@ -41,9 +41,9 @@ class Tape:
     """What the backward pass needs of the forward pass, time-major."""
 
     inputs: Tensor  # (G, T, B, I), C
-    gates: Tensor  # (G, T, B, 4D): i, j, f, o after their nonlinearities; compiled steps keep them in C
+    gates: Tensor  # (G, T, B, 4D): i, j, f, o after their nonlinearities
     cells: Tensor  # (G, T + 1, B, D), the initial ones first
-    squashed: Tensor | None  # (G, T, B, D): tanh of the cells; compiled steps compute it anew
+    squashed: Tensor  # (G, T, B, D): tanh of the cells
     recurrent: Tensor | None  # (G, T + 1, B, P), C: what meets the recurrent matrix; None: `hidden` itself
     unprojected: Tensor | None  # (G, T, B, D), C
     hidden: Tensor  # (G, T + 1, B, P), the initial one first
@@ -51,13 +51,6 @@ class Tape:
     def parts(self) -> tuple[Tensor | None, ...]:
         """The tensors in the order of the fields."""
         return self.inputs, self.gates, self.cells, self.squashed, self.recurrent, self.unprojected, self.hidden
-
-    def plain(self) -> Tape:
-        """As uncompiled steps need it."""
-        if self.squashed is not None:
-            return self
-        gates, squashed = self.gates.to(self.cells.dtype), self.cells[:, 1:].tanh()
-        return Tape(self.inputs, gates, self.cells, squashed, self.recurrent, self.unprojected, self.hidden)
 
 
 @dataclass(slots=True)
@@ -70,7 +63,7 @@ class Window:
     forgets: Sequence[Tensor]
     out_gates: Sequence[Tensor]
     cells: Sequence[Tensor]
-    squashed: Sequence[Tensor] | None
+    squashed: Sequence[Tensor]
     recurrent: Sequence[Tensor] | None
     unprojected: Sequence[Tensor] | None
     hidden: Sequence[Tensor]
@@ -87,7 +80,7 @@ class Window:
             f,
             o,
             tape.cells.unbind(1),
-            None if tape.squashed is None else tape.squashed.unbind(1),
+            tape.squashed.unbind(1),
             None if tape.recurrent is None else tape.recurrent.unbind(1),
             None if tape.unprojected is None else tape.unprojected.unbind(1),
             tape.hidden.unbind(1),
@@ -118,7 +111,6 @@ class Forward:
         torch.mul(window.forgets[step], window.cells[step], out=cell).addcmul_(window.in_gates[step], candidate)
         if clip is not None:
             cell.clamp_(-clip, clip)
-        assert window.squashed is not None
         squashed = tanh_(window.squashed[step].copy_(cell))
         if window.unprojected is None:
             torch.mul(window.out_gates[step], squashed, out=window.hidden[step + 1])
@@ -204,7 +196,6 @@ class Backward:
         self.start = start = max(0, end - self.length)
         tape = self.tape
         in_gate, candidate, forget, out_gate = tape.gates[:, start:end].chunk(4, dim=-1)
-        assert tape.squashed is not None
         tanh, before = tape.squashed[:, start:end], tape.cells[:, start:end]
         factors = tanh.new_empty((*tanh.shape[:-1], 4, tanh.shape[-1]))
         through_tanh = torch.empty_like(tanh, memory_format=torch.contiguous_format)

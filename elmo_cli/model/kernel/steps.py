@@ -1,7 +1,7 @@
 """Adds the arithmetic of an LSTM layer: a forward and a hand-written backward pass over a window of steps.
 
 Products over many steps at once stand outside the loops (inputs, gradients of inputs and weights); inside, there is one
-recurrent product a step (two with a projection) and the pointwise work of `pointwise` or `compiled`.
+recurrent product a step (two with a projection) and the pointwise work of `pointwise`.
 
 Legend: G directions, B batch, T tokens (steps), I input size, D cell size, P output size; gates i, j, f, o along 4D.
 """
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elmo_cli.model.kernel.compiled import CompiledBackward, CompiledForward
-from elmo_cli.model.kernel.layer import LstmWeights
+from elmo_cli.model.kernel.layer import LstmWeights, Prepared
 from elmo_cli.model.kernel.memory import buffer
 from elmo_cli.model.kernel.pointwise import Backward, Clips, Forward, Tape, Window
 from elmo_cli.model.kernel.products import (
@@ -38,7 +37,6 @@ class Options:
     forget_bias: float
     precision: torch.dtype  # of the matrix products
     packed: bool  # whether the matrices are packed, and the directions run one by one
-    compiled: bool  # whether the pointwise work is compiled, in calls with gradients
 
 
 def make_product(matrix: Tensor, rows: int, options: Options) -> Product:
@@ -61,7 +59,7 @@ def run_forward(
         options: Of the call.
     """
     point, tape = _forward_point(inputs, weights, history, cell, keep, options)
-    products = _ForwardProducts(weights, inputs.shape[2], options)
+    products = ForwardProducts(weights, inputs.shape[2], options)
     point.carry(0)
     for step, addend in enumerate(products.input_gates(inputs, keep)):
         products.step(point, step, addend)
@@ -71,7 +69,7 @@ def run_forward(
 def _forward_point(
     inputs: Tensor, weights: LstmWeights, history: Tensor, cell: Tensor, keep: Sequence[Tensor] | None, options: Options
 ) -> tuple[Forward, Tape]:
-    """The pointwise work, compiled if so wanted and possible, and the tape that it fills; arguments as above."""
+    """The pointwise work and the tape that it fills; the arguments are those of `run_forward`."""
     directions, steps, batch, _ = inputs.shape
     size, precision = cell.shape[-1], options.precision
     shape = (directions, steps, batch, size)
@@ -81,13 +79,6 @@ def _forward_point(
     apart = keep is not None or precision != cell.dtype
     recurrent = buffer(cell, history.shape, precision) if apart else None
     unprojected = None if weights.projection is None else buffer(cell, shape, precision)
-    if options.compiled:
-        # A compiled pass computes the tanh anew for less than it takes to write and read it.
-        gates = buffer(cell, (*shape[:-1], 4 * size), precision)
-        tape = Tape(inputs, gates, cells, None, recurrent, unprojected, history)
-        point = CompiledForward(Window.of(tape, keep), options.clips, precision)
-        if point.ready:
-            return point, tape
     gates, squashed = buffer(cell, (*shape[:-1], 4 * size)), buffer(cell, shape)
     tape = Tape(inputs, gates, cells, squashed, recurrent, unprojected, history)
     return Forward(Window.of(tape, keep), options.clips), tape
@@ -140,7 +131,7 @@ def run_inference(
         history.unbind(1),
         keep,
     )
-    point, products = Forward(window, options.clips), (prepared or Prepared()).products(weights, batch, options)
+    point, products = Forward(window, options.clips), ForwardProducts.kept(prepared, weights, batch, options)
     point.carry(0)
     for step, addend in enumerate(products.input_gates(inputs, keep)):
         products.step(point, step, addend)
@@ -149,27 +140,7 @@ def run_inference(
     return cells[-1] if ends is None else final
 
 
-class Prepared:
-    """Matrices that inference made ready, kept from call to call as long as the weights are what they were.
-
-    Making them ready takes as long as dozens of steps; they take as much memory as the weights.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[object, tuple[list[Tensor], list[int], _ForwardProducts]] = {}
-
-    def products(self, weights: LstmWeights, batch: int, options: Options) -> _ForwardProducts:
-        """Those of some weights, for batches of any size."""
-        parts = [part for part in weights if part is not None]
-        key, versions = (options, *(part.data_ptr() for part in parts)), [part._version for part in parts]
-        found = self._kept.get(key)
-        if found is None or found[1] != versions:
-            # The weights are held, so that no other ones can come to lie at their address.
-            found = self._kept[key] = parts, versions, _ForwardProducts(weights, batch, options)
-        return found[2]
-
-
-class _ForwardProducts:
+class ForwardProducts:
     """The matrices of a call forward, made ready once, with the columns of j doubled (see `pointwise`)."""
 
     def __init__(self, weights: LstmWeights, batch: int, options: Options) -> None:
@@ -183,6 +154,11 @@ class _ForwardProducts:
         self.project = None
         if weights.projection is not None:
             self.project = make_product(weights.projection, batch, options)
+
+    @classmethod
+    def kept(cls, prepared: Prepared | None, weights: LstmWeights, batch: int, options: Options) -> ForwardProducts:
+        """Those of an earlier call with these weights, else new ones."""
+        return (prepared or Prepared()).get(weights, options, lambda: cls(weights, batch, options))
 
     def _doubled(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         result = values.to(dtype, copy=True)
@@ -241,7 +217,7 @@ def run_backward(
     directions, steps, batch, size = (*upstream.shape[:3], tape.cells.shape[-1])
     gates = buffer(upstream, tape.gates.shape, options.precision)
     projected = None if weights.projection is None else buffer(upstream, upstream.shape, options.precision)
-    point = _backward_point(tape, keep, upstream.unbind(1), gates, projected, options)
+    point = Backward(tape, Window.of(tape, keep), upstream.unbind(1), gates, projected, options.clips)
     following = _backward_steps(point, weights, gates.unbind(1), batch, final_cells, options)
     hidden = following.to(tape.hidden.dtype)
     if keep is not None:
@@ -259,24 +235,6 @@ def run_backward(
         product = make_product(weights.input.transpose(1, 2), steps * batch, options)
         input_gradients.copy_(product(rows).view(tape.inputs.shape))
     return hidden, point.cell
-
-
-def _backward_point(
-    tape: Tape,
-    keep: Sequence[Tensor] | None,
-    upstream: Sequence[Tensor],
-    gates: Tensor,
-    projected: Tensor | None,
-    options: Options,
-) -> Backward:
-    """The pointwise work, compiled where that of the forward pass was."""
-    if tape.squashed is None:
-        point = CompiledBackward(tape, Window.of(tape, keep), upstream, gates, projected, options.clips)
-        if point.ready:
-            return point
-    # Compiled forward but not backward: what the compiled pass had no need to keep is made up for.
-    tape = tape.plain()
-    return Backward(tape, Window.of(tape, keep), upstream, gates, projected, options.clips)
 
 
 def _backward_steps(

@@ -1,0 +1,133 @@
+"""The loop in C++ against the plain LSTM and against the loop in torch, in all that a call can have."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_lstm import Case, make_case, run
+
+from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel.lstm import lstm
+from elmo_cli.model.kernel.naive import naive_lstm
+
+pytestmark = pytest.mark.skipif(native.obstacle() is not None, reason=str(native.obstacle()))
+
+# How far results and gradients may be from those in float64, as a share of the largest one.
+CLOSE = {"float32": 3e-6, "bfloat16": 0.06}
+
+
+def assert_close(case: Case, precision: str) -> None:
+    found = run(lstm, case, precision=precision)
+    expected = run(naive_lstm, case.to(torch.float64))
+    for one, other in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
+        torch.testing.assert_close(one.double(), other, atol=CLOSE[precision] * float(other.abs().max()) + 1e-6, rtol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    directions=st.integers(1, 2),
+    batch=st.integers(1, 20),
+    steps=st.integers(1, 5),
+    width=st.sampled_from([16, 48]),
+    cells=st.sampled_from([16, 48, 80]),
+    projection=st.sampled_from([None, 16, 32, 96]),
+    with_state=st.booleans(),
+    with_reset=st.booleans(),
+    with_lengths=st.booleans(),
+    clips=st.sampled_from([(None, None), (0.4, 0.1)]),
+)
+def test_float32_is_the_plain_lstm(
+    seed, directions, batch, steps, width, cells, projection, with_state, with_reset, with_lengths, clips
+) -> None:
+    assert_close(
+        make_case(
+            seed,
+            directions=directions,
+            batch=batch,
+            steps=steps,
+            width=width,
+            cells=cells,
+            projection=projection,
+            with_state=with_state,
+            with_reset=with_reset,
+            with_lengths=with_lengths,
+            cell_clip=clips[0],
+            projection_clip=clips[1],
+            scale=0.3,
+            dtype=torch.float32,
+        ),
+        "float32",
+    )
+
+
+@pytest.mark.parametrize("projection", [None, 48])
+def test_bfloat16_is_near(projection: int | None) -> None:
+    assert_close(
+        make_case(
+            batch=14,
+            steps=6,
+            width=32,
+            cells=64,
+            projection=projection,
+            cell_clip=None,
+            projection_clip=None,
+            scale=0.2,
+            dtype=torch.float32,
+        ),
+        "bfloat16",
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_row_is_the_same_bits_in_any_company(precision: str) -> None:
+    case = make_case(
+        batch=13, steps=7, width=16, cells=32, projection=16, with_reset=False, scale=0.3, dtype=torch.float32
+    )
+    with torch.no_grad():
+        together, final = lstm(case.inputs, case.weights, case.state, lengths=case.lengths, precision=precision)
+        for row in range(13):
+            part = slice(row, row + 1)
+            alone, last = lstm(
+                case.inputs[:, part],
+                case.weights,
+                type(case.state)(*(tensor[:, part] for tensor in case.state)),
+                lengths=case.lengths[part],
+                precision=precision,
+            )
+            assert torch.equal(alone, together[:, part])
+            assert torch.equal(last.hidden, final.hidden[:, part])
+            assert torch.equal(last.cell, final.cell[:, part])
+
+
+def test_threads_share_out_rows_without_a_trace() -> None:
+    case = make_case(batch=60, steps=5, width=16, cells=32, projection=16, scale=0.3, dtype=torch.float32)
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results, gradients = run(lstm, case)
+            found.append([*results, *gradients[:2]])
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0][:3], other[:3], strict=True))
+
+
+def test_inference_is_the_forward_pass_of_training() -> None:
+    case = make_case(batch=9, steps=6, width=16, cells=32, projection=16, scale=0.3, dtype=torch.float32)
+    trained, _ = run(lstm, case)
+    with torch.no_grad():
+        outputs, final = lstm(case.inputs, case.weights, case.state, **case.options())
+    assert all(torch.equal(one, two) for one, two in zip(trained, [outputs, *final], strict=True))
+
+
+def test_steps_beyond_a_rows_end_are_zero() -> None:
+    case = make_case(batch=5, steps=6, width=16, cells=16, dtype=torch.float32)
+    outputs, _ = lstm(case.inputs, case.weights, lengths=torch.tensor([0, 6, 2, 3, 6]))
+    assert not outputs[:, 0].any()
+    assert not outputs[:, 2, 2:].any()
+    assert outputs[:, 2, 1].all()
