@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.devices import pick_device
-from elmo_cli.embedder import Embedder, Extractor
+from elmo_cli.embedder import Embedder
 from elmo_cli.errors import RunError
+from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
+from elmo_cli.inference.embed import embed_sentences
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.report.cells import select, value_of
@@ -33,8 +35,6 @@ from elmo_cli.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TOKENS_PER_BATCH = 4096
 
 Text = str | Sequence[str]
 
@@ -105,13 +105,8 @@ class Elmo:
             One (L, T, W) array for each text, in their order; layer 0 is the token vector.
         """
         corpus = self._encode(texts)
-        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(corpus)
-        batches = length_batches(corpus.lengths + 2, TOKENS_PER_BATCH)
-        for indices, layers, lengths in Extractor(self.embedder, self.device).batches(corpus, batches):
-            values = layers.cpu().numpy()
-            for row, (index, length) in enumerate(zip(indices.tolist(), lengths.tolist(), strict=True)):
-                found[index] = values[:, row, :length].copy()
-        return found
+        batches = length_batches(corpus.lengths + 2, DEFAULT_BATCH_TOKENS)
+        return embed_sentences(self.embedder, corpus, batches, self.device)
 
     def perplexity(self, texts: Sequence[Text]) -> Perplexity:
         """Exact perplexity of texts, forward, backward and their geometric mean.

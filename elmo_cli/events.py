@@ -14,155 +14,93 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far an optimisation is, every few steps.
+    """How far an optimisation is, every few steps."""
 
-    Attributes:
-        epoch: Counted from 1.
-        step: Optimiser steps done.
-        steps: Optimiser steps of the whole training.
-        tokens: Predicted steps of one direction (texts for a classifier), since the beginning.
-        loss: Mean training loss in nats since the event before.
-        perplexity: exp(loss), of both directions together; of the training softmax, so an estimate if it is sampled.
-        rate: Learning rate of the last step.
-        tokens_per_second: Speed since the event before.
-        seconds_left: To the end of the last epoch, at the speed of this session.
-    """
-
-    epoch: int
-    step: int
-    steps: int
-    tokens: int
-    loss: float
+    epoch: int  # counted from 1
+    step: int  # optimiser steps done
+    steps: int  # optimiser steps of the whole training
+    tokens: int  # predicted steps of one direction (texts for a classifier), since the beginning
+    loss: float  # mean training loss in nats since the event before
+    # exp(loss), of both directions together; of the training softmax, so an estimate if it is sampled
     perplexity: float
-    rate: float
-    tokens_per_second: float
-    seconds_left: float
+    rate: float  # learning rate of the last step
+    tokens_per_second: float  # speed since the event before
+    seconds_left: float  # to the end of the last epoch, at the speed of this session
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Exact perplexities on the validation text after an epoch.
+    """Exact perplexities on the validation text after an epoch."""
 
-    Attributes:
-        epoch: Counted from 1.
-        forward: Perplexity of the forward direction.
-        backward: Perplexity of the backward direction.
-        mean: Geometric mean of the two; the best epoch is chosen by it.
-        best: No epoch before was better.
-    """
-
-    epoch: int
+    epoch: int  # counted from 1
     forward: float
     backward: float
-    mean: float
-    best: bool
+    mean: float  # geometric mean of the two; the best epoch is chosen by it
+    best: bool  # no epoch before was better
 
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """An epoch of a classifier.
+    """An epoch of a classifier."""
 
-    Attributes:
-        epoch: Counted from 1.
-        loss: Mean training loss in nats a text.
-        train_accuracy: On the training texts, while training.
-        valid_accuracy: On the validation texts; the best epoch is chosen by it.
-        lambdas: Layer weights in force, where the combiner has any.
-        gamma: Scale of the mix, where the combiner has one.
-        best: No epoch before was better.
-    """
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    valid_accuracy: float
-    lambdas: tuple[float, ...] | None
-    gamma: float | None
-    best: bool
+    epoch: int  # counted from 1
+    loss: float  # mean training loss in nats a text
+    train_accuracy: float  # on the training texts, while training
+    valid_accuracy: float  # on the validation texts; the best epoch is chosen by it
+    lambdas: tuple[float, ...] | None  # layer weights in force, where the combiner has any
+    gamma: float | None  # scale of the mix, where the combiner has one
+    best: bool  # no epoch before was better
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierDone:
-    """One classifier of a comparison.
-
-    Attributes:
-        row: Name of its row.
-        seed: What it was drawn by.
-        valid_accuracy: Accuracy of its best epoch on the validation texts.
-        test_accuracy: On the test texts.
-        done: Classifiers that are done, those of a run that is resumed included.
-        total: Classifiers of the whole comparison.
-        fraction: Share of the labelled texts that it learned from.
-    """
+    """One classifier of a comparison."""
 
     row: str
-    seed: int
-    valid_accuracy: float
-    test_accuracy: float
-    done: int
-    total: int
-    fraction: float = 1.0
+    seed: int  # what it was drawn by
+    valid_accuracy: float  # accuracy of its best epoch on the validation texts
+    test_accuracy: float  # on the test texts
+    done: int  # classifiers that are done, those of a run that is resumed included
+    total: int  # classifiers of the whole comparison
+    fraction: float = 1.0  # share of the labelled texts that it learned from
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The state for resuming is on disk.
-
-    Attributes:
-        step: Optimiser steps done.
-    """
+    """The state for resuming is on disk."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the user should know, such as texts that were cut; the results hold it too.
+    """Something that the user should know, such as texts that were cut; the results hold it too."""
 
-    Attributes:
-        message: One sentence.
-    """
-
-    message: str
+    message: str  # one sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a piece of work is, now and then; with all of it done, it is over.
+    """How far a piece of work is, now and then; with all of it done, it is over."""
 
-    Attributes:
-        what: What is done, such as "reading", or what is counted, such as "sentences".
-        done: How much of it.
-        total: All of it; None while that is unknown.
-        in_bytes: Whether bytes are counted.
-    """
-
-    what: str
-    done: int
-    total: int | None
-    in_bytes: bool = False
+    what: str  # what is done, such as "reading", or what is counted, such as "sentences"
+    done: int  # how much of it
+    total: int | None  # all of it; None while that is unknown
+    in_bytes: bool = False  # whether bytes are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a training that ran to its end.
+    """The last event of a training that ran to its end."""
 
-    Attributes:
-        results: The final figures, as `results.json` holds them.
-    """
-
-    results: dict[str, Any]
+    results: dict[str, Any]  # the final figures, as `results.json` holds them
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The last event of a training that was told to stop; what it had done is saved.
+    """The last event of a training that was told to stop; what it had done is saved."""
 
-    Attributes:
-        step: Optimiser steps done.
-    """
-
-    step: int
+    step: int  # optimiser steps done
 
 
 Event = Step | Validation | EpochDone | ClassifierDone | Saved | Notice | Progress | Finished | Stopped

@@ -17,7 +17,7 @@ from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from elmo_cli.inference.dump_writer import Layers as DumpLayers
+    from elmo_cli.inference.assembly import Layers as DumpLayers
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="Sentences: a line each, a table, a folder, or - for stdin.")]
 OutFile = Annotated[
@@ -99,7 +99,7 @@ def embed(
     from elmo_cli.commands.inputs import texts_of, tokenizer_for
     from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
-    from elmo_cli.inference.embed import embed_run
+    from elmo_cli.inference.embed import EmbedOptions, embed_run
 
     experiment = resolve(
         config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
@@ -110,15 +110,17 @@ def embed(
             run,
             texts_of(file, experiment.data),
             place,
-            format=format,
-            layers=_layer_choice(layers),
-            pool=pool,
-            dtype=dtype,
-            precision=precision,
-            tokenizer=tokenizer_for(run, experiment.tokenizer) if tokenizer else None,
-            stateful=stateful,
-            batch_size=batch_size,
-            batch_tokens=batch_tokens,
+            EmbedOptions(
+                format=format,
+                layers=_layer_choice(layers),
+                pool=pool,
+                dtype=dtype,
+                precision=precision,
+                tokenizer=tokenizer_for(run, experiment.tokenizer) if tokenizer else None,
+                stateful=stateful,
+                batch_size=batch_size,
+                batch_tokens=batch_tokens,
+            ),
             device=pick_device(device),
             overwrite=overwrite,
             tell=tell,

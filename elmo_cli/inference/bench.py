@@ -10,7 +10,7 @@ import gzip
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -23,7 +23,7 @@ from elmo_cli.data.records import read_records
 from elmo_cli.devices import check_precision
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.inference.dump_pieces import DEFAULT_BATCH_TOKENS
+from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.token_cache import TokenCache
 from elmo_cli.runs import Run, load_lm
@@ -48,21 +48,14 @@ Task = Literal["train", "embed"]
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One measurement.
+    """One measurement."""
 
-    Attributes:
-        task: The training step, optimiser and data included; or embedding all layers.
-        precision: What matrices were multiplied in.
-        tokens_per_second: Tokens of text; a step of training predicts each from both sides.
-        share: Share of the machine's best square product in that precision, counting the products of the LSTM alone.
-        corpus_seconds: What the corpus would take: all epochs of training, or embedding it once.
-    """
-
-    task: Task
-    precision: Precision
-    tokens_per_second: float
+    task: Task  # the training step, optimiser and data included; or embedding all layers
+    precision: Precision  # what matrices were multiplied in
+    tokens_per_second: float  # tokens of text; a step of training predicts each from both sides
+    # Share of the machine's best square product in that precision, counting the products of the LSTM alone
     share: float
-    corpus_seconds: float | None
+    corpus_seconds: float | None  # what the corpus would take: all epochs of training, or embedding it once
 
 
 @dataclass(frozen=True)
@@ -123,15 +116,7 @@ def bench_run(
         RunError: The run cannot be used.
         DataError: The corpus cannot be read, or is empty.
     """
-    pretraining, embedder = experiment.pretrain, None
-    if run is not None:
-        embedder, pretraining = load_lm(run), _training_of(run)
-    tokenizer = Tokenizer(embedder.tokenizer if embedder else experiment.tokenizer)
-    text, scale = _invent(embedder), 1.0
-    if corpus is not None:
-        text, scale = _read(experiment, corpus, tokenizer)
-    if embedder is None:
-        embedder = _fresh(experiment, text)
+    embedder, pretraining, text, scale = _subject(experiment, run, corpus)
     tokens, sentences = round(scale * text.token_count), round(scale * len(text))
     some = text.slice(0, MEASURED_SENTENCES)
     peaks, notes, rows = _peaks(device), [], []
@@ -178,18 +163,15 @@ def embedding_speed(
     embedder.token_cache = TokenCache()
     batches = length_batches(corpus.lengths + 2, DEFAULT_BATCH_TOKENS)
     order = np.random.default_rng(1).permutation(len(batches)).tolist()
-    extractor, done, began = Extractor(embedder, device, precision=precision), 0, 0.0
-    for place in [order[0], *order]:  # the first for nothing
-        for _ in extractor.parts(corpus, [batches[place]], DEFAULT_BATCH_TOKENS):
-            pass
-        now = time.perf_counter()
-        if not began:
-            began = now
-            continue
-        done += int(corpus.lengths[batches[place]].sum())
-        if now - began > SECONDS:
-            break
-    return done / (time.perf_counter() - began)
+    extractor = Extractor(embedder, device, precision=precision)
+
+    def batch_by_batch() -> Iterator[int]:
+        for place in [order[0], *order]:  # one more than there are, as the first is not measured
+            for _ in extractor.parts(corpus, [batches[place]], DEFAULT_BATCH_TOKENS):
+                pass
+            yield int(corpus.lengths[batches[place]].sum())
+
+    return _speed(batch_by_batch())
 
 
 def training_speed(
@@ -205,25 +187,35 @@ def training_speed(
     mode = training_mode(settings, precision)
     optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
     stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
-    began, done, epoch = 0.0, 0, 0
-    while not began or time.perf_counter() - began < SECONDS:
-        for cut in stream.epoch(epoch):
+
+    def step_by_step() -> Iterator[int]:
+        nonlocal state
+        for cut in chain.from_iterable(map(stream.epoch, count())):
             optimiser.zero_grad()
             found = accumulate_gradients(network, [feed.window(cut)], state, mode)
             state = found.state
             clip_gradients(network.parameters(), settings.clip_norm)
             optimiser.step()
             _wait(device)
-            if not began:  # the first for nothing
-                began = time.perf_counter()
-                continue
-            done += found.steps
-            if time.perf_counter() - began > SECONDS:
-                break
-        epoch += 1
-    seconds = time.perf_counter() - began
+            yield found.steps
+
+    speed = _speed(step_by_step())
     network.eval()
-    return done / seconds
+    return speed
+
+
+def _speed(work: Iterator[int]) -> float:
+    """What is done a second, for some seconds, by work that says after each step how much it was.
+
+    The first step is not measured: kernels are chosen and memory is fetched in it.
+    """
+    next(work)
+    began, done = time.perf_counter(), 0
+    for amount in work:
+        done += amount
+        if time.perf_counter() - began > SECONDS:
+            break
+    return done / (time.perf_counter() - began)
 
 
 def _peaks(device: torch.device | str) -> dict[Precision, float]:
@@ -236,7 +228,7 @@ def _peaks(device: torch.device | str) -> dict[Precision, float]:
             continue
         matrix = torch.randn(SQUARE, SQUARE, device=device).to(getattr(torch, precision))
         seconds = []
-        for _ in range(5):
+        for _ in range(5):  # the best of them, as anything else on the machine only slows it down
             start = time.perf_counter()
             torch.mm(matrix, matrix)
             _wait(device)
@@ -246,12 +238,9 @@ def _peaks(device: torch.device | str) -> dict[Precision, float]:
 
 
 def _wait(device: torch.device | str) -> None:
-    """Until what was begun on the device is done."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        torch.cuda.synchronize()
-    elif kind == "mps":
-        torch.mps.synchronize()
+    """Until what was begun is done: other devices than the CPU return before that."""
+    if torch.device(device).type != "cpu":
+        torch.get_device_module(device).synchronize()
 
 
 def _window(model: ModelSettings, settings: PretrainSettings, peak: float) -> int:
@@ -260,10 +249,19 @@ def _window(model: ModelSettings, settings: PretrainSettings, peak: float) -> in
     return max(2, min(settings.window, int(STEP_SECONDS / a_step)))
 
 
-def _training_of(run: Path) -> PretrainSettings:
-    """How a run was trained; the defaults for a model that was taken over."""
-    settings = Run.open(run, "lm").settings
-    return PretrainSettings.model_validate(settings["pretrain"]) if "pretrain" in settings else PretrainSettings()
+def _subject(
+    experiment: Experiment, run: Path | None, corpus: Path | None
+) -> tuple[Embedder, PretrainSettings, EncodedCorpus, float]:
+    """The model, how it is trained, the text to measure on, and how many times as much there is of it."""
+    embedder, training = None, experiment.pretrain
+    if run is not None:
+        embedder, settings = load_lm(run), Run.open(run, "lm").settings
+        # A model that was taken over has no training of its own here.
+        training = PretrainSettings.model_validate(settings.get("pretrain", {}))
+    text, scale = _invent(embedder), 1.0
+    if corpus is not None:
+        text, scale = _read(experiment, corpus, Tokenizer(embedder.tokenizer if embedder else experiment.tokenizer))
+    return embedder or _fresh(experiment, text), training, text, scale
 
 
 def _describe(embedder: Embedder, run: Path | None) -> str:
@@ -290,7 +288,7 @@ def _invent(embedder: Embedder | None) -> EncodedCorpus:
         words = list(embedder.vocabulary.tokens[len(SPECIAL_TOKENS) :] or SPECIAL_TOKENS[-1:])
     generator = np.random.default_rng(1)
     lengths = generator.integers(INVENTED_LENGTH // 2, 2 * INVENTED_LENGTH, INVENTED_SENTENCES)
-    # log-uniform: the chance of rank k is about 1 / k
+    # Log-uniform: the chance of rank k is about 1 / k, and words that come again are found in the token cache.
     ranks = np.exp(generator.random(int(lengths.sum())) * np.log(len(words) + 1)).astype(np.int64) - 1
     tokens = iter([words[rank] for rank in ranks.tolist()])
     return encode_tokens([list(islice(tokens, length)) for length in lengths.tolist()])

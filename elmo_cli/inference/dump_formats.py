@@ -1,4 +1,4 @@
-"""Adds the formats of embedding files: HDF5, NumPy's npz, Parquet and JSON lines, all written sentence by sentence.
+"""The formats of embedding files: HDF5, NumPy's npz, Parquet and JSON lines, all written sentence by sentence.
 
 A sentence's values are (L, T, W), without L where one layer was chosen and without T where tokens were pooled.
 
@@ -15,11 +15,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO, cast, get_args
+from typing import Any, TextIO, cast, get_args
 
 import h5py
 import numpy as np
@@ -44,19 +44,12 @@ _DIGITS = {"float32": 9, "float16": 5}  # that tell any two numbers apart
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the input.
+    """A sentence of the input."""
 
-    Attributes:
-        number: Its line, from 0.
-        text: As it was read.
-        corpus: What it was tokenised into.
-        index: Its place there.
-    """
-
-    number: int
+    number: int  # its line, from 0
     text: str
     corpus: EncodedCorpus
-    index: int
+    index: int  # its place there
 
     @property
     def tokens(self) -> list[str]:
@@ -64,29 +57,35 @@ class Sentence:
         return [self.corpus.types[number] for number in self.corpus.sentence(self.index).tolist()]
 
 
-class Sink(Protocol):
-    """Takes the sentences of a dump.
+class DumpFile(ABC):
+    """An embedding file or stream that is being written, one sentence after the other.
 
     Attributes:
-        ordered: Whether they must come in the order of the input.
-        indexed: Whether `close` wants to know the names of the sentences.
+        ordered: Whether sentences must come in the order of the input.
+        indexed: Whether `finish` wants to know the names of the sentences.
     """
 
-    ordered: bool
-    indexed: bool
+    ordered, indexed = True, False
 
+    @abstractmethod
+    def __init__(self, place: Place) -> None:
+        """Open a new file, or take a stream that is open."""
+
+    @abstractmethod
     def put(self, sentence: Sentence, values: Values) -> None:
-        """Write a whole sentence."""
+        """Write a whole sentence, its numbers of the type that they have."""
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any | None:
+    def room(self, sentence: Sentence, shape: tuple[int, ...], dtype: str) -> Any | None:
         """A place in the file in which a sentence is filled part by part; None: it can only be put whole."""
+        return None
 
-    def close(self, names: Mapping[str, str] | None) -> None:
-        """Write what comes last.
+    @abstractmethod
+    def finish(self, names: Mapping[str, str] | None) -> None:
+        """Write what comes last: where `indexed`, the name of each text's values; None: there are too many."""
 
-        Args:
-            names: From text to the name of its values; None: there are too many.
-        """
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file, finished or not; a stream is left open."""
 
 
 def format_of(place: Place, given: DumpFormat | None) -> DumpFormat:
@@ -110,32 +109,6 @@ def format_of(place: Place, given: DumpFormat | None) -> DumpFormat:
             remedy="name it with --format " + "|".join(get_args(DumpFormat)),
         )
     return found
-
-
-@contextmanager
-def open_sink(place: Place, format: DumpFormat, dtype: str) -> Iterator[Sink]:
-    """A sink that writes to a file or, as JSON lines, to a stream.
-
-    Args:
-        place: The file, or the stream, which is left open.
-        format: What to write.
-        dtype: Of the numbers.
-    """
-    if not isinstance(place, Path):
-        yield JsonLines(place, dtype)
-    elif format == "hdf5":
-        with PatientFile(place, "w+") as raw:
-            with h5py.File(raw, "w") as file:
-                yield Hdf5(file, raw, dtype)
-            raw.complain()
-    elif format == "npz":
-        with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
-            yield Npz(archive, dtype)
-    elif format == "parquet":
-        yield Parquet(place, dtype)
-    else:
-        with place.open("w", encoding="utf-8", newline="\n") as stream:
-            yield JsonLines(stream, dtype)
 
 
 class PatientFile(io.FileIO):
@@ -172,55 +145,63 @@ class PatientFile(io.FileIO):
             raise self.refusal
 
 
-class Hdf5:
+class Hdf5File(DumpFile):
     """A dataset a sentence, in any order; long sentences are filled in place."""
 
     ordered, indexed = False, True
 
-    def __init__(self, file: h5py.File, raw: PatientFile, dtype: str) -> None:
-        self._file, self._raw, self._dtype = file, raw, dtype
+    def __init__(self, place: Path) -> None:
+        self._raw = PatientFile(place, "w+")
+        self._file = h5py.File(self._raw, "w")
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a dataset, by h5py's lower functions: in half the time of `create_dataset`, which counts if short."""
         self._raw.complain()
-        whole = np.ascontiguousarray(values, dtype=self._dtype)
+        whole = np.ascontiguousarray(values)
         space = h5py.h5s.create_simple(whole.shape)
         kind = h5py.h5t.py_create(whole.dtype)
         dataset = h5py.h5d.create(self._file.id, str(sentence.number).encode(), kind, space)
         if whole.size:
             dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, whole)
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> Any:
+    def room(self, sentence: Sentence, shape: tuple[int, ...], dtype: str) -> Any:
         """A dataset to be filled."""
         self._raw.complain()
-        return self._file.create_dataset(str(sentence.number), shape, dtype=self._dtype)
+        return self._file.create_dataset(str(sentence.number), shape, dtype=dtype)
 
-    def close(self, names: Mapping[str, str] | None) -> None:
+    def finish(self, names: Mapping[str, str] | None) -> None:
         """Write the index."""
         if names is not None:
             content = json.dumps(names, ensure_ascii=False)
             self._file.create_dataset(INDEX, (1,), dtype=h5py.string_dtype("utf-8"), data=[content])
 
+    def close(self) -> None:
+        """Close the file, and say what the disk refused until its last byte."""
+        self._file.close()
+        self._raw.close()
+        self._raw.complain()
 
-class Npz:
+
+class NpzFile(DumpFile):
     """A member `NUMBER.npy` a sentence, in any order."""
 
     ordered, indexed = False, True
 
-    def __init__(self, archive: zipfile.ZipFile, dtype: str) -> None:
-        self._archive, self._dtype = archive, dtype
+    def __init__(self, place: Path) -> None:
+        self._archive = zipfile.ZipFile(place, "w", zipfile.ZIP_STORED)
 
     def put(self, sentence: Sentence, values: Values) -> None:
         """Write a member."""
-        self._write(str(sentence.number), np.asarray(values, dtype=self._dtype))
+        self._write(str(sentence.number), values)
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
-        """A member is written from its beginning to its end."""
-
-    def close(self, names: Mapping[str, str] | None) -> None:
+    def finish(self, names: Mapping[str, str] | None) -> None:
         """Write the index."""
         if names is not None:
             self._write(INDEX, np.array([json.dumps(names, ensure_ascii=False)]))
+
+    def close(self) -> None:
+        """Close the archive, with its directory at the end."""
+        self._archive.close()
 
     def _write(self, name: str, values: NDArray[Any]) -> None:
         # With a ZipInfo of its own a member bears no date, so that equal dumps are equal files.
@@ -228,39 +209,36 @@ class Npz:
             np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-class Parquet:
+class ParquetFile(DumpFile):
     """A row a sentence, in row groups of some MB; a longer sentence is a group of its own."""
 
-    ordered, indexed = True, False
-
-    def __init__(self, path: Path, dtype: str) -> None:
-        self._path, self._dtype = path, dtype
-        self._file: Any = None
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._file: Any = None  # opened with the first group, which tells its columns
         self._sentences: list[Sentence] = []
         self._values: list[Values] = []
 
     def put(self, sentence: Sentence, values: Values) -> None:
-        """Keep a row until there are enough for a group."""
+        """Keep a row until there are enough for a group: Parquet stores columns, and each group has its own."""
         self._sentences.append(sentence)
-        self._values.append(np.asarray(values, dtype=self._dtype))
+        self._values.append(values)
         if sum(kept.nbytes for kept in self._values) >= ROW_GROUP_BYTES:
-            self._flush()
+            self._write_group()
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
-        """A row is written whole."""
+    def finish(self, names: Mapping[str, str] | None) -> None:
+        """Write the last group."""
+        if self._sentences:
+            self._write_group()
 
-    def close(self, names: Mapping[str, str] | None) -> None:
-        """Write the last group and what Parquet ends with."""
-        self._flush()
+    def close(self) -> None:
+        """Write what Parquet ends with."""
         if self._file is not None:
             self._file.close()
 
-    def _flush(self) -> None:
+    def _write_group(self) -> None:
         import pyarrow
         from pyarrow.parquet import ParquetWriter
 
-        if not self._sentences:
-            return
         columns = {
             "sentence": pyarrow.array([one.number for one in self._sentences], pyarrow.int64()),
             "text": pyarrow.array([one.text for one in self._sentences], pyarrow.string()),
@@ -269,7 +247,7 @@ class Parquet:
         }
         group = pyarrow.table(columns)
         if self._file is None:
-            self._file = ParquetWriter(self._path, group.schema, use_dictionary=False)
+            self._file = ParquetWriter(self._place, group.schema, use_dictionary=False)
         self._file.write_table(group)
         self._sentences, self._values = [], []
 
@@ -278,6 +256,7 @@ def nested(values: Sequence[Values]) -> Any:
     """Arrays of as many axes as one Arrow column of lists in lists, without a Python object for each number."""
     import pyarrow
 
+    # From the innermost numbers outwards: each axis only says where its lists begin in the one below.
     column = pyarrow.array(np.concatenate([one.reshape(-1) for one in values]))
     for axis in reversed(range(values[0].ndim)):
         # All lists at this depth, of one array after the other, and how long each is.
@@ -287,30 +266,31 @@ def nested(values: Sequence[Values]) -> Any:
     return column
 
 
-class JsonLines:
+class JsonLinesFile(DumpFile):
     """An object a line, handed on as soon as it is whole."""
 
-    ordered, indexed = True, False
-
-    def __init__(self, stream: TextIO, dtype: str) -> None:
-        self._stream, self._dtype = stream, dtype
+    def __init__(self, place: Place) -> None:
+        self._is_ours = isinstance(place, Path)
+        self._stream = place.open("w", encoding="utf-8", newline="\n") if isinstance(place, Path) else place
 
     def put(self, sentence: Sentence, values: Values) -> None:
-        """Write a line."""
+        """Write a line, its numbers as `json.dumps` would not: with no more digits than they have."""
         head = {"sentence": sentence.number, "text": sentence.text, "tokens": sentence.tokens}
         self._stream.write(json.dumps(head, ensure_ascii=False).removesuffix("}") + ', "vectors": ')
-        form = "[" + ",".join([f"%.{_DIGITS[self._dtype]}g"] * values.shape[-1]) + "]"
-        self._list(np.asarray(values, dtype=self._dtype), form)
+        form = "[" + ",".join([f"%.{_DIGITS[values.dtype.name]}g"] * values.shape[-1]) + "]"
+        self._write_list(values, form)
         self._stream.write("}\n")
-        self._stream.flush()
+        self._stream.flush()  # who reads a stream waits for the line
 
-    def room(self, sentence: Sentence, shape: tuple[int, ...]) -> None:
-        """A line is written from its beginning to its end."""
-
-    def close(self, names: Mapping[str, str] | None) -> None:
+    def finish(self, names: Mapping[str, str] | None) -> None:
         """Nothing comes last."""
 
-    def _list(self, values: Values, form: str) -> None:
+    def close(self) -> None:
+        """Close the file; a stream is left open."""
+        if self._is_ours:
+            self._stream.close()
+
+    def _write_list(self, values: Values, form: str) -> None:
         """Write lists in lists, the innermost at once."""
         if values.ndim == 1:
             self._stream.write(form % tuple(values.tolist()))
@@ -318,5 +298,13 @@ class JsonLines:
         self._stream.write("[")
         for place, inner in enumerate(values):
             self._stream.write("," if place else "")
-            self._list(cast(Values, inner), form)
+            self._write_list(cast(Values, inner), form)
         self._stream.write("]")
+
+
+FORMATS: dict[DumpFormat, type[DumpFile]] = {
+    "hdf5": Hdf5File,
+    "npz": NpzFile,
+    "parquet": ParquetFile,
+    "jsonl": JsonLinesFile,
+}

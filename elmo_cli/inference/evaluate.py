@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, cast
 
 import torch
 
@@ -16,7 +15,7 @@ from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
-from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
@@ -88,7 +87,7 @@ def evaluate_run(
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
         per_token: Write those of each token there instead.
-        tell: Told the sentences that are scored, and the runs.
+        tell: Told the sentences that are scored, the texts that are classified, and the runs.
 
     Returns:
         Name, kind and file of the run and its scores. Without `run` a list of these, in the order of the names; one
@@ -97,135 +96,105 @@ def evaluate_run(
     Raises:
         InputError: There is nothing to evaluate, or nothing to evaluate it on.
     """
-    file, where = data or experiment.data.test, pick_device(device)
+    file = data or experiment.data.test
     if file is None:
         raise ConfigError(
             "there is no file to evaluate on",
             expected="a file as second argument, or data.test in the settings",
             remedy="elmo evaluate RUN FILE",
         )
-    if scores is not None:
-        return _evaluate_sentences(run, file, experiment.data, where, scores, per_token, tell)
-    if per_token:
+    if scores is None and per_token:
         raise ConfigError(
             "--per-token is given without --scores",
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
-    if run is not None:
-        return _evaluate(run, file, experiment.data, where, tell)
-    results: list[Evaluation | Skipped] = []
-    failures: list[ElmoError] = []
-    paths = _runs_below(experiment.output)
-    for done, path in enumerate(paths, start=1):
-        try:
-            results.append(_evaluate(path, file, experiment.data, where, tell))
-        except ElmoError as error:
-            failures.append(error)
-            results.append(Skipped(run=path.name, skipped=error.message))
-        tell(Progress("runs", done, len(paths)))
-    if len(failures) == len(results):
-        raise failures[0]
-    return results
+    evaluator = _Evaluator(file, experiment.data, pick_device(device), tell, scores, per_token)
+    if scores is not None:
+        if run is None:
+            raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
+        opened = Run.open(run, "lm")
+        check_name(scores)  # before the model is loaded
+        return evaluator.lm(opened)
+    return evaluator.all_below(experiment.output) if run is None else evaluator.one(run)
 
 
-def _runs_below(folder: Path) -> list[Path]:
-    """LM and classifier runs of a folder."""
-    found = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
-    kept = [path for path in found if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
-    if not kept:
-        raise RunError(
-            f"there is no model in {folder}",
-            where=folder,
-            expected="LM or classifier runs",
-            remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
-        )
-    return kept
+@dataclass(frozen=True)
+class _Evaluator:
+    """Evaluates runs on one file."""
 
+    file: Path
+    data: DataSettings
+    device: torch.device
+    tell: Tell
+    scores: Path | None
+    per_token: bool
 
-def _evaluate(path: Path, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> Evaluation:
-    run = Run.open(path)
-    if run.kind not in ("lm", "classifier"):
+    def all_below(self, folder: Path) -> list[Evaluation | Skipped]:
+        """LM and classifier runs of a folder."""
+        runs = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
+        models = [path for path in runs if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
+        if not models:
+            raise RunError(
+                f"there is no model in {folder}",
+                where=folder,
+                expected="LM or classifier runs",
+                remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
+            )
+        results: list[Evaluation | Skipped] = []
+        failures: list[ElmoError] = []
+        for done, path in enumerate(models, start=1):
+            try:
+                results.append(self.one(path))
+            except ElmoError as error:  # that one run takes other files is no reason to be silent about the rest
+                failures.append(error)
+                results.append(Skipped(run=path.name, skipped=error.message))
+            self.tell(Progress("runs", done, len(models)))
+        if len(failures) == len(results):  # a table of nothing but reasons would look like a success
+            raise failures[0]
+        return results
+
+    def one(self, path: Path) -> Evaluation:
+        """A run of any kind that can be evaluated."""
+        run = Run.open(path)
+        if run.kind == "lm":
+            return self.lm(run)
+        if run.kind == "classifier":
+            return self._classifier(run)
         raise RunError(
             f"{path} is a run of kind {run.kind}",
             where=path,
             expected="an LM run or a classifier run",
             remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
         )
-    if run.kind == "lm":
-        return _evaluate_lm(run, file, data, device, tell)
-    return _evaluate_classifier(run, file, data, device)
 
+    def lm(self, run: Run) -> LmEvaluation:
+        """Perplexity, and the scores of sentences or tokens where a file is named for them."""
+        embedder, device, tell = load_lm(run.path), self.device, self.tell
+        texts = read_texts([self.file], self._reading(DataSettings.model_validate(run.settings.get("data", {}))))
+        if self.scores is not None:
+            found = write_scores(self.scores, embedder, texts, per_token=self.per_token, device=device, tell=tell)
+        else:
+            found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
+        written = {"scores": str(self.scores)} if self.scores else {}
+        return cast(LmEvaluation, {**self._head(run), **found.as_dict(), **written})
 
-def _evaluate_sentences(
-    path: Path | None, file: Path, data: DataSettings, device: torch.device, scores: Path, per_token: bool, tell: Tell
-) -> LmEvaluation:
-    """The perplexity of an LM run, with the scores of each sentence or token in a file."""
-    if path is None:
-        raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
-    run = Run.open(path, "lm")
-    check_name(scores)
-    embedder = load_lm(run.path)
-    texts = read_texts([file], _reading(data, DataSettings.model_validate(run.settings.get("data", {}))))
-    found = write_scores(scores, embedder, _counted(texts, tell), per_token=per_token, device=device)
-    return {**_lm_evaluation(run, file, found), "scores": str(scores)}
+    def _classifier(self, run: Run) -> ClassifierEvaluation:
+        loaded = load_classifier(run.path)
+        limit, tokenizer = loaded.settings.max_tokens, loaded.embedder.tokenizer
+        texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
+        probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, self.device, tell=self.tell)
+        found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
+        note = cut_note(texts, limit)
+        notes = [*found["notes"], *([note] if note else [])]
+        return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
 
+    def _head(self, run: Run) -> dict[str, str]:
+        return {"run": run.path.resolve().name, "kind": run.kind, "data": self.file.name}
 
-def _counted(texts: Iterable[str], tell: Tell) -> Iterator[str]:
-    """Texts, and how many of them were taken."""
-    for done, text in enumerate(texts, start=1):
-        tell(Progress("sentences", done, None))
-        yield text
-
-
-def _lm_evaluation(run: Run, file: Path, found: Perplexity) -> LmEvaluation:
-    return LmEvaluation(
-        run=run.path.resolve().name,
-        kind="lm",
-        data=file.name,
-        forward=found.forward,
-        backward=found.backward,
-        mean=found.mean,
-        steps=found.steps,
-        tokens=found.tokens,
-        unknown=found.unknown,
-        oov_rate=found.oov_rate,
-    )
-
-
-def _evaluate_lm(run: Run, file: Path, data: DataSettings, device: torch.device, tell: Tell) -> LmEvaluation:
-    embedder = load_lm(run.path)
-    reading = _reading(data, DataSettings.model_validate(run.settings.get("data", {})))
-    corpus = encode(read_texts([file], reading), Tokenizer(embedder.tokenizer))
-    return _lm_evaluation(run, file, perplexity(embedder, corpus, device=device, tell=tell))
-
-
-def _evaluate_classifier(run: Run, file: Path, data: DataSettings, device: torch.device) -> ClassifierEvaluation:
-    loaded = load_classifier(run.path)
-    limit = loaded.settings.max_tokens
-    texts = read_corpus(file, _reading(data, loaded.data), loaded.embedder.tokenizer, limit, loaded.classes)
-    probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, device)
-    scores = classification_scores(texts.labels, probabilities.argmax(1), texts.classes)
-    note = cut_note(texts, limit)
-    return ClassifierEvaluation(
-        run=run.path.resolve().name,
-        kind="classifier",
-        data=file.name,
-        examples=scores.examples,
-        accuracy=scores.accuracy,
-        interval=list(scores.interval),
-        macro=asdict(scores.macro),
-        weighted=asdict(scores.weighted),
-        classes=[asdict(row) for row in scores.classes],
-        confusion=[list(row) for row in scores.confusion],
-        notes=[*scores.notes, *([note] if note else [])],
-        cut=texts.cut,
-    )
-
-
-def _reading(now: DataSettings, before: DataSettings) -> DataSettings:
-    """How to read the file: as in training, but for columns and the like that the settings of today name."""
-    default = ReadingSettings()
-    keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
-    named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
-    return before.model_copy(update=named)
+    def _reading(self, before: DataSettings) -> DataSettings:
+        """How to read the file: as in training, but for columns and the like that the settings of today name."""
+        now, default = self.data, ReadingSettings()
+        keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
+        named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
+        return before.model_copy(update=named)

@@ -20,19 +20,12 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a classifier says of a text.
+    """What a classifier says of a text."""
 
-    Attributes:
-        text: As it was given.
-        label: The most probable class.
-        probabilities: That of each class, in the order of the classifier's classes; they sum to 1.
-        cut: Whether the text was longer than the classifier reads, so that its end was left out.
-    """
-
-    text: str
-    label: str
-    probabilities: tuple[float, ...]
-    cut: bool
+    text: str  # as it was given
+    label: str  # the most probable class
+    probabilities: tuple[float, ...]  # in the order of the classifier's classes; they sum to 1
+    cut: bool  # whether the text was longer than the classifier reads, so that its end was left out
 
 
 def predict_stream(
@@ -49,6 +42,7 @@ def predict_stream(
     tokenize, clean = Tokenizer(loaded.embedder.tokenizer), CLEANINGS[loaded.data.clean]
     limit = loaded.settings.max_tokens
     source = iter(texts)
+    # No more is read than is answered: the source may be somebody who types.
     while chunk := tuple(islice(source, batch)):
         whole = encode(map(clean, chunk), tokenize)
         corpus, _ = cut_sentences(whole, limit)

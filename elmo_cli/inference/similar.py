@@ -8,11 +8,10 @@ so memory follows neither its size nor its longest text. Legend: K layers, B bat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -37,48 +36,28 @@ _NONE = -2.0  # less than any cosine
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A token in its sentence.
+    """A token in its sentence."""
 
-    Attributes:
-        similarity: Cosine with the token that was asked for.
-        token: The token.
-        position: Place of the token in the sentence, from 0.
-        tokens: The sentence.
-        file: Where the sentence is from.
-        line: On which it begins.
-    """
-
-    similarity: float
+    similarity: float  # cosine with the token that was asked for
     token: str
-    position: int
-    tokens: tuple[str, ...]
+    position: int  # in its sentence, from 0
+    tokens: tuple[str, ...]  # of its sentence
     file: Path
-    line: int
+    line: int  # on which the sentence begins
 
 
 @dataclass(frozen=True)
 class Similar:
-    """The tokens nearest to one.
+    """The tokens nearest to one."""
 
-    Attributes:
-        token: The token that was asked for.
-        position: Its place in the sentence, from 0.
-        tokens: Its sentence.
-        layer: What was compared, in words.
-        sentences: How many were searched.
-        searched: Tokens in them.
-        hits: One a sentence, the most similar first.
-        notices: What the user should know of how it went.
-    """
-
-    token: str
-    position: int
-    tokens: tuple[str, ...]
-    layer: str
-    sentences: int
-    searched: int
-    hits: tuple[Hit, ...]
-    notices: tuple[str, ...]
+    token: str  # the one that was asked for
+    position: int  # in its sentence, from 0
+    tokens: tuple[str, ...]  # of its sentence
+    layer: str  # what was compared, in words
+    sentences: int  # how many were searched
+    searched: int  # tokens in them
+    hits: tuple[Hit, ...]  # one a sentence, the most similar first
+    notices: tuple[str, ...]  # what the user should know of how it went
 
 
 def similar_run(
@@ -143,7 +122,7 @@ def similar_run(
     )
 
 
-def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Callable[[str], list[str]], occurrence: int) -> int:
+def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Tokenizer, occurrence: int) -> int:
     """The place of a token in a sentence.
 
     Args:
@@ -192,18 +171,16 @@ _Represent = Callable[[Tensor, Tensor], Tensor]
 
 def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, _Represent, str]:
     """The embedder of a run, what of its layers is compared, and that in words."""
-    combiner = None
     if Run.open(run).kind == "classifier":
         loaded = load_classifier(run)
-        embedder, combiner = loaded.embedder, loaded.classifier.combiner.to(device)
+        embedder = loaded.embedder
+        if layer == "mix":
+            return embedder, loaded.classifier.combiner.to(device), "the classifier's mix"
     else:
         embedder = load_lm(run)
     count = embedder.layer_count
     if layer == "mix":
-        if combiner is None:
-            return embedder, lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"
-        mix = combiner
-        return embedder, lambda layers, mask: mix(layers, mask), "the classifier's mix"
+        return embedder, lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"
     number = count - 1 if layer == "top" else int(layer) if layer.isdecimal() else count
     if number >= count:
         raise ConfigError(
@@ -224,9 +201,7 @@ class _Sentence:
     line: int
 
 
-def _pieces(
-    experiment: Experiment, files: Sequence[Path], tokenize: Callable[[str], list[str]]
-) -> Iterator[list[_Sentence]]:
+def _pieces(experiment: Experiment, files: Sequence[Path], tokenize: Tokenizer) -> Iterator[list[_Sentence]]:
     piece: list[_Sentence] = []
     cells = 0
     for file, record in records_of(experiment, files):
@@ -243,22 +218,7 @@ def _pieces(
 
 
 class _Search:
-    """The best hits so far.
-
-    Args:
-        tokens: The sentence that was asked for.
-        position: Place of the token in it.
-        top: Hits at most.
-        same_word: Only tokens of the same form.
-        extractor: Gives activations of the run's embedder.
-        represent: What of the layers is compared.
-
-    Attributes:
-        hits: The most similar first; of equal ones, the earlier in the corpus.
-        sentences: How many were searched.
-        searched: Tokens in them.
-        stretched: Texts that were too long to be run whole.
-    """
+    """A search for the tokens that are most like one, `position` of the sentence `tokens`, and its best hits so far."""
 
     def __init__(
         self,
@@ -269,8 +229,9 @@ class _Search:
         extractor: Extractor,
         represent: _Represent,
     ) -> None:
-        self.hits: list[Hit] = []
-        self.sentences = self.searched = self.stretched = 0
+        self.hits: list[Hit] = []  # the most similar first; of equal ones, the earlier in the corpus
+        self.sentences = self.searched = 0  # and tokens in them
+        self.stretched = 0  # texts that were too long to be run whole
         self.tokens, self.token = tokens, tokens[position]
         self._top, self._same_word = top, same_word
         self._extractor, self._represent = extractor, represent
@@ -293,6 +254,7 @@ class _Search:
                 if value > _NONE:
                     one = chosen[index]
                     found[index] = Hit(value, one.tokens[place], place, one.tokens, one.file, one.line)
+        # Batches go by length: back in the order of the corpus, so that of equal hits the earlier one is kept.
         in_order = [*self.hits, *(found[index] for index in sorted(found))]
         best_of: dict[tuple[str, ...], Hit] = {}
         for hit in sorted(in_order, key=lambda hit: -hit.similarity):
@@ -300,7 +262,7 @@ class _Search:
         self.hits = list(best_of.values())[: self._top]
 
     def _vectors(self, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """Of each batch the indices of its sentences, (B, T, W) vectors, and (B, T) which of them are of tokens."""
+        """Batch by batch: indices of its sentences, (B, T, W) vectors, and (B, T) which of them are of tokens."""
         corpus = encode_tokens(sentences)
         batches = length_batches(corpus.lengths + 2, BATCH_TOKENS)
         for indices, layers, lengths in self._extractor.batches(corpus, batches):
@@ -309,12 +271,12 @@ class _Search:
                 vectors = self._represent(layers, mask)
             yield indices.tolist(), vectors, mask
 
-    def _alike(self, sentences: Iterable[Sequence[str]], mask: Tensor) -> Tensor:
+    def _alike(self, sentences: Sequence[Sequence[str]], mask: Tensor) -> Tensor:
         """(B, T) which tokens are of the form that was asked for."""
-        alike = np.zeros(mask.shape, dtype=np.bool_)
+        alike = torch.zeros_like(mask, device="cpu")
         for row, tokens in enumerate(sentences):
-            alike[row, : len(tokens)] = [token.casefold() == self.token.casefold() for token in tokens]
-        return torch.as_tensor(alike, device=mask.device)
+            alike[row, : len(tokens)] = torch.tensor([token.casefold() == self.token.casefold() for token in tokens])
+        return alike.to(mask.device)
 
 
 def _notices(embedder: Embedder, search: _Search) -> tuple[str, ...]:

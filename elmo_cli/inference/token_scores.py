@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from elmo_cli.disk import write_atomically
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.metrics.perplexity import Nats, Perplexity, token_scores
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, UNK, EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.text.vocabulary import Vocabulary
 
 CHUNK = 1024  # texts that are in memory together
 SENTENCE_COLUMNS = ("sentence", "tokens", "unknown", "nll_forward", "nll_backward", "perplexity", "text")
 TOKEN_COLUMNS = ("sentence", "position", "token", "unknown", "nll_forward", "nll_backward")
 Row = tuple[object, ...]
+Nll = NDArray[np.float64]  # (2, T + 1) of a sentence, forward and backward; see `BiLm.score`
 
 
 def write_scores(
-    path: Path, embedder: Embedder, texts: Iterable[str], *, per_token: bool, device: torch.device | str = "cpu"
+    path: Path,
+    embedder: Embedder,
+    texts: Iterable[str],
+    *,
+    per_token: bool,
+    device: torch.device | str = "cpu",
+    tell: Tell = silent,
 ) -> Perplexity:
     """Score texts one chunk after the other, and write a row for each of them, or for each of their tokens.
 
@@ -39,6 +47,7 @@ def write_scores(
         texts: A sentence each.
         per_token: A row for each token instead.
         device: Where to compute.
+        tell: Told the sentences that are scored.
 
     Returns:
         The perplexity of all of it.
@@ -50,23 +59,26 @@ def write_scores(
     """
     check_name(path)
     vocabulary, total = embedder.predicted(), Nats()
-    columns = TOKEN_COLUMNS if per_token else SENTENCE_COLUMNS
 
     def rows() -> Iterator[Row]:
         nonlocal total
-        tokenize, source, first = Tokenizer(embedder.tokenizer), iter(texts), 1
+        tokenize, source, done = Tokenizer(embedder.tokenizer), iter(texts), 0
         while chunk := list(islice(source, CHUNK)):
             corpus = encode(chunk, tokenize)
-            found: list[np.ndarray] = [np.empty(0)] * len(corpus)
-            for sentences, nats in token_scores(embedder, corpus, device=device):
-                for row, sentence in enumerate(sentences.tolist()):
-                    found[sentence] = nats[:, row, : corpus.lengths[sentence] + 1].double().numpy()
-            for index, scores in enumerate(found):
-                row_of = _token_rows if per_token else _sentence_row
-                yield from row_of(first + index, corpus, index, scores, vocabulary)
-            total += Nats.of(np.array([scores.sum(axis=1) for scores in found]), corpus, vocabulary)
-            first += len(chunk)
+            is_unknown, scores = vocabulary.lookup(corpus.types) == UNK, _scores(embedder, corpus, device)
+            for index, nats in enumerate(scores):
+                sentence = corpus.sentence(index)
+                tokens, unknown = [corpus.types[token] for token in sentence.tolist()], is_unknown[sentence].tolist()
+                if per_token:
+                    yield from _token_rows(done + index + 1, tokens, unknown, nats)
+                else:
+                    yield _sentence_row(done + index + 1, tokens, unknown, nats)
+            total += Nats.of(np.array([nats.sum(axis=1) for nats in scores]), corpus, vocabulary)
+            done += len(chunk)
+            tell(Progress("sentences", done, None))
 
+    columns = TOKEN_COLUMNS if per_token else SENTENCE_COLUMNS
+    # The rows are computed while they are written: neither the text nor its scores are ever held whole.
     write_atomically(path, lambda beside: _write(beside, path.suffix == ".csv", columns, rows()))
     return total.perplexity()
 
@@ -85,25 +97,26 @@ def check_name(path: Path) -> None:
         )
 
 
-def _sentence_row(
-    number: int, corpus: EncodedCorpus, index: int, scores: np.ndarray, vocabulary: Vocabulary
-) -> Iterator[Row]:
-    numbers = corpus.sentence(index)
-    forward, backward = scores.sum(axis=1).tolist()
-    unknown = int((vocabulary.lookup(corpus.types)[numbers] == UNK).sum())
-    mean = Nats(forward, backward, steps=len(numbers) + 1).perplexity().mean
-    text = " ".join(corpus.types[token] for token in numbers.tolist())
-    yield number, len(numbers), unknown, round(forward, 6), round(backward, 6), round(mean, 6), text
+def _scores(embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> list[Nll]:
+    """(2, T + 1) nats of each sentence, in the order of the corpus."""
+    found: list[Nll] = [np.empty((2, 0))] * len(corpus)
+    for sentences, nats in token_scores(embedder, corpus, device=device):
+        for row, sentence in enumerate(sentences.tolist()):
+            found[sentence] = nats[:, row, : corpus.lengths[sentence] + 1].double().numpy()
+    return found
 
 
-def _token_rows(
-    number: int, corpus: EncodedCorpus, index: int, scores: np.ndarray, vocabulary: Vocabulary
-) -> Iterator[Row]:
-    numbers = corpus.sentence(index)
-    unknown = [False, *(vocabulary.lookup(corpus.types)[numbers] == UNK).tolist(), False]
-    tokens = [BOS_TOKEN, *(corpus.types[token] for token in numbers.tolist()), EOS_TOKEN]
-    forward, backward = [None, *scores[0].round(6).tolist()], [*scores[1].round(6).tolist(), None]
-    for position, row in enumerate(zip(tokens, unknown, forward, backward, strict=True)):
+def _sentence_row(number: int, tokens: Sequence[str], unknown: Sequence[bool], nats: Nll) -> Row:
+    forward, backward = nats.sum(axis=1).tolist()
+    mean = Nats(forward, backward, steps=len(tokens) + 1).perplexity().mean
+    return number, len(tokens), sum(unknown), *(round(one, 6) for one in (forward, backward, mean)), " ".join(tokens)
+
+
+def _token_rows(number: int, tokens: Sequence[str], unknown: Sequence[bool], nats: Nll) -> Iterator[Row]:
+    framed, outside = [BOS_TOKEN, *tokens, EOS_TOKEN], [False, *unknown, False]
+    # The forward direction predicts </S> and not <S>, the backward one <S> and not </S>.
+    forward, backward = [None, *nats[0].round(6).tolist()], [*nats[1].round(6).tolist(), None]
+    for position, row in enumerate(zip(framed, outside, forward, backward, strict=True)):
         yield number, position, *row
 
 
@@ -112,6 +125,7 @@ def _write(path: Path, as_csv: bool, columns: tuple[str, ...], rows: Iterable[Ro
         if as_csv:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
+            # 0 and 1, as other programs do not read Python's words for them.
             writer.writerows([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
             return
         for row in rows:

@@ -19,15 +19,10 @@ def write_card(
     results: Mapping[str, Fact],
     use: str,
 ) -> None:
-    """Write a model card.
+    """Write a model card: what the model is in a sentence or two, and what is worth knowing of it at a glance.
 
-    Args:
-        writer: Writes the run.
-        title: Headline.
-        about: A sentence or two on what the model is and is not.
-        facts: Data and settings worth knowing at a glance; all of them are in run.yaml. None leaves a line out.
-        results: The figures worth knowing at a glance; all of them are in results.json.
-        use: Python lines that load and use the run.
+    All data and settings are in `run.yaml`, all figures in `results.json`; None leaves a line out. `use` are Python
+    lines that load and use the run.
     """
     versions = ", ".join(f"{name} {number}" for name, number in writer.description["versions"].items())
     sections = [

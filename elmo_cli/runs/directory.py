@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -21,7 +21,6 @@ RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetens
 EXAMPLES_FILE = "examples.json"  # of a comparison
 
 Kind = Literal["vocab", "lm", "classifier", "comparison"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 RESUMABLE: tuple[Kind, ...] = ("lm", "comparison")  # kinds whose command takes --resume
 # What a run of each kind is called, and the command that writes one.
 KIND_NAMES: dict[str, tuple[str, str]] = {
@@ -132,22 +131,22 @@ class Run:
 
     def results(self) -> dict[str, Any]:
         """`results.json`."""
-        results: dict[str, Any] = self._read_json((self.path / RESULTS_FILE), whole=True)
+        (results,) = self._read_json(RESULTS_FILE, whole=True)
         return results
 
     def metrics(self) -> list[dict[str, Any]]:
         """The events in `metrics.jsonl`; a last line that is cut short is left out."""
-        events: list[dict[str, Any]] = self._read_json(self.path / METRICS_FILE, whole=False)
-        return events
+        return self._read_json(METRICS_FILE, whole=False)
 
-    @staticmethod
-    def _read_json(path: Path, *, whole: bool) -> Any:
+    def _read_json(self, name: str, *, whole: bool) -> list[dict[str, Any]]:
+        """The document of a file, or one of each line."""
+        path = self.path / name
         try:
             text = path.read_text(encoding="utf-8")
             # Lines end with a line feed: what follows the last one was cut short.
-            return json.loads(text) if whole else [json.loads(line) for line in text.split("\n")[:-1]]
+            return [json.loads(part) for part in ([text] if whole else text.split("\n")[:-1])]
         except (OSError, ValueError) as error:
-            raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
+            raise RunError(f"{name} cannot be read: {error}", where=path, remedy="copy the run again") from error
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -200,7 +199,7 @@ def _read_description(path: Path) -> dict[str, Any]:
             expected=f"schema {SCHEMA}",
             remedy="pip install --upgrade elmo-cli",
         )
-    if description.get("kind") not in KINDS or "status" not in description:
+    if description.get("kind") not in KIND_NAMES or "status" not in description:
         raise damaged
     return description
 

@@ -6,7 +6,8 @@ inside the functions: a vocabulary run needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,51 +29,23 @@ if TYPE_CHECKING:
     from elmo_cli.model.static import StaticTable
 
 
+@dataclass
+class LoadedClassifier:
+    """A classifier from a run."""
+
+    embedder: Embedder
+    classifier: Classifier  # in eval mode
+    classes: list[str]  # names in the order of the logits
+    settings: ClassifySettings  # that the classifier was trained with
+    data: DataSettings  # how its training file was read
+
+
 def save_lm(
     writer: RunWriter, network: BiLm, vocabulary: Vocabulary | None, tokenizer: TokenizerSettings | None = None
 ) -> None:
-    """Write a biLM and its vocabulary.
-
-    Args:
-        writer: Writes a run of kind lm.
-        network: The biLM.
-        vocabulary: None for an imported character model that brought none.
-        tokenizer: How the network's training text was cut, where there is no vocabulary to tell it.
-    """
+    """Write a biLM and its vocabulary; see `describe_network`."""
     describe_network(writer, network, vocabulary, tokenizer)
     writer.write_tensors(WEIGHTS_FILE, network.state_dict())
-
-
-def load_lm(path: Path) -> Embedder:
-    """The biLM of a run, in eval mode.
-
-    Raises:
-        RunError: The run or its vocabulary cannot be used.
-        WeightsError: The weights do not fit the settings in `run.yaml`.
-    """
-    run = Run.open(path, "lm")
-    embedder = _build_embedder(run)
-    copy_tensors(embedder.network, run.tensors(), run.path / WEIGHTS_FILE)
-    return embedder
-
-
-@dataclass
-class LoadedClassifier:
-    """A classifier from a run.
-
-    Attributes:
-        embedder: The classifier's own.
-        classifier: In eval mode.
-        classes: Names in the order of the logits.
-        settings: That the classifier was trained with.
-        data: How its training file was read.
-    """
-
-    embedder: Embedder
-    classifier: Classifier
-    classes: list[str]
-    settings: ClassifySettings
-    data: DataSettings
 
 
 def save_classifier(
@@ -89,23 +62,29 @@ def save_classifier(
     writer.write_tensors(WEIGHTS_FILE, classifier.state_dict())
 
 
-def load_classifier(path: Path) -> LoadedClassifier:
-    """The classifier of a run, in eval mode.
+def load_lm(path: Path) -> Embedder:
+    """The biLM of a run, in eval mode.
 
     Raises:
         RunError: The run or its vocabulary cannot be used.
         WeightsError: The weights do not fit the settings in `run.yaml`.
     """
+    run = Run.open(path, "lm")
+    embedder = _build_embedder(run)
+    copy_tensors(embedder.network, run.tensors(), run.path / WEIGHTS_FILE)
+    return embedder
+
+
+def load_classifier(path: Path) -> LoadedClassifier:
+    """The classifier of a run, in eval mode; raises what `load_lm` does."""
     from elmo_cli.model.classifier import Classifier
 
     run = Run.open(path, "classifier")
     embedder = _build_embedder(run)
-    try:
+    with _readable(run):
         classes = [str(name) for name in run.description["classes"]]
         settings = ClassifySettings.model_validate(run.description["classify"])
         data = DataSettings.model_validate(run.description["reading"])
-    except (KeyError, ValidationError) as error:
-        raise _unreadable(run) from error
     classifier = Classifier(embedder.network, settings, len(classes), seed=0)  # every weight of it is overwritten
     copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
     classifier.eval()
@@ -119,7 +98,15 @@ def describe_network(
     tokenizer: TokenizerSettings | None = None,
     name: str | None = None,
 ) -> None:
-    """Note in `run.yaml` how to build an embedder's network, and write its vocabulary."""
+    """Note in `run.yaml` how to build an embedder's network, and write its vocabulary.
+
+    Args:
+        writer: Writes the run.
+        network: The network.
+        vocabulary: None for an imported character model that brought none.
+        tokenizer: How the training text was cut, where there is no vocabulary to tell it.
+        name: What the embedder is called, where it is not by its run.
+    """
     from elmo_cli.model.bilm import BiLm
 
     if tokenizer is None:
@@ -149,7 +136,7 @@ def _build_embedder(run: Run) -> Embedder:
 
     vocabulary = run.vocabulary()
     network: BiLm | StaticTable
-    try:
+    with _readable(run):
         description = run.description["embedder"]
         tokenizer = TokenizerSettings.model_validate(description["tokenizer"])
         if description["kind"] == "bilm":
@@ -159,19 +146,22 @@ def _build_embedder(run: Run) -> Embedder:
             if vocabulary is None:  # without which no row has a meaning
                 raise KeyError("vocabulary")
             network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
-    except (KeyError, TypeError, ValidationError) as error:
-        raise _unreadable(run) from error
     network.eval()
     return Embedder.of(network, vocabulary, tokenizer, description.get("name", run.path.resolve().name))
 
 
-def _unreadable(run: Run) -> RunError:
-    return RunError(
-        f"run.yaml of {run.path} does not say how to build the model",
-        where=run.path / "run.yaml",
-        expected="the file as elmo wrote it",
-        remedy="copy the run again, or write it again with --overwrite",
-    )
+@contextmanager
+def _readable(run: Run) -> Iterator[None]:
+    """What is missing or wrong in `run.yaml`, as an error of the run."""
+    try:
+        yield
+    except (KeyError, TypeError, ValidationError) as error:
+        raise RunError(
+            f"run.yaml of {run.path} does not say how to build the model",
+            where=run.path / "run.yaml",
+            expected="the file as elmo wrote it",
+            remedy="copy the run again, or write it again with --overwrite",
+        ) from error
 
 
 def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
@@ -182,22 +172,16 @@ def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path)
     """
     import torch
 
+    def misfit(problem: str, expected: str) -> WeightsError:
+        remedy = "copy the run again: run.yaml and the weights belong together"
+        return WeightsError(f"{where.name} {problem}", where=where, expected=expected, remedy=remedy)
+
     own = network.state_dict()
     for problem, names in (("lacks", own.keys() - tensors.keys()), ("has an unknown", tensors.keys() - own.keys())):
         if names:
-            raise WeightsError(
-                f"{where.name} {problem} tensor {min(names)}",
-                where=where,
-                expected="the weights that run.yaml describes",
-                remedy="copy the run again: run.yaml and the weights belong together",
-            )
+            raise misfit(f"{problem} tensor {min(names)}", "the weights that run.yaml describes")
     with torch.no_grad():
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape:
-                raise WeightsError(
-                    f"{where.name} has {name} of shape {tuple(tensors[name].shape)}",
-                    where=where,
-                    expected=f"shape {tuple(tensor.shape)}",
-                    remedy="copy the run again: run.yaml and the weights belong together",
-                )
+                raise misfit(f"has {name} of shape {tuple(tensors[name].shape)}", f"shape {tuple(tensor.shape)}")
             tensor.copy_(tensors[name])

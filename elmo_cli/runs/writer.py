@@ -155,27 +155,18 @@ class RunWriter:
         final = self._final
         if not final.exists() or (final.is_dir() and not any(final.iterdir())):
             return
+        wanted, remedy = "a folder that does not exist yet", "choose another --out"
         if not (final / RUN_FILE).is_file():
-            raise RunError(
-                f"{self._shown} exists and is not a run; it is left as it is",
-                where=final,
-                expected="a folder that does not exist yet",
-                remedy="choose another --out",
-            )
-        found = Run.open(self._shown, unfinished=True, locked_by_us=True)
-        if found.kind != self.kind:
-            raise RunError(
-                f"{self._shown} holds {KIND_NAMES[found.kind][0]}; it is left as it is",
-                expected=KIND_NAMES[self.kind][0],
-                remedy="choose another --out",
-            )
+            found = f"{self._shown} exists and is not a run; it is left as it is"
+            raise RunError(found, where=final, expected=wanted, remedy=remedy)
+        run = Run.open(self._shown, unfinished=True, locked_by_us=True)
+        if run.kind != self.kind:
+            found = f"{self._shown} holds {KIND_NAMES[run.kind][0]}; it is left as it is"
+            raise RunError(found, expected=KIND_NAMES[self.kind][0], remedy=remedy)
         if not self.overwrite:
-            goes_on = ", or --resume to continue it" if self.kind in RESUMABLE and not found.finished else ""
-            raise RunError(
-                f"{self._shown} exists already",
-                expected="a folder that does not exist yet",
-                remedy=f"give --overwrite to replace it{goes_on}, or choose another --out",
-            )
+            goes_on = ", or --resume to continue it" if self.kind in RESUMABLE and not run.finished else ""
+            remedy = f"give --overwrite to replace it{goes_on}, or {remedy}"
+            raise RunError(f"{self._shown} exists already", expected=wanted, remedy=remedy)
 
     def _remove_made_parents(self) -> None:
         with suppress(OSError):  # one that is not empty holds somebody else's files
@@ -216,11 +207,7 @@ class RunWriter:
         """Add to `run.yaml`: resolved settings, fingerprints of the data by role, and whatever else is to be known."""
         sections = {"settings": settings, "data": data, **(extra or {})}
         self.description |= {key: portable(value) for key, value in sections.items() if value is not None}
-        self.write_yaml(RUN_FILE, self.description)
-
-    def write_yaml(self, name: str, value: Any) -> None:
-        """Write a YAML file, keys in their order."""
-        self.write_text(name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+        self.write_text(RUN_FILE, yaml.safe_dump(self.description, sort_keys=False, allow_unicode=True, width=120))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file."""

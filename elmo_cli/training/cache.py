@@ -28,13 +28,14 @@ from torch.nn import functional
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ElmoError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 
-EXACT_BYTES = 256 * 2**20
-MEMORY_BYTES = 2 * 2**30
+EXACT_BYTES = 256 * 2**20  # up to which token vectors are kept in float32
+MEMORY_BYTES = 2 * 2**30  # up to which they stay in memory
 TOKENS_PER_BATCH = 4096  # of a pass of the embedder
 CELLS_PER_BATCH = 8192  # of a pass of the classifier
 
@@ -52,13 +53,7 @@ class Texts(Protocol):
 
 
 class LiveTexts:
-    """Texts that go through the classifier's embedder each time, as tuning needs it.
-
-    Args:
-        embedder: Its indexer; the network is the classifier's own.
-        corpus: The texts.
-        device: Where the classifier is.
-    """
+    """Texts that go through the classifier's embedder each time, as tuning needs it; `embedder` gives its indexer."""
 
     dtype = torch.float32
 
@@ -81,14 +76,12 @@ class ActivationCache:
     """The activations of a corpus, each computed by one pass of the embedder.
 
     Args:
-        embedder: What computes them; it is put in eval mode.
+        embedder: It is put in eval mode.
         corpus: The texts.
         settings: Those of the classifiers that will read it, which may differ in combiner and seed.
         device: Where to compute, and where batches are handed out.
         tokens: Keep token vectors; False keeps pooled ones only, which must suffice.
         folder: Where a memory-mapped file is put, if one is needed; None: the system's folder for temporary files.
-        exact_bytes: Up to this size token vectors are kept in float32.
-        memory_bytes: Up to this size they stay in memory.
     """
 
     def __init__(
@@ -100,8 +93,6 @@ class ActivationCache:
         *,
         tokens: bool = True,
         folder: Path | None = None,
-        exact_bytes: int = EXACT_BYTES,
-        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.device = torch.device(device)
         self.lengths = corpus.lengths
@@ -111,7 +102,7 @@ class ActivationCache:
         self._tokens: Tensor | None = None
         self.dtype = torch.float32
         if tokens:
-            self._tokens = self._reserve((layers, cells + 1, width), folder, exact_bytes, memory_bytes)
+            self._tokens = _reserve((layers, cells + 1, width), self, folder)
             self._tokens[:, cells] = 0  # padding reads this row
             self.dtype = self._tokens.dtype
         normalise = make_combiner(settings, layers, width, seed=0).normalise
@@ -162,18 +153,19 @@ class ActivationCache:
                 )
             self._tokens[:, cells] = kept
 
-    def _reserve(self, shape: tuple[int, ...], folder: Path | None, exact_bytes: int, memory_bytes: int) -> Tensor:
-        """Room for the token vectors: float32, float16, or float16 in a file, whichever fits first."""
-        size = int(np.prod(shape, dtype=np.int64))
-        if 4 * size <= exact_bytes:
-            return torch.empty(shape)
-        if 2 * size <= memory_bytes:
-            return torch.empty(shape, dtype=torch.float16)
-        place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
-        # With the last reader goes the file, also when a training fails.
-        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
-        return flat.view(shape)
+
+def _reserve(shape: tuple[int, ...], owner: object, folder: Path | None) -> Tensor:
+    """Room for token vectors: float32, float16, or float16 in a file that lives as long as its owner."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if 4 * size <= EXACT_BYTES:
+        return torch.empty(shape)
+    if 2 * size <= MEMORY_BYTES:
+        return torch.empty(shape, dtype=torch.float16)
+    place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+    # With the last reader goes the file, also when a training fails.
+    weakref.finalize(owner, shutil.rmtree, place, ignore_errors=True)
+    flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
+    return flat.view(shape)
 
 
 def predict(
@@ -182,19 +174,15 @@ def predict(
     corpus: EncodedCorpus,
     device: torch.device | str = "cpu",
     cache: ActivationCache | None = None,
+    tell: Tell = silent,
 ) -> NDArray[np.float32]:
-    """(N, classes) probabilities of texts, in the order of the corpus.
+    """(N, classes) probabilities of texts, in the order of the corpus, which is cut to length already.
 
-    Args:
-        classifier: Put in eval mode.
-        embedder: Whose indexer feeds it.
-        corpus: The texts, cut to length already.
-        device: Where to compute.
-        cache: Activations of `corpus`, if there are any.
+    The classifier is put in eval mode; `cache` has the activations of the corpus, if there are any.
     """
     classifier.to(device).eval()
     texts: Texts = cache or LiveTexts(embedder, corpus, device)
-    return log_probabilities(classifier, texts, np.arange(len(corpus))).exp().numpy()
+    return log_probabilities(classifier, texts, np.arange(len(corpus)), tell).exp().numpy()
 
 
 def make_cache(
@@ -204,26 +192,20 @@ def make_cache(
     device: torch.device | str = "cpu",
     folder: Path | None = None,
 ) -> ActivationCache | None:
-    """What a classifier of these settings reads, computed once; None with `tune`, where it changes at each step.
-
-    Args:
-        embedder: Frozen.
-        corpus: The texts.
-        settings: How the classifier is made.
-        device: Where to compute.
-        folder: Where activations go that exceed the memory budget.
-    """
+    """What a classifier of these settings reads, computed once; None with `tune`, where it changes at each step."""
     if settings.tune:
         return None
     return ActivationCache(embedder, corpus, settings, device, tokens=not pooled_suffices(settings), folder=folder)
 
 
 @torch.inference_mode()
-def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices) -> Tensor:
+def log_probabilities(classifier: Classifier, texts: Texts, indices: Indices, tell: Tell = silent) -> Tensor:
     """(N, classes) of the texts at `indices`, on the CPU."""
-    rows, order = [], []
+    rows, order, done = [], [], 0
     for batch in length_batches(texts.lengths[indices], CELLS_PER_BATCH):
         rows.append(functional.log_softmax(texts.logits(classifier, indices[batch]).float(), dim=1).cpu())
         order.append(batch)
+        done += len(batch)
+        tell(Progress("texts", done, len(indices)))
     found = torch.cat(rows)
     return torch.empty_like(found).index_copy_(0, torch.from_numpy(np.concatenate(order)), found)

@@ -50,26 +50,14 @@ class PretrainingState(TrainingState):
 
 
 class Checkpoint:
-    """The checkpoint of a run: written again and again, and read to go on.
-
-    Args:
-        writer: Writes the run.
-        network: Its weights.
-        optimiser: Its moments.
-        average: Average of its weights.
-    """
+    """The checkpoint of a run: written again and again, and read to go on."""
 
     def __init__(self, writer: RunWriter, network: nn.Module, optimiser: Optimizer, average: Average) -> None:
         self._writer, self._network, self._optimiser, self._average = writer, network, optimiser, average
         self._device = next(network.parameters()).device
 
     def save(self, state: PretrainingState, counter: StepCounter) -> Saved:
-        """Write a checkpoint and put the run in its place, if it is not there yet.
-
-        Args:
-            state: Where the training stands.
-            counter: Brings it up to date.
-        """
+        """Write a checkpoint of the state, once it is up to date, and put the run in its place."""
         counter.settle()
         # A name of its own: the checkpoint before stays whole until the new `state.json` points here.
         name = f"{STATE_FOLDER}/tensors-{state.step}.safetensors"
@@ -78,7 +66,7 @@ class Checkpoint:
         record = {"progress": numbers, "tensors": name, "metrics_offset": self._writer.log_offset()}
         self._writer.write_json(f"{STATE_FOLDER}/{STATE_FILE}", record)
         for stale in (self._writer.path / STATE_FOLDER).glob("tensors-*.safetensors"):
-            if stale.name != name.rpartition("/")[2]:
+            if stale != self._writer.path / name:
                 with suppress(OSError):
                     stale.unlink()
         self._writer.commit()

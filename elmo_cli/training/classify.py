@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from elmo_cli.config import Experiment
 from elmo_cli.data.files import fingerprint
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, as_record, never
+from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
 from elmo_cli.runs.cards import Fact, write_card
@@ -25,27 +25,18 @@ from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_
 STOPPED = "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
 
 
-@dataclass
+@dataclass(frozen=True)
 class ClassifierResults:
-    """`results.json` of a classifier.
+    """`results.json` of a classifier."""
 
-    Attributes:
-        lm: Name of the run that it stands on.
-        mode: How layers are combined.
-        tune: Whether the biLM was trained along.
-        classes: Names in the order of the outputs.
-        training: How the training went; its figures stand among these.
-        cut: Texts that lost their end, by role of their file.
-        scores: On all of a file, by role: `train`, its validation part included, and `test`; none if it was stopped.
-    """
-
-    lm: str
-    mode: str
+    lm: str  # name of the run that it stands on
+    mode: str  # how layers are combined
     tune: bool
-    classes: tuple[str, ...]
-    training: FinetuneResults
-    cut: dict[str, int]
-    scores: dict[str, ClassificationScores] = field(default_factory=dict)
+    classes: tuple[str, ...]  # names in the order of the outputs
+    training: FinetuneResults  # its figures stand among these
+    cut: dict[str, int]  # texts that lost their end, by role of their file
+    # On all of a file, by role: `train`, its validation part included, and `test`; none if it was stopped.
+    scores: dict[str, ClassificationScores]
 
     def as_dict(self) -> dict[str, Any]:
         """As `results.json` holds it."""
@@ -81,16 +72,14 @@ def classify_run(
     Raises:
         InputError: An input cannot be used.
     """
-    settings, lm = experiment.classify, lm or experiment.output / "lm"
+    settings, seed, lm = experiment.classify, experiment.seed, lm or experiment.output / "lm"
     out = out or experiment.output / f"classify-{settings.lambdas.replace(':', '-')}{'-tune' if settings.tune else ''}"
     last: Finished | Stopped
     with RunWriter(out, "classifier", "elmo classify", overwrite=overwrite) as writer:
         where = pick_device(device)
         embedder = load_lm(lm)
-        train, test = read_train_and_test(experiment, embedder.tokenizer)
-        if test:
-            refuse_seen_test(lm, test.path)
-        files = {role: texts for role, texts in (("train", train), ("test", test)) if texts}
+        files = _read(experiment, embedder, lm)
+        train = files["train"]
         writer.describe(
             experiment.model_dump(include={"seed", "data", "classify"}),
             {role: describe_files([texts.path]) for role, texts in files.items()},
@@ -99,22 +88,28 @@ def classify_run(
         notes = [cut_note(texts, settings.max_tokens) for texts in files.values()]
         yield from (Notice(note) for note in notes if note)
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
-        seed = experiment.seed
-        trained = yield from finetune(embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache)
+        trained = yield from finetune(
+            embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache, log=writer.log
+        )
         if isinstance(trained, Stopped):
             writer.abandon()
             last = trained
         else:
             results = _write(writer, experiment, embedder, files, trained, cache, where)
             if trained.results.stopped:
-                yield Notice(
-                    "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
-                )
-                last = Stopped(trained.results.epochs)
-            else:
-                last = Finished(results.as_dict())
+                yield Notice(STOPPED)
+            last = Stopped(trained.results.epochs) if trained.results.stopped else Finished(results.as_dict())
     # Only now is the run in its place, whatever the consumer does with the last event.
     yield last
+
+
+def _read(experiment: Experiment, embedder: Embedder, lm: Path) -> dict[str, LabelledCorpus]:
+    """The files by their role, `train` and, where there is one, `test`."""
+    train, test = read_train_and_test(experiment, embedder.tokenizer)
+    if test is None:
+        return {"train": train}
+    refuse_seen_test(lm, test.path)
+    return {"train": train, "test": test}
 
 
 def _write(
@@ -128,20 +123,18 @@ def _write(
 ) -> ClassifierResults:
     """Score the classifier and write all files of its run; `cache` is of the training texts."""
     settings, classes = experiment.classify, files["train"].classes
-    cut = {role: texts.cut for role, texts in files.items()}
-    results = ClassifierResults(embedder.name, settings.lambdas, settings.tune, classes, trained.results, cut)
-    for epoch in trained.epochs:
-        writer.log(as_record(epoch))
     save_classifier(writer, trained.classifier, embedder, classes, settings, experiment.data)
+    found: dict[str, ClassificationScores] = {}
     # Who stops wants to wait no longer.
     for role, texts in files.items() if not trained.results.stopped else ():
         known = cache if role == "train" else None
         probabilities = predict(trained.classifier, embedder, texts.corpus, device, known)
-        scores = classification_scores(texts.labels, probabilities.argmax(1), classes)
-        results.scores[role] = scores
-        writer.write_text(f"confusion_matrix{'_train' if role == 'train' else ''}.csv", confusion_csv(scores))
+        found[role] = classification_scores(texts.labels, probabilities.argmax(1), classes)
+        writer.write_text(f"confusion_matrix{'_train' if role == 'train' else ''}.csv", confusion_csv(found[role]))
         if role == "test":
             writer.write_text("predictions.csv", predictions_csv(probabilities, texts.labels, texts.texts, classes))
+    cut = {role: texts.cut for role, texts in files.items()}
+    results = ClassifierResults(embedder.name, settings.lambdas, settings.tune, classes, trained.results, cut, found)
     writer.write_json(RESULTS_FILE, results.as_dict())
     _write_card(writer, results, files)
     return results

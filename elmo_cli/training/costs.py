@@ -34,19 +34,12 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 @dataclass(frozen=True)
 class Needs:
-    """What a pretraining needs.
+    """What a pretraining needs."""
 
-    Attributes:
-        parameters: How many, embedding and softmax included.
-        weights: Bytes of weights, gradients, optimiser and average.
-        activations: Bytes of a step's activations.
-        disk: Bytes of the run and its checkpoint.
-    """
-
-    parameters: int
-    weights: int
-    activations: int
-    disk: int
+    parameters: int  # embedding and softmax included
+    weights: int  # bytes of weights, gradients, optimiser and average
+    activations: int  # bytes of a step's activations
+    disk: int  # bytes of the run and its checkpoint
 
     @property
     def memory(self) -> int:
@@ -104,14 +97,7 @@ def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_si
 def refuse_too_large(
     model: ModelSettings, training: PretrainSettings, vocabulary_size: int, out: Path, device: torch.device
 ) -> None:
-    """See that a pretraining fits in memory and on the disk.
-
-    Args:
-        model: What is trained.
-        training: How.
-        vocabulary_size: V.
-        out: The run; what lies there already counts as room.
-        device: Where to compute.
+    """See that a pretraining fits in the device's memory and on the disk, where what `out` holds counts as room.
 
     Raises:
         ConfigError: It needs more memory than there is.

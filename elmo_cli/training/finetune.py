@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings, Precision
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
-from elmo_cli.events import EpochDone, Event, Stop, Stopped, never
+from elmo_cli.events import EpochDone, Event, Stop, Stopped, as_record, never
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
@@ -26,87 +26,57 @@ from elmo_cli.text.batches import length_batches
 from elmo_cli.training.cache import ActivationCache, Indices, LiveTexts, Texts, log_probabilities, make_cache
 from elmo_cli.training.costs import pick_precision, step_multiplications
 from elmo_cli.training.labelled import LabelledCorpus, split
-from elmo_cli.training.optimiser import Average, Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.state import StepCounter, TrainingState
 
 WARMUP, FINAL_RATE = 0.1, 0.05
 EVENTS_PER_EPOCH = 10
 DIVERGED = "lower classify.learning_rate (with --tune classify.tune_rate), or set classify.clip_norm"
 
+Log = Callable[[dict[str, Any]], object]  # takes a line of `metrics.jsonl`
+
 
 @dataclass(frozen=True)
 class Validated:
-    """Scores of the best epoch on the texts that were held out.
-
-    Attributes:
-        examples: How many texts.
-        accuracy: Share that was classified right.
-        loss: Mean in nats a text.
-    """
+    """Scores of the best epoch on the texts that were held out."""
 
     examples: int
-    accuracy: float
-    loss: float
+    accuracy: float  # share that was classified right
+    loss: float  # mean in nats a text
 
 
 @dataclass(frozen=True)
 class FinetuneResults:
-    """Figures of a training; a part of `results.json`.
+    """Figures of a training; a part of `results.json`."""
 
-    Attributes:
-        seed: What weights, dropout and order were drawn by.
-        epochs: Whole epochs done.
-        best_epoch: Counted from 1; its weights are the classifier's.
-        stopped: Whether the user ended it.
-        lambdas: Layer weights in force, where the combiner has any.
-        gamma: Scale of the mix, where the combiner has one.
-        precision: The lowest in which matrices were multiplied.
-        activations: In which the classifier reads its texts.
-        valid: Scores of the best epoch.
-        seconds: With the embedder's pass over the texts, where it was made here.
-    """
-
-    seed: int
-    epochs: int
-    best_epoch: int
-    stopped: bool
-    lambdas: list[float] | None
-    gamma: float | None
-    precision: Precision
-    activations: str
+    seed: int  # what weights, dropout and order were drawn by
+    epochs: int  # whole epochs done
+    best_epoch: int  # counted from 1; its weights are the classifier's
+    stopped: bool  # whether the user ended it
+    lambdas: list[float] | None  # layer weights in force, where the combiner has any
+    gamma: float | None  # scale of the mix, where the combiner has one
+    precision: Precision  # the lowest in which matrices were multiplied
+    activations: str  # in which the classifier reads its texts
     valid: Validated
-    seconds: float
+    seconds: float  # with the embedder's pass over the texts, where it was made here
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A trained classifier.
+    """A trained classifier."""
 
-    Attributes:
-        classifier: With the weights of its best epoch, in eval mode.
-        results: How it went.
-        epochs: All epochs in their order.
-    """
-
-    classifier: Classifier
+    classifier: Classifier  # with the weights of its best epoch, in eval mode
     results: FinetuneResults
     epochs: tuple[EpochDone, ...]
 
 
 @dataclass
 class FinetuningState(TrainingState):
-    """Where a training stands, and its best epoch so far: highest accuracy, of equal ones the lower loss.
+    """Where a training stands, and its best epoch so far: highest accuracy, of equal ones the lower loss."""
 
-    Attributes:
-        best_accuracy: On the validation texts.
-        best_loss: There, in nats a text.
-        best_weights: Weights after that epoch.
-        epochs_done: What was told of each epoch.
-    """
-
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_accuracy: float = -1.0  # on the validation texts
+    best_loss: float = math.inf  # there, in nats a text
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # weights after that epoch
     epochs_done: list[EpochDone] = field(default_factory=list)
 
     def keep_if_best(self, accuracy: float, loss: float, classifier: Classifier) -> bool:
@@ -122,24 +92,6 @@ class FinetuningState(TrainingState):
         return True
 
 
-@dataclass(frozen=True)
-class _Training:
-    """What stays the same while a classifier is trained."""
-
-    classifier: Classifier
-    texts: Texts
-    labels: Tensor  # (N,) class numbers of all texts
-    fit: Indices  # which texts are trained on
-    valid: Indices
-    loss: Callable[[Tensor, Tensor], Tensor]  # mean nats, from (B, classes) logits and (B,) targets
-    optimiser: torch.optim.Optimizer
-    weights: list[nn.Parameter]  # those that are trained
-    average: Average
-    schedule: Schedule
-    epochs: int  # at most
-    precision: Precision
-
-
 def finetune(
     embedder: Embedder,
     train: LabelledCorpus,
@@ -150,6 +102,7 @@ def finetune(
     device: torch.device | str = "cpu",
     stop: Stop = never,
     cache: ActivationCache | None = None,
+    log: Log = lambda record: None,
 ) -> Generator[Event, None, Finetuned | Stopped]:
     """Train a classifier and keep its best epoch; yields `Step` and `EpochDone`, and returns what was trained.
 
@@ -158,25 +111,27 @@ def finetune(
         train: Texts and labels.
         settings: How the classifier is made and trained.
         seed: All that weights, drawn λ, dropout and order depend on. In float32 on a CPU, equal seeds give equal bits.
-        parts: Which texts to train on and which to validate on; None: a split of all, drawn by `seed`.
+        parts: Which texts to train and to validate on; None: a split of all, drawn by `seed`.
         device: Where to train.
         stop: Asked before each step whether to end with the best epoch so far; `Stopped` if none is done.
         cache: Activations of `train`, if there are any already; none with `tune`.
+        log: Takes each epoch before anybody is told of it.
     """
     began = time.monotonic()
-    given = _set_up(embedder, train, settings, seed, parts, device, cache)
+    given = _Training(embedder, train, settings, seed, parts, device, cache)
     classifier, texts, optimiser, schedule = given.classifier, given.texts, given.optimiser, given.schedule
     state = FinetuningState()
     counter = StepCounter(state, schedule.steps, DIVERGED)
     every = max(1, schedule.steps // given.epochs // EVENTS_PER_EPOCH)
+    lengths, cells = texts.lengths[given.fit], settings.batch_size * settings.max_tokens  # which no batch exceeds
     while state.epoch < given.epochs and state.epoch - state.best_epoch < settings.patience:
-        epoch_seed = _mix(seed, state.epoch + 1)
+        epoch_seed = int(np.random.SeedSequence((seed, state.epoch + 1)).generate_state(1)[0])
         torch.manual_seed(epoch_seed)  # of dropout: what others draw between two epochs changes nothing
         classifier.train()
         if settings.unfreeze:
             classifier.unfreeze(state.epoch)
         loss_sum, right = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        for batch in _batches(texts.lengths[given.fit], settings, epoch_seed):
+        for batch in length_batches(lengths, cells, max_sentences=settings.batch_size, seed=epoch_seed):
             if stop():
                 return _outcome(given, state, seed, time.monotonic() - began, stopped=True)
             set_rate(optimiser, schedule.factor(state.step + 1))
@@ -194,50 +149,48 @@ def finetune(
             if state.step % every == 0:
                 yield counter.event(optimiser.param_groups[0]["lr"])
         counter.settle()  # or a loss that is no number might go on to be validated
-        yield _end_epoch(given, state, float(loss_sum), int(right))
+        yield _end_epoch(given, state, float(loss_sum), int(right), log)
     return _outcome(given, state, seed, time.monotonic() - began, stopped=False)
 
 
-def _set_up(
-    embedder: Embedder,
-    train: LabelledCorpus,
-    settings: ClassifySettings,
-    seed: int,
-    parts: tuple[Indices, Indices] | None,
-    device: torch.device | str,
-    cache: ActivationCache | None,
-) -> _Training:
-    """Everything before the first step; see `finetune`."""
-    fit, valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
-    network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
-    tuned, learned = _precisions(network, settings, device)
-    classifier = Classifier(
-        network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
-    ).to(device)
-    cache = cache or make_cache(embedder, train.corpus, settings, device)
-    groups = classifier.parameter_groups(settings)
-    weights = [parameter for group in groups for parameter in group["params"]]
-    ours = {id(parameter) for parameter in weights}
-    averaged = [item for item in classifier.named_parameters() if id(item[1]) in ours] if settings.average else []
-    epochs = settings.tune_epochs if settings.tune else settings.epochs
-    return _Training(
-        classifier=classifier,
-        texts=cache or LiveTexts(embedder, train.corpus, device),
-        labels=torch.as_tensor(train.labels, device=device),
-        fit=fit,
-        valid=valid,
-        loss=partial(
-            functional.cross_entropy,
-            weight=_class_weights(settings, train, fit, device),
-            label_smoothing=settings.label_smoothing,
-        ),
-        optimiser=adamw(groups),
-        weights=weights,
-        average=Average(averaged, settings.average),
-        schedule=Schedule(epochs * math.ceil(len(fit) / settings.batch_size), WARMUP, FINAL_RATE),
-        epochs=epochs,
-        precision="bfloat16" if "bfloat16" in (tuned, learned) else "float32",
-    )
+class _Training:
+    """What stays the same while a classifier is trained: all that is made before the first step; see `finetune`."""
+
+    fit: Indices  # which texts are trained on
+    valid: Indices
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        train: LabelledCorpus,
+        settings: ClassifySettings,
+        seed: int,
+        parts: tuple[Indices, Indices] | None,
+        device: torch.device | str,
+        cache: ActivationCache | None,
+    ) -> None:
+        self.fit, self.valid = parts or split(train.labels, settings.valid_fraction, seed, train.path)
+        self.labels = torch.as_tensor(train.labels, device=device)  # (N,) class numbers of all texts
+        network = copy.deepcopy(embedder.network) if settings.tune else embedder.network
+        tuned, learned = _precisions(network, settings, device)
+        self.precision: Precision = "bfloat16" if "bfloat16" in (tuned, learned) else "float32"
+        self.classifier = Classifier(
+            network, settings, len(train.classes), seed, precision=tuned, combiner_precision=learned
+        ).to(device)
+        cache = cache or make_cache(embedder, train.corpus, settings, device)
+        self.texts: Texts = cache or LiveTexts(embedder, train.corpus, device)
+        groups = self.classifier.parameter_groups(settings)
+        self.optimiser = make_optimiser("adamw", groups)
+        self.weights: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
+        trained = {id(parameter) for parameter in self.weights}
+        named = self.classifier.named_parameters() if settings.average else ()
+        self.average = Average([item for item in named if id(item[1]) in trained], settings.average)
+        self.epochs = settings.tune_epochs if settings.tune else settings.epochs  # at most
+        steps = self.epochs * math.ceil(len(self.fit) / settings.batch_size)
+        self.schedule = Schedule(steps, WARMUP, FINAL_RATE)
+        # Mean nats, from (B, classes) logits and (B,) targets.
+        weight = _class_weights(settings, train, self.fit, device)
+        self.loss = partial(functional.cross_entropy, weight=weight, label_smoothing=settings.label_smoothing)
 
 
 def _class_weights(
@@ -269,7 +222,7 @@ def _class_weights(
 def _precisions(
     network: BiLm | StaticTable, settings: ClassifySettings, device: torch.device | str
 ) -> tuple[Precision, Precision]:
-    """Of what multiplies matrices here: the LSTM where it is tuned, and the learned function where there is one."""
+    """Precisions of the LSTM, which counts where it is tuned, and of the learned function where there is one."""
     tuned: Precision = "float32"
     learned: Precision = "float32"
     if settings.tune and isinstance(network, BiLm):
@@ -282,14 +235,8 @@ def _precisions(
     return tuned, learned
 
 
-def _batches(lengths: NDArray[np.int64], settings: ClassifySettings, seed: int) -> list[NDArray[np.int64]]:
-    """Batches of `batch_size` texts of similar length, in random order; the budget of cells never binds."""
-    budget = settings.batch_size * max(settings.max_tokens, 1)
-    return length_batches(lengths, budget, max_sentences=settings.batch_size, seed=seed)
-
-
-def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int) -> EpochDone:
-    """Validate an epoch, with averaged weights where they are asked for, and keep it if it is the best."""
+def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right: int, log: Log) -> EpochDone:
+    """Validate an epoch, with averaged weights where they are asked for, log it, and keep it if it is the best."""
     classifier, state.epoch = given.classifier, state.epoch + 1
     classifier.eval()
     with given.average.in_force():
@@ -307,6 +254,7 @@ def _end_epoch(given: _Training, state: FinetuningState, loss_sum: float, right:
         best=better,
     )
     state.epochs_done.append(done)
+    log(as_record(done))
     return done
 
 
@@ -332,8 +280,3 @@ def _outcome(given: _Training, state: FinetuningState, seed: int, seconds: float
         seconds=round(seconds, 2),
     )
     return Finetuned(classifier, results, tuple(state.epochs_done))
-
-
-def _mix(*numbers: int) -> int:
-    """A seed that depends on several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

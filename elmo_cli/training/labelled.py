@@ -17,28 +17,17 @@ from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 
-SHOWN_LABELS = 5
-
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """Texts with a class each.
+    """Texts with a class each."""
 
-    Attributes:
-        corpus: The tokens of the texts; row i belongs to label i.
-        texts: The texts as they were read.
-        labels: (N,) class numbers.
-        classes: Names by class number, those of the training file.
-        path: The file.
-        cut: Texts that were longer than the limit and lost their end.
-    """
-
-    corpus: EncodedCorpus
-    texts: tuple[str, ...]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
+    corpus: EncodedCorpus  # their tokens; row i belongs to label i
+    texts: tuple[str, ...]  # as they were read
+    labels: NDArray[np.int64]  # (N,) class numbers
+    classes: tuple[str, ...]  # names by class number, those of the training file
     path: Path
-    cut: int
+    cut: int  # texts that were longer than the limit and lost their end
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -52,14 +41,9 @@ def read_corpus(
     max_tokens: int,
     classes: Sequence[str] | None = None,
 ) -> LabelledCorpus:
-    """Read and tokenise a labelled file.
+    """Read a labelled file, tokenise it as the embedder has it, and cut each text after `max_tokens`.
 
-    Args:
-        path: The file.
-        data: How to read it; its `limit` holds for a training file only.
-        tokenizer: That of the embedder.
-        max_tokens: Where a text is cut.
-        classes: The classes of the training file; None: this is the training file, and it defines them.
+    Without `classes`, it is a training file: it defines them, and `data.limit` holds for it alone.
 
     Raises:
         DataError: The file cannot be read, has a label that training never saw, or (training) one class only.
@@ -157,7 +141,7 @@ def split(
     Args:
         labels: (N,) class numbers.
         fraction: Share for validation.
-        seed: Decides which texts are held out.
+        seed: Draws the texts that are held out.
         path: The file, for the error.
 
     Returns:
@@ -186,15 +170,14 @@ def split(
 
 def _unseen_labels(unseen: Sequence[str], classes: Sequence[str], path: Path) -> DataError:
     """Labels of a test file that no training text has."""
-    shown = _quoted(unseen[:SHOWN_LABELS])
-    more = f" and {len(unseen) - SHOWN_LABELS} more" if len(unseen) > SHOWN_LABELS else ""
     remedy = "check that the label column is the right one (data.label), or train with texts of these classes"
     if all(label.isdecimal() for label in unseen) != all(label.isdecimal() for label in classes):
         remedy = "one file has names for its labels and the other numbers: write them the same way in both"
-    known = _quoted(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
-    return DataError(f"labels that training never saw: {shown}{more}", where=path, expected=known, remedy=remedy)
+    message = f"labels that training never saw: {_quoted(unseen, 5)}"
+    return DataError(message, where=path, expected=_quoted(classes, 20), remedy=remedy)
 
 
-def _quoted(labels: Sequence[str]) -> str:
+def _quoted(labels: Sequence[str], most: int) -> str:
     """Labels in quotes; a long one is a text that was taken for a label, and its beginning tells which."""
-    return ", ".join(f"'{label}'" if len(label) <= 40 else f"'{label[:39]}…'" for label in labels)
+    shown = ", ".join(f"'{label}'" if len(label) <= 40 else f"'{label[:39]}…'" for label in labels[:most])
+    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")

@@ -28,34 +28,21 @@ EndedBy = Literal["epochs", "time", "patience"]
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A biLM whose training came to its end; the weights of its best epoch are in the run.
+    """A biLM whose training came to its end; the weights of its best epoch are in the run."""
 
-    Attributes:
-        embedder: With the weights of the last epoch.
-        state: Where the training ended.
-        ended_by: What ended it.
-    """
-
-    embedder: Embedder
-    state: PretrainingState
+    embedder: Embedder  # with the weights of the last epoch
+    state: PretrainingState  # where the training ended
     ended_by: EndedBy
 
 
 @dataclass(frozen=True)
 class LeakTest:
-    """That no token helps to predict itself, as every run shows on some sentences of its validation text.
+    """That no token helps to predict itself, as every run shows on some sentences of its validation text."""
 
-    Attributes:
-        passed: It always has; else the training fails.
-        sentences: How many were tested.
-        leak: The largest move of a token's own scores when it is changed.
-        context: The smallest move of its neighbours' scores, which must be seen.
-    """
-
-    passed: bool
-    sentences: int
-    leak: float
-    context: float
+    passed: bool  # it always has; else the training fails
+    sentences: int  # how many were tested
+    leak: float  # the largest move of a token's own scores when it is changed
+    context: float  # the smallest move of its neighbours' scores, which must be seen
 
 
 @dataclass(frozen=True)

@@ -26,17 +26,11 @@ ACCUMULATOR = 1.0  # of Adagrad, at first
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then cosine decay.
+    """Linear warm-up, then cosine decay."""
 
-    Attributes:
-        steps: Optimiser steps of the whole training.
-        warmup: Share of the steps in which the rate rises.
-        final: Share of the peak rate that the decay ends at.
-    """
-
-    steps: int
-    warmup: float
-    final: float
+    steps: int  # optimiser steps of the whole training
+    warmup: float  # share of the steps in which the rate rises
+    final: float  # share of the peak rate that the decay ends at
 
     def factor(self, step: float) -> float:
         """What to multiply the peak rate with.
@@ -51,24 +45,17 @@ class Schedule:
         return self.final + (1.0 - self.final) * (1.0 + math.cos(math.pi * progress)) / 2.0
 
 
-def adamw(groups: list[dict[str, Any]]) -> torch.optim.AdamW:
-    """AdamW over groups, in one kernel for all tensors where the device has one; `lr` of a group is its peak rate."""
-    groups = [{**group, "peak": group["lr"]} for group in groups]
-    devices = {parameter.device.type for group in groups for parameter in group["params"]}
-    if devices <= {"cpu", "cuda"}:
-        return torch.optim.AdamW(groups, fused=True)
-    return torch.optim.AdamW(groups, foreach=True)
-
-
 def make_optimiser(kind: OptimiserKind, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """The optimiser of a pretraining; `lr` of a group is its peak rate.
+    """An optimiser, in one kernel for all tensors where the device has one; `lr` of a group is its peak rate.
 
     Adagrad is that of bilm-tf: a += g², w -= rate · g / sqrt(a), with a = 1 at first.
     """
-    if kind == "adamw":
-        return adamw(groups)
     groups = [{**group, "peak": group["lr"]} for group in groups]
-    fused = {parameter.device.type for group in groups for parameter in group["params"]} == {"cpu"}
+    devices = {parameter.device.type for group in groups for parameter in group["params"]}
+    if kind == "adamw":
+        fused = devices <= {"cpu", "cuda"}
+        return torch.optim.AdamW(groups, fused=fused, foreach=not fused)
+    fused = devices == {"cpu"}
     return torch.optim.Adagrad(groups, initial_accumulator_value=ACCUMULATOR, fused=fused, foreach=not fused)
 
 

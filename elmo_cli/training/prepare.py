@@ -30,17 +30,11 @@ from elmo_cli.vectors.static import table_for
 
 @dataclass(frozen=True)
 class VocabularyReport:
-    """A vocabulary that was built.
+    """A vocabulary that was built."""
 
-    Attributes:
-        path: Its run.
-        vocabulary: The vocabulary; its `totals` say what it was counted on.
-        parameters: Weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`.
-    """
-
-    path: Path
+    path: Path  # its run
     vocabulary: Vocabulary
-    parameters: dict[str, int]
+    parameters: dict[str, int]  # weights that a biLM of the settings spends on it, by part: `embedding`, `softmax`
 
     def as_dict(self) -> dict[str, Any]:
         """The figures: of the corpus, of the vocabulary, and what it costs a model, in parameters and MB of float32."""
@@ -65,7 +59,7 @@ def build_vocabulary_run(
         paths: The corpus; empty: that of the settings.
         out: The run; None: `vocab` in the folder of the runs.
         overwrite: Replace a vocabulary that is there.
-        tell: Told what the user should know of how it goes, and how much is read.
+        tell: Told notices, and how much is read.
     """
     out = out or experiment.output / "vocab"
     with RunWriter(out, "vocab", "elmo vocab build", overwrite=overwrite) as writer:
@@ -83,25 +77,15 @@ def build_vocabulary_run(
 
 @dataclass(frozen=True)
 class PretrainJob:
-    """A pretraining, all its input read and checked.
+    """A pretraining, all its input read and checked."""
 
-    Attributes:
-        settings: The experiment, its tokenizer that of the vocabulary.
-        vocabulary: What input and softmax know.
-        corpus: Training sentences.
-        valid: Validation sentences.
-        validation: How they were chosen, in words.
-        files: Name and fingerprint of each file, by role.
-        initial_table: (V + 1, E) vectors to start the embedding table from and (V + 1,) which of them are known; None:
-            it starts at random.
-    """
-
-    settings: Experiment
+    settings: Experiment  # the experiment, its tokenizer that of the vocabulary
     vocabulary: Vocabulary
-    corpus: EncodedCorpus
-    valid: EncodedCorpus
-    validation: str
-    files: dict[str, list[dict[str, str]]]
+    corpus: EncodedCorpus  # training sentences
+    valid: EncodedCorpus  # validation sentences
+    validation: str  # how they were chosen, in words
+    files: dict[str, list[dict[str, str]]]  # name and fingerprint of each file, by role
+    # (V + 1, E) vectors that the embedding table starts from, and (V + 1,) which are known; None: it starts at random
     initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
 
 
@@ -117,7 +101,7 @@ def prepare_pretraining(
         experiment: The settings; where the width of the embedding table is open, initial vectors decide it.
         paths: The corpus; empty: that of the settings.
         vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
-        tell: Told what the user should know of how it goes, and how much of the corpus is read.
+        tell: Told notices, and how much is read.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
@@ -186,11 +170,7 @@ _FREE_SETTINGS = (
 
 
 def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> None:
-    """See that a run is resumed with what it was begun with.
-
-    Args:
-        description: `run.yaml` of the run.
-        job: What is about to go on.
+    """See that a run, of which this is `run.yaml`, is resumed with what it was begun with.
 
     Raises:
         ConfigError: Settings, vocabulary or data differ; the message names what.

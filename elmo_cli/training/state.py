@@ -15,25 +15,16 @@ from elmo_cli.events import Step
 
 @dataclass
 class TrainingState:
-    """Where a training stands.
+    """Where a training stands."""
 
-    Attributes:
-        epoch: Whole epochs done.
-        step: Optimiser steps done.
-        tokens: Predicted steps of one direction done; of a classifier, texts.
-        seconds: Spent so far, over all sessions.
-        loss_sum: Nats of all that was predicted since the last `Step` event; of a biLM the mean of the two directions.
-        loss_steps: Tokens or texts that `loss_sum` is of.
-        best_epoch: Epoch of the best validation, counted from 1; 0 before the first.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # optimiser steps done
+    tokens: int = 0  # predicted steps of one direction done; of a classifier, texts
+    seconds: float = 0.0  # spent so far, over all sessions
+    # Nats of all that was predicted since the last `Step` event; of a biLM the mean of the two directions
     loss_sum: float = 0.0
-    loss_steps: int = 0
-    best_epoch: int = 0
+    loss_steps: int = 0  # tokens or texts that `loss_sum` is of
+    best_epoch: int = 0  # epoch of the best validation, counted from 1; 0 before the first
 
 
 class StepCounter:
@@ -66,12 +57,7 @@ class StepCounter:
         return (self._state.seconds + self.seconds_since_save) / self._budget
 
     def count(self, loss: Tensor, tokens: int) -> None:
-        """Count a step.
-
-        Args:
-            loss: (), the mean in nats over what it predicts, which is little for the last step of an epoch.
-            tokens: Predicted tokens of one direction, or texts.
-        """
+        """Count a step, whose loss () is the mean in nats over so many tokens of one direction, or texts."""
         self._losses.append(loss)
         self._weights.append(tokens)
         self._state.step += 1

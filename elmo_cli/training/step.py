@@ -43,16 +43,8 @@ def accumulate_gradients(
 ) -> StreamLoss:
     """Predict one window after the other, and add the gradient of their mean loss to that of the weights.
 
-    Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps.
-
-    Args:
-        network: In train mode.
-        batches: What `Feed.window` makes of each window.
-        state: After the window before; None at the start.
-        mode: How the network is run; see `training_mode`.
-
-    Returns:
-        Loss, steps and state, free of gradients.
+    Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps. `state` is that
+    after the window before, None at the start; what is returned is free of gradients.
     """
     whole: StreamLoss | None = None
     steps = sum(int(mask.sum()) for *_, mask in batches) if len(batches) > 1 else 0

@@ -35,7 +35,7 @@ from torch.nn import functional
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.embedder import Embedder, Extractor
-from elmo_cli.inference.dump_pieces import DEFAULT_BATCH_TOKENS
+from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder
 from elmo_cli.model.token_cache import TokenCache

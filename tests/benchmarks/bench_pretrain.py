@@ -46,7 +46,7 @@ from elmo_cli.runs import RunWriter
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import frame
-from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.optimiser import Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, prepare_pretraining
 from elmo_cli.training.pretrain import pretrain
 
@@ -127,7 +127,9 @@ def theirs(job: PretrainJob, course: bool, autocast: bool = False) -> Told:
         optimiser: torch.optim.Optimizer = torch.optim.Adam(network.parameters())
     else:
         network = DirectBiLm(words, model.token_size, model.hidden_size, model.dropout, adaptive=True)
-        optimiser = adamw(decay_groups(network.named_parameters(), settings.learning_rate, settings.weight_decay))
+        optimiser = make_optimiser(
+            "adamw", decay_groups(network.named_parameters(), settings.learning_rate, settings.weight_decay)
+        )
     tokens = settings.batch_size * settings.window
     similar = length_batches(job.corpus.lengths + 2, tokens)
     schedule = Schedule(settings.epochs * len(similar), settings.warmup, settings.final_rate)

@@ -19,7 +19,7 @@ from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import frame
 from elmo_cli.text.sources import encode_corpus
 from elmo_cli.text.streams import Stream
-from elmo_cli.training.optimiser import Schedule, adamw, clip_gradients, set_rate
+from elmo_cli.training.optimiser import Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob
 
 NAME = "nn.LSTM"
@@ -181,7 +181,7 @@ def train_word_lm(job: PretrainJob, minutes: float, context: str, start: Any) ->
     size = job.settings.model
     model = WordLm(len(job.vocabulary), size.hidden_size, size.layers)
     train, valid = Text(job.corpus, job, context), Text(job.valid, job, context)
-    optimiser = adamw(decay_groups(model.named_parameters(), RATE, WEIGHT_DECAY))
+    optimiser = make_optimiser("adamw", decay_groups(model.named_parameters(), RATE, WEIGHT_DECAY))
     schedule = Schedule(SCHEDULE_STEPS, WARMUP, FINAL_RATE)
     way, probes = fastest(model, next(train.epoch(0)), None)
     say(NAME, f"takes {way}")

@@ -13,7 +13,7 @@ import torch
 from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings, VocabularySettings
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.inference.check import check_run
-from elmo_cli.inference.embed import embed_run
+from elmo_cli.inference.embed import EmbedOptions, embed_run
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import RunWriter, save_lm
 from elmo_cli.text.encoded import encode_tokens
@@ -89,14 +89,14 @@ def test_weights_that_are_no_numbers_end_the_checks(run: Path) -> None:
 @pytest.mark.parametrize("layers", ["all", "top", "average", 0, 1])
 def test_stored_embeddings(layers: Any, run: Path, tmp_path: Path) -> None:
     stored = tmp_path / "stored.hdf5"
-    embed_run(run, TEXTS, stored, layers=layers)
+    embed_run(run, TEXTS, stored, EmbedOptions(layers=layers))
     assert outcome(run, texts=TEXTS, expected=stored)["embeddings"]
     assert not outcome(run, texts=["the cat dog", *TEXTS[1:]], expected=stored)["embeddings"]
 
 
 def test_directions_of_the_top_layer(run: Path, tmp_path: Path) -> None:
     stored, halves = tmp_path / "stored.hdf5", tmp_path / "halves.hdf5"
-    embed_run(run, TEXTS, stored, layers="top", stateful=True, batch_size=1)
+    embed_run(run, TEXTS, stored, EmbedOptions(layers="top", stateful=True, batch_size=1))
     with h5py.File(stored) as file, h5py.File(halves, "w") as other:
         for index in range(3):
             other[str(index)] = np.stack(np.split(file[str(index)][()], 2, axis=1))

@@ -15,10 +15,10 @@ from bilm_files import Shape, make
 
 from elmo_cli.errors import ConfigError, RunError
 from elmo_cli.events import Progress
-from elmo_cli.inference import dump_formats, dump_writer
+from elmo_cli.inference import assembly, dump_formats
 from elmo_cli.inference import embed as dumps
 from elmo_cli.inference.dump_formats import nested
-from elmo_cli.inference.embed import embed_run, read_dump
+from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
 from elmo_cli.interop.bilm_tf import import_run
 
 SENTENCES = ["Prices fell, again.", "", 'One "é"', " ".join(["word"] * 70), "A longer sentence than most.", "One"]
@@ -59,9 +59,9 @@ def read_back(path: Path) -> dict[int, Any]:
 def test_each_format_holds_the_numbers_of_hdf5(
     ending: str, options: dict[str, Any], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dump_writer, "IN_MEMORY", 1000)  # a long sentence waits on disk
-    embed_run(run, SENTENCES, tmp_path / "a.hdf5", **options)
-    report = embed_run(run, (text for text in SENTENCES), tmp_path / f"a.{ending}", **options)
+    monkeypatch.setattr(assembly, "IN_MEMORY", 1000)  # a long sentence waits on disk
+    embed_run(run, SENTENCES, tmp_path / "a.hdf5", EmbedOptions(**options))
+    report = embed_run(run, (text for text in SENTENCES), tmp_path / f"a.{ending}", EmbedOptions(**options))
     assert (report.format, report.sentences, report.indexed) == (ending, 6, True if ending == "npz" else None)
     expected, found = read_back(tmp_path / "a.hdf5"), read_back(tmp_path / f"a.{ending}")
     assert sorted(found) == sorted(expected)
@@ -78,16 +78,16 @@ def test_each_format_holds_the_numbers_of_hdf5(
 
 def test_json_lines_are_exact(run: Path, tmp_path: Path) -> None:
     for dtype in ("float32", "float16"):
-        embed_run(run, SENTENCES, tmp_path / f"{dtype}.npz", dtype=dtype, batch_size=2)
-        embed_run(run, SENTENCES, tmp_path / f"{dtype}.jsonl", dtype=dtype, batch_size=2)
+        embed_run(run, SENTENCES, tmp_path / f"{dtype}.npz", EmbedOptions(dtype=dtype, batch_size=2))
+        embed_run(run, SENTENCES, tmp_path / f"{dtype}.jsonl", EmbedOptions(dtype=dtype, batch_size=2))
         expected, found = read_back(tmp_path / f"{dtype}.npz"), read_back(tmp_path / f"{dtype}.jsonl")
         for line in (0, 2, 3, 4, 5):
             np.testing.assert_array_equal(np.array(found[line], dtype=dtype), expected[line])
 
 
 def test_rows_say_what_they_are_of(run: Path, tmp_path: Path) -> None:
-    embed_run(run, SENTENCES, tmp_path / "a.parquet", layers="top")
-    embed_run(run, SENTENCES, tmp_path / "a.jsonl", layers="top")
+    embed_run(run, SENTENCES, tmp_path / "a.parquet", EmbedOptions(layers="top"))
+    embed_run(run, SENTENCES, tmp_path / "a.jsonl", EmbedOptions(layers="top"))
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     for found in (rows, lines):
@@ -136,7 +136,7 @@ def test_a_stream_is_answered_before_the_next_sentence_is_read(run: Path) -> Non
             seen.append(len(out.getvalue().splitlines()))
             yield text
 
-    report = embed_run(run, read(), out, batch_size=1, layers="top", pool="mean")
+    report = embed_run(run, read(), out, EmbedOptions(batch_size=1, layers="top", pool="mean"))
     assert (str(report.path), report.format, report.sentences) == ("-", "jsonl", 4)
     assert len(out.getvalue().splitlines()) == 4
     assert not out.closed
@@ -146,16 +146,16 @@ def test_a_stream_is_answered_before_the_next_sentence_is_read(run: Path) -> Non
 
 def test_what_waits_for_its_turn_is_little(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     most = 0
-    put = dumps.Writer._put
+    put = dumps.Assembly._put
 
-    def watched(self: dumps.Writer, number: int, values: Any) -> None:
+    def watched(self: dumps.Assembly, number: int, values: Any) -> None:
         nonlocal most
         put(self, number, values)
         most = max(most, len(self._early))
 
-    monkeypatch.setattr(dumps.Writer, "_put", watched)
+    monkeypatch.setattr(dumps.Assembly, "_put", watched)
     texts = [" ".join(["word"] * (1 + number * 7 % 20)) for number in range(300)]
-    embed_run(run, texts, tmp_path / "a.jsonl", batch_tokens=60)
+    embed_run(run, texts, tmp_path / "a.jsonl", EmbedOptions(batch_tokens=60))
     assert 0 < most <= 20
     assert [len(row) for row in read_back(tmp_path / "a.jsonl").values()] == [3] * 300
 
@@ -167,7 +167,7 @@ def test_a_file_is_whole_or_absent(ending: str, run: Path, tmp_path: Path) -> No
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed_run(run, SENTENCES, tmp_path / f"a.{ending}", batch_size=1, tell=stop)
+        embed_run(run, SENTENCES, tmp_path / f"a.{ending}", EmbedOptions(batch_size=1), tell=stop)
     assert not list(tmp_path.iterdir())
     embed_run(run, SENTENCES, tmp_path / f"a.{ending}")
     with pytest.raises(RunError, match="exists already"):
@@ -178,13 +178,13 @@ def test_the_format_is_that_of_the_ending_or_as_named(run: Path, tmp_path: Path)
     with pytest.raises(ConfigError, match=r"the ending of a\.dat names no format") as caught:
         embed_run(run, SENTENCES, tmp_path / "a.dat")
     assert "--format" in (caught.value.remedy or "")
-    assert embed_run(run, SENTENCES, tmp_path / "a.dat", format="npz").format == "npz"
+    assert embed_run(run, SENTENCES, tmp_path / "a.dat", EmbedOptions(format="npz")).format == "npz"
     with np.load(tmp_path / "a.dat") as arrays:
         assert arrays["0"].shape == (3, 5, 8)
     for name in ("a.H5", "a"):
         assert embed_run(run, SENTENCES, tmp_path / name).format == "hdf5"
     with pytest.raises(ConfigError, match="npz cannot be written to standard output"):
-        embed_run(run, SENTENCES, io.StringIO(), format="npz")
+        embed_run(run, SENTENCES, io.StringIO(), EmbedOptions(format="npz"))
 
 
 def test_the_command(run: Path, tmp_path: Path, run_elmo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from bilm_files import Made, Shape, make
 
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import DataError, ElmoError, RunError, WeightsError
-from elmo_cli.inference.embed import embed_run, read_dump
+from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
 from elmo_cli.interop.bilm_tf import find_files, import_run, load_bilm_tf
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.runs import load_lm
@@ -73,7 +73,7 @@ def expected_layers(made: Made, sentences: Sequence[str], rows: int | None = Non
 def test_embeddings_are_those_of_the_oracle(name: str, tmp_path: Path) -> None:
     made = make(SHAPES[name])
     import_run(made.write(tmp_path / "model"), tmp_path / "run")
-    report = embed_run(tmp_path / "run", SENTENCES, tmp_path / "out.hdf5", tokenizer=WHITESPACE)
+    report = embed_run(tmp_path / "run", SENTENCES, tmp_path / "out.hdf5", EmbedOptions(tokenizer=WHITESPACE))
     expected = expected_layers(made, SENTENCES)
     assert report.layers == (made.options["lstm"].get("n_layers") or 1) + 1
     found = dict(read_dump(tmp_path / "out.hdf5"))
@@ -87,7 +87,7 @@ def test_stateful_embeddings_are_those_of_the_oracle(tmp_path: Path) -> None:
     made = make(Shape(lstm={"use_skip_connections": True, "cell_clip": 1, "proj_clip": 1}))
     import_run(made.write(tmp_path / "model"), tmp_path / "run")
     options = {"tokenizer": WHITESPACE, "stateful": True, "batch_size": 2}
-    embed_run(tmp_path / "run", SENTENCES, tmp_path / "out.hdf5", **options)
+    embed_run(tmp_path / "run", SENTENCES, tmp_path / "out.hdf5", EmbedOptions(**options))
     found = dict(read_dump(tmp_path / "out.hdf5"))
     for index, layers in enumerate(expected_layers(made, SENTENCES, rows=2)):
         np.testing.assert_allclose(found[index], layers, atol=2e-5)
@@ -114,7 +114,7 @@ def test_word_id_models_need_their_vocabulary(tmp_path: Path) -> None:
         import_run(folder, tmp_path / "run")
     (folder / "words.txt").write_text("<S>\n</S>\n<UNK>\nthe\ncat\n")
     import_run(folder, tmp_path / "run")
-    embed_run(tmp_path / "run", ["cat the dog"], tmp_path / "out.hdf5", layers=0)
+    embed_run(tmp_path / "run", ["cat the dog"], tmp_path / "out.hdf5", EmbedOptions(layers=0))
     np.testing.assert_array_equal(dict(read_dump(tmp_path / "out.hdf5"))[0], np.tile(table[[4, 3, 2]], 2))
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from elmo_cli.config import TokenizerSettings
-from elmo_cli.inference.dump_pieces import in_order
-from elmo_cli.inference.embed import embed_run, embed_sentences, read_dump
+from elmo_cli.inference.batching import in_order
+from elmo_cli.inference.embed import EmbedOptions, embed_run, embed_sentences, read_dump
 from elmo_cli.interop.bilm_tf import import_run
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.runs import load_lm
@@ -59,7 +59,9 @@ def top_halves(layers: np.ndarray) -> np.ndarray:
 
 def embed(run: Path, sentences: list[str], out: Path, stateful: bool) -> dict[int, np.ndarray]:
     whitespace = TokenizerSettings(kind="whitespace")
-    embed_run(run, sentences, out, layers="all", tokenizer=whitespace, stateful=stateful, batch_size=LISTS)
+    embed_run(
+        run, sentences, out, EmbedOptions(layers="all", tokenizer=whitespace, stateful=stateful, batch_size=LISTS)
+    )
     return dict(read_dump(out))
 
 
@@ -133,6 +135,6 @@ def test_the_comparison_catches(
     corpus = encode_tokens([sentence.split() for sentence in sentences])
     found = embed_sentences(embedder, corpus, in_order(corpus, LISTS), stateful=True)
     agreement = [
-        np.allclose(top_halves(layers.numpy()), expected[line], atol=ATOL, rtol=RTOL) for line, layers in found
+        np.allclose(top_halves(layers), expected[line], atol=ATOL, rtol=RTOL) for line, layers in enumerate(found)
     ]
     assert all(agreement) is same

@@ -30,11 +30,13 @@ def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
         )
 
 
-def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
+def test_half_precision_in_memory_and_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = make_bilm()
     exact = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
-    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path, exact_bytes=0, memory_bytes=0)
+    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
+    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+    monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", 0)
+    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
     assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
     assert len(list(tmp_path.iterdir())) == 1
     indices = np.arange(len(TRAIN))
@@ -47,7 +49,7 @@ def test_half_precision_in_memory_and_in_a_file(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_room_for_activations_to_the_byte(tmp_path: Path) -> None:
+def test_room_for_activations_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """float32 up to a size, float16 up to another, else a file."""
     embedder = make_static(width=8)
     numbers = (int(TRAIN.corpus.lengths.sum()) + 1) * 8  # a row of zeros for padding
@@ -57,8 +59,9 @@ def test_room_for_activations_to_the_byte(tmp_path: Path) -> None:
         (4 * numbers - 1, 2 * numbers - 1): (torch.float16, 1),
     }
     for (exact, memory), expected in rooms.items():
-        given = {"folder": tmp_path, "exact_bytes": exact, "memory_bytes": memory}
-        cache = ActivationCache(embedder, TRAIN.corpus, SETTINGS, **given)
+        monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", exact)
+        monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", memory)
+        cache = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
         assert (cache.dtype, len(list(tmp_path.iterdir()))) == expected
     del cache
 
@@ -85,9 +88,10 @@ def test_what_is_kept_of_texts_by_hand() -> None:
         means_alone.batch(np.array([0]))
 
 
-def test_activations_out_of_range_are_an_error() -> None:
+def test_activations_out_of_range_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
     embedder = make_static()
     with torch.no_grad():
         embedder.network.table.mul_(1e6)
     with pytest.raises(ElmoError, match="not finite in float16"):
-        ActivationCache(embedder, TRAIN.corpus, SETTINGS, exact_bytes=0)
+        ActivationCache(embedder, TRAIN.corpus, SETTINGS)

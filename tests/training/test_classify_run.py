@@ -15,7 +15,7 @@ from tinyworld import make_bilm, make_corpus, make_experiment, make_texts, write
 
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.events import EpochDone, Event, Finished, Notice, Stopped
+from elmo_cli.events import EpochDone, Event, Finished, Notice, Progress, Stopped
 from elmo_cli.inference.evaluate import evaluate_run
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.model.bilm import BiLm
@@ -75,6 +75,28 @@ def test_run_holds_all_that_it_promises(world: Experiment) -> None:
     assert [line["epoch"] for line in metrics] == [e.epoch for e in events if isinstance(e, EpochDone)]
     assert sum(metrics[-1]["lambdas"]) == pytest.approx(1, abs=1e-5)
     assert str(world.output) not in (path / "run.yaml").read_text(encoding="utf-8")
+
+
+def test_epochs_are_logged_before_they_are_told(world: Experiment) -> None:
+    lines = []
+    for event in classify_run(world, device="cpu"):
+        if isinstance(event, EpochDone):
+            # Until it is whole, a run lies beside its place.
+            log = next(world.output.glob("*classify-trainable*/metrics.jsonl"))
+            lines.append(log.read_text(encoding="utf-8").count("\n"))
+    assert lines
+    assert lines == list(range(1, len(lines) + 1))
+
+
+def test_evaluating_a_classifier_tells_how_far_it_is(world: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    classify(world)
+    monkeypatch.setattr("elmo_cli.training.cache.CELLS_PER_BATCH", 40)
+    told: list[Event] = []
+    evaluate_run(world.output / "classify-trainable", None, world, device="cpu", tell=told.append)
+    done = [event.done for event in told if isinstance(event, Progress) and event.what == "texts"]
+    assert len(done) > 2
+    assert done == sorted(set(done))
+    assert told[-1] == Progress("texts", 30, 30)
 
 
 def test_tables_agree_with_the_scores(world: Experiment) -> None:

@@ -22,7 +22,7 @@ from elmo_cli.runs import Run
 from elmo_cli.text.streams import Stream
 from elmo_cli.training.cache import ActivationCache
 from elmo_cli.training.finetune import FINAL_RATE
-from elmo_cli.training.optimiser import Schedule, adamw, set_rate
+from elmo_cli.training.optimiser import Schedule, make_optimiser, set_rate
 from elmo_cli.training.prepare import prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run
 
@@ -111,7 +111,7 @@ def test_biases_and_vectors_are_spared_the_decay() -> None:
     network.bias = torch.nn.Parameter(torch.ones(2, 2))
     network.scale = torch.nn.Parameter(torch.ones(2))
     network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
-    optimiser = adamw(decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
+    optimiser = make_optimiser("adamw", decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
     set_rate(optimiser, 0.5)
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)

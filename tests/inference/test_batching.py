@@ -18,9 +18,9 @@ from tinyworld import make_bilm, make_static
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import Progress
-from elmo_cli.inference import dump_pieces
+from elmo_cli.inference import batching
 from elmo_cli.inference import embed as dumps
-from elmo_cli.inference.embed import embed_run, read_dump
+from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
 from elmo_cli.interop.bilm_tf import import_run
 from elmo_cli.text.encoded import encode_tokens
 
@@ -64,8 +64,8 @@ def test_a_document_beyond_the_budget_is_written_as_if_it_were_not(
     options: dict[str, Any], run: Path, tmp_path: Path
 ) -> None:
     texts = [" ".join(sentence(length, length)) for length in (3, 90, 0, 41, 300)]
-    embed_run(run, texts, tmp_path / "whole.hdf5", batch_tokens=100_000, **options)
-    report = embed_run(run, texts, tmp_path / "windows.hdf5", batch_tokens=40, **options)
+    embed_run(run, texts, tmp_path / "whole.hdf5", EmbedOptions(batch_tokens=100_000, **options))
+    report = embed_run(run, texts, tmp_path / "windows.hdf5", EmbedOptions(batch_tokens=40, **options))
     assert (report.windowed, report.tokens) == (3, 434)
     whole, windows = (dict(read_dump(tmp_path / f"{name}.hdf5")) for name in ("whole", "windows"))
     assert sorted(whole) == sorted(windows) == list(range(5))
@@ -79,9 +79,9 @@ def test_the_input_is_read_in_pieces(
     options: dict[str, Any], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [" ".join(sentence(1 + number % 7, number)) for number in range(50)]
-    embed_run(run, texts, tmp_path / "one.hdf5", **options)
-    monkeypatch.setattr(dump_pieces, "PIECE_BATCHES", 1)
-    monkeypatch.setattr(dump_pieces, "DEFAULT_BATCH_TOKENS", 20 if not options else 10)
+    embed_run(run, texts, tmp_path / "one.hdf5", EmbedOptions(**options))
+    monkeypatch.setattr(batching, "PIECE_BATCHES", 1)
+    monkeypatch.setattr(batching, "DEFAULT_BATCH_TOKENS", 20 if not options else 10)
     asked: list[int] = []
     written: list[tuple[int, int, int | None]] = []
 
@@ -93,7 +93,7 @@ def test_the_input_is_read_in_pieces(
     def tell(event: Progress) -> None:
         written.append((event.done, len(asked), event.total))
 
-    report = embed_run(run, read(), tmp_path / "pieces.hdf5", tell=tell, **options)
+    report = embed_run(run, read(), tmp_path / "pieces.hdf5", EmbedOptions(**options), tell=tell)
     assert report.sentences == 50
     assert written[0][1] < 30  # the first were written long before the last were read
     assert written[0][2] is None
@@ -118,7 +118,7 @@ def test_an_index_that_grows_too_large_is_left_out_and_said(
 def test_bfloat16_says_how_far_it_is_from_float32(run: Path, tmp_path: Path) -> None:
     texts = [" ".join(sentence(length, length)) for length in (3, 0, 20, 7)]
     exact = embed_run(run, texts, tmp_path / "float32.hdf5")
-    rounded = embed_run(run, texts, tmp_path / "bfloat16.hdf5", precision="bfloat16")
+    rounded = embed_run(run, texts, tmp_path / "bfloat16.hdf5", EmbedOptions(precision="bfloat16"))
     assert (exact.precision, exact.difference) == ("float32", None)
     one, other = (dict(read_dump(tmp_path / f"{name}.hdf5")) for name in ("float32", "bfloat16"))
     largest = max(np.abs(one[line] - other[line]).max(initial=0) for line in range(4))
@@ -129,13 +129,13 @@ def test_bfloat16_says_how_far_it_is_from_float32(run: Path, tmp_path: Path) -> 
 def test_a_failure_of_the_writer_reaches_the_caller(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
 
-    def refuse(self: dumps.Writer, parts: object) -> int:
+    def refuse(self: dumps.Assembly, parts: object) -> int:
         threads.add(threading.current_thread())
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dumps.Writer, "write", refuse)
+    monkeypatch.setattr(dumps.Assembly, "add", refuse)
     with pytest.raises(ElmoError, match="No space left"):
-        embed_run(run, ["one", "two three"] * 9, tmp_path / "out.hdf5", batch_size=1)
+        embed_run(run, ["one", "two three"] * 9, tmp_path / "out.hdf5", EmbedOptions(batch_size=1))
     assert not list(tmp_path.iterdir())
     assert threading.main_thread() not in threads
 
@@ -150,4 +150,4 @@ def test_a_device_without_bfloat16_is_named(run: Path, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(torch, "ones", refuse)
     with pytest.raises(ElmoError, match="which cpu cannot multiply"):
-        embed_run(run, ["one"], tmp_path / "out.hdf5", precision="bfloat16")
+        embed_run(run, ["one"], tmp_path / "out.hdf5", EmbedOptions(precision="bfloat16"))

@@ -13,8 +13,8 @@ from bilm_files import Shape, make
 
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import ConfigError, DataError, RunError
-from elmo_cli.events import Progress
-from elmo_cli.inference.embed import embed_run, read_dump
+from elmo_cli.events import Progress, Tell, silent
+from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
 from elmo_cli.interop.bilm_tf import import_run
 
 SENTENCES = [
@@ -34,8 +34,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def embed(run: Path, out: Path, **options: Any) -> dict[int, np.ndarray]:
-    embed_run(run, SENTENCES, out, **options)
+def embed(
+    run: Path, out: Path, *, overwrite: bool = False, tell: Tell = silent, **options: Any
+) -> dict[int, np.ndarray]:
+    embed_run(run, SENTENCES, out, EmbedOptions(**options), overwrite=overwrite, tell=tell)
     return dict(read_dump(out))
 
 

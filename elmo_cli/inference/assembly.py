@@ -1,4 +1,4 @@
-"""Adds what becomes of activations before they are written: layers chosen, tokens pooled, parts put together.
+"""From activations to what is written of a sentence: layers chosen, tokens pooled, parts put together.
 
 A sentence may come in many parts. Where the file can be filled in place, it is never held whole.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from elmo_cli.config.choices import Dtype, DumpPooling, NamedLayers
 from elmo_cli.embedder import Part
 from elmo_cli.errors import ConfigError
-from elmo_cli.inference.dump_formats import Sentence, Sink, Values
-from elmo_cli.text.encoded import EncodedCorpus
+from elmo_cli.inference.batching import Piece
+from elmo_cli.inference.dump_formats import DumpFile, Sentence, Values
 
 Layers = NamedLayers | int
 
@@ -24,25 +24,18 @@ IN_MEMORY = 64 << 20  # bytes of a sentence
 
 
 @dataclass(frozen=True)
-class Form:
+class Selection:
     """What is written of a sentence's activations (L, T, W).
-
-    Attributes:
-        count: L.
-        width: W.
-        layers: All of them (L, ...), or one or their mean (...).
-        pool: Over the T tokens; an empty sentence pools to zeros.
-        dtype: Of the numbers in the file.
 
     Raises:
         ConfigError: There is no such layer.
     """
 
-    count: int
-    width: int
-    layers: Layers
-    pool: DumpPooling
-    dtype: Dtype
+    count: int  # L
+    width: int  # W
+    layers: Layers  # all of them (L, ...), or one or their mean (...)
+    pool: DumpPooling  # over the T tokens; an empty sentence pools to zeros
+    dtype: Dtype  # of the numbers in the file
 
     def __post_init__(self) -> None:
         if isinstance(self.layers, int) and not 0 <= self.layers < self.count:
@@ -53,7 +46,7 @@ class Form:
             )
 
     def shape(self, tokens: int) -> tuple[int, ...]:
-        """Of the dataset of a sentence."""
+        """Shape of what is written of so many tokens."""
         layers = (self.count,) if self.layers == "all" else ()
         return (*layers, *((tokens,) if self.pool == "none" else ()), self.width)
 
@@ -68,40 +61,39 @@ class Form:
         return chosen
 
 
-class Writer:
-    """Puts the parts of a piece of the input together, sentence by sentence, and hands them to a sink.
+class Assembly:
+    """Puts the parts of a piece of the input together, and hands whole sentences to a file.
 
     Args:
-        sink: Takes whole sentences, in their order where it wants it so.
-        form: What is written.
-        texts: The sentences of the piece.
-        corpus: Their tokens.
-        first: The number of its first sentence.
+        file: Takes them, in their order where it wants it so.
+        selection: What is written.
+        piece: The sentences.
+        first: Number of the first of them in the input.
     """
 
-    def __init__(self, sink: Sink, form: Form, texts: Sequence[str], corpus: EncodedCorpus, first: int) -> None:
-        self._sink, self._form, self._texts, self._corpus, self._first = sink, form, texts, corpus, first
-        self._lengths = corpus.lengths
-        # Of sentences that are not whole yet: what there is of them, and the columns of tokens that are yet to come.
+    def __init__(self, file: DumpFile, selection: Selection, piece: Piece, first: int) -> None:
+        self._file, self._selection, self._piece, self._first = file, selection, piece, first
+        self._lengths = piece.corpus.lengths
+        # Of sentences that are not whole yet: what there is of them, and how many numbers are yet to come.
         self._open: dict[int, tuple[Any, int]] = {}
         # Of sentences that are whole before their turn: their values.
         self._early: dict[int, Values] = {}
         self._next = 0
 
-    def write(self, parts: Sequence[Part]) -> int:
+    def add(self, parts: Sequence[Part]) -> int:
         """Take parts; returns how many sentences are whole with them."""
-        return sum(self._write(part) for part in parts)
+        return sum(self._add(part) for part in parts)
 
-    def _write(self, part: Part) -> bool:
-        number, tokens, form = part.sentence, int(self._lengths[part.sentence]), self._form
-        values = form.choose(part.layers)
-        if values.shape[-2:] == (tokens, form.width):
-            self._put(number, self._pool(values))
+    def _add(self, part: Part) -> bool:
+        number, tokens, selection = part.sentence, int(self._lengths[part.sentence]), self._selection
+        values = selection.choose(part.layers)
+        if values.shape[-2:] == (tokens, selection.width):  # nearly always; and an empty sentence has no other part
+            self._put(number, self._pooled(values))
             return True
-        held, missing = self._open.get(number) or (self._begin(number, tokens), tokens * form.width)
-        if form.pool == "none":
+        held, missing = self._open.get(number) or (self._begin(number, tokens), tokens * selection.width)
+        if selection.pool == "none":
             held[..., part.start : part.start + values.shape[-2], part.columns] = values
-        elif form.pool == "mean":
+        elif selection.pool == "mean":
             held[..., part.columns] += values.sum(axis=-2, dtype=np.float64) / tokens
         else:
             np.maximum(held[..., part.columns], values.max(axis=-2), out=held[..., part.columns])
@@ -110,38 +102,40 @@ class Writer:
         if missing:
             return False
         del self._open[number]
-        if isinstance(held, np.ndarray):  # otherwise it is in its place already
+        if isinstance(held, np.ndarray):  # otherwise it was filled in the file itself
             self._put(number, held)
         return True
 
     def _begin(self, number: int, tokens: int) -> Any:
         """What is to be filled, or what a pooling starts from."""
-        shape = self._form.shape(tokens)
-        if self._form.pool == "none":
-            room = self._sink.room(self._sentence(number), shape)
-            return _scratch(shape, self._form.dtype) if room is None else room
-        return np.zeros(shape) if self._form.pool == "mean" else np.full(shape, -np.inf)
+        shape = self._selection.shape(tokens)
+        if self._selection.pool == "none":
+            room = self._file.room(self._sentence(number), shape, self._selection.dtype)
+            return _scratch(shape, self._selection.dtype) if room is None else room
+        return np.zeros(shape) if self._selection.pool == "mean" else np.full(shape, -np.inf)
 
-    def _pool(self, values: Values) -> Values:
+    def _pooled(self, values: Values) -> Values:
         """(..., T, W) as it is, or over its tokens."""
-        if self._form.pool == "none":
+        if self._selection.pool == "none":
             return values
         if not values.shape[-2]:
             return np.zeros((*values.shape[:-2], values.shape[-1]))
-        pooled: Values = values.mean(axis=-2, dtype=np.float64) if self._form.pool == "mean" else values.max(axis=-2)
+        mean = self._selection.pool == "mean"
+        pooled: Values = values.mean(axis=-2, dtype=np.float64) if mean else values.max(axis=-2)
         return pooled
 
     def _put(self, number: int, values: Values) -> None:
-        if not self._sink.ordered:
-            self._sink.put(self._sentence(number), values)
+        values = np.asarray(values, dtype=self._selection.dtype)
+        if not self._file.ordered:
+            self._file.put(self._sentence(number), values)
             return
         self._early[number] = values
         while self._next in self._early:
-            self._sink.put(self._sentence(self._next), self._early.pop(self._next))
+            self._file.put(self._sentence(self._next), self._early.pop(self._next))
             self._next += 1
 
     def _sentence(self, number: int) -> Sentence:
-        return Sentence(self._first + number, self._texts[number], self._corpus, number)
+        return Sentence(self._first + number, self._piece.texts[number], self._piece.corpus, number)
 
 
 def _scratch(shape: tuple[int, ...], dtype: Dtype) -> Values:
