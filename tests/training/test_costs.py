@@ -217,9 +217,9 @@ def test_a_gpu_tells_its_memory_and_whether_it_multiplies_bfloat16_itself(monkey
     cuda = torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=12_345))
     assert memory_of(cuda) == 12_345
-    for native, precision in ((True, "bfloat16"), (False, "float32")):
+    for own, precision in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(
-            torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native or including_emulation
+            torch.cuda, "is_bf16_supported", lambda including_emulation, own=own: own or including_emulation
         )
         assert pick_precision("auto", 1, cuda) == precision
 
