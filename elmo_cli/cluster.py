@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty
 from typing import ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LOOK_SECONDS = 1.0  # between two looks at whether the process that works were done for is still there
 
 
@@ -30,6 +32,17 @@ def cores() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+def memory_here() -> int | None:
+    """Bytes of memory that this process may use: this machine's, or its container's; None where it cannot be told."""
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUPS:
+        with suppress(OSError, ValueError):
+            limits.append(int(Path(path).read_text(encoding="ascii")))
+    return min(limits, default=None)
 
 
 @contextmanager
@@ -41,8 +54,8 @@ def pool(workers: int, threads: int) -> Iterator[Executor]:
     whatever they do; otherwise they finish what they have.
 
     Args:
-        workers: How many pieces of work are done at once.
-        threads: How many threads each of them may compute with.
+        workers: Pieces of work that are done at once.
+        threads: With how many each of them may compute.
 
     Raises:
         BrokenExecutor: The system does not give them.
@@ -77,7 +90,11 @@ class _Processes(Executor):
                     initargs=(os.getpid(),),
                     env=dict.fromkeys(_THREADS, str(threads)),
                 )
-                _start_trackers()
+                if sys.platform != "win32":
+                    from multiprocessing import resource_tracker
+
+                    # loky would start it along with the first worker, and it lets Ctrl-C through when it has started
+                    resource_tracker.ensure_running()
             except (OSError, ImportError, NotImplementedError) as error:
                 raise BrokenExecutor(f"no semaphores: {error}") from error
             try:
@@ -131,14 +148,6 @@ def _apart() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
-
-
-def _start_trackers() -> None:
-    """Start what loky starts along with the first worker, now: it lets Ctrl-C through when it has started."""
-    if sys.platform != "win32":
-        from multiprocessing import resource_tracker
-
-        resource_tracker.ensure_running()
 
 
 @contextmanager

@@ -24,12 +24,9 @@ def refuse_target(path: Path, overwrite: bool, flags: str = "--out") -> None:
         RunError: A folder or a device is there, or a file that may not be replaced.
     """
     if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a device"
+        kind, remedy = ("a folder", "name a file in it, or choose") if path.is_dir() else ("a device", "choose")
         raise RunError(
-            f"{path} is {kind}",
-            where=path,
-            expected="a file, which may be new",
-            remedy=f"name a file in it, or choose another {flags}" if path.is_dir() else f"choose another {flags}",
+            f"{path} is {kind}", where=path, expected="a file, which may be new", remedy=f"{remedy} another {flags}"
         )
     if path.exists() and not overwrite:
         raise RunError(

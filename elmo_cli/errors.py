@@ -83,12 +83,7 @@ def printable(text: str) -> str:
 
 
 def nearest_file(path: Path, *, folders: bool = False) -> str:
-    """A hint at the file beside a missing one whose name is nearest to it.
-
-    Args:
-        path: What the user named.
-        folders: Whether a folder was meant.
-    """
+    """A hint at the file, or folder, beside a missing one whose name is nearest to it."""
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder} either: check the path"
@@ -100,12 +95,7 @@ def nearest_file(path: Path, *, folders: bool = False) -> str:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A hint at the choice nearest to a mistyped name, e.g. `did you mean 'epochs'?`; lists all where none is near.
-
-    Args:
-        name: What the user wrote.
-        choices: What would have been valid.
-    """
+    """A hint at the choice nearest to a mistyped name, e.g. `did you mean 'epochs'?`; lists all where none is near."""
     options = list(choices)
     lowered = {option.lower(): option for option in options}
     matches = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)

@@ -102,6 +102,18 @@ def test_work_that_is_given_up_is_not_waited_for(by_error: bool) -> None:
     assert not active_children()
 
 
+def test_work_that_no_worker_has_got_yet_is_given_up_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pool(2, threads=1) as executor:
+        executor.submit(os.getpid).result()
+        time.sleep(1)  # until it waits for more
+        with monkeypatch.context() as patch:  # what hands work to the workers does not learn of this one
+            patch.setattr(executor._loky._executor_manager_thread_wakeup, "wakeup", lambda: None)
+            future = executor.submit(time.sleep, 300)
+        executor.shutdown(cancel_futures=True)
+    assert future.exception(timeout=60) is not None
+    assert not active_children()
+
+
 def test_no_worker_stays_where_not_all_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     from joblib.externals.loky.backend import fork_exec
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, load_experiment, nest
+from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, load_experiment
+from elmo_cli.config.loading import nest
 from elmo_cli.errors import ConfigError, ElmoError, nearest
 
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
+from typer import rich_utils
 from typer.core import TyperGroup
 
 from elmo_cli import __version__
-from elmo_cli.commands.baseline_svd import baseline_svd
-from elmo_cli.commands.baseline_word2vec import baseline_word2vec
+from elmo_cli.commands.baseline import baseline
 from elmo_cli.commands.bench import bench
+from elmo_cli.commands.call import Command, CommandWithoutSettings
 from elmo_cli.commands.check import check
 from elmo_cli.commands.classify import classify
 from elmo_cli.commands.compare import compare
-from elmo_cli.commands.data_get import data_get
-from elmo_cli.commands.data_show import data_show
+from elmo_cli.commands.data import data
 from elmo_cli.commands.embed import embed
 from elmo_cli.commands.evaluate import evaluate
 from elmo_cli.commands.import_ import import_
@@ -32,24 +32,39 @@ from elmo_cli.commands.pretrain import pretrain
 from elmo_cli.commands.quickstart import quickstart
 from elmo_cli.commands.report import report
 from elmo_cli.commands.similar import similar
-from elmo_cli.commands.vocab_build import vocab_build
-from elmo_cli.commands.vocab_show import vocab_show
+from elmo_cli.commands.vocab import vocab
 from elmo_cli.errors import ElmoError
 
-START, ROAD, MORE = "Start", "Road", "More"
-ORDER = (
-    *("quickstart", "init", "data"),
-    *("vocab", "pretrain", "classify", "evaluate", "predict", "compare"),
-    *("baseline", "embed", "similar", "report", "import", "check", "bench"),
-)
+# The panels of the help, each with its commands, and groups of such, by the words that they are typed with.
+PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Start": {"quickstart": quickstart, "init": init, "data": data},
+    "Road": {
+        "vocab": vocab,
+        "pretrain": pretrain,
+        "classify": classify,
+        "evaluate": evaluate,
+        "predict": predict,
+        "compare": compare,
+    },
+    "More": {
+        "baseline": baseline,
+        "embed": embed,
+        "similar": similar,
+        "report": report,
+        "import": import_,
+        "check": check,
+        "bench": bench,
+    },
+}
+WITHOUT_SETTINGS = (quickstart, init)  # they write the file that others read
 
 
 class _Panels(TyperGroup):
-    """Commands in the order of the road, not of their registration."""
+    """Commands and groups in one order; typer registers all groups after all commands."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Names in the order in which help shows them."""
-        return [name for name in ORDER if name in self.commands]
+        return [name for commands in PANELS.values() for name in commands]
 
 
 app = typer.Typer(
@@ -79,35 +94,13 @@ def _elmo(
     """
 
 
-def _group(name: str, help: str, panel: str) -> typer.Typer:
-    """Commands of two words."""
-    group = typer.Typer(no_args_is_help=True, help=help)
-    app.add_typer(group, name=name, rich_help_panel=panel)
-    return group
-
-
-app.command(rich_help_panel=START)(quickstart)
-app.command(rich_help_panel=START)(init)
-data = _group("data", "Fetch a data set ('data get'), look into a file ('data show').", START)
-data.command("get")(data_get)
-data.command("show")(data_show)
-vocab = _group("vocab", "Build a vocabulary ('vocab build'), look at one ('vocab show').", ROAD)
-vocab.command("build")(vocab_build)
-vocab.command("show")(vocab_show)
-app.command(rich_help_panel=ROAD)(pretrain)
-app.command(rich_help_panel=ROAD)(classify)
-app.command(rich_help_panel=ROAD)(evaluate)
-app.command(rich_help_panel=ROAD)(predict)
-app.command(rich_help_panel=ROAD)(compare)
-baseline = _group("baseline", "Train static vectors to compare with ('baseline word2vec', 'baseline svd').", MORE)
-baseline.command("word2vec")(baseline_word2vec)
-baseline.command("svd")(baseline_svd)
-app.command(rich_help_panel=MORE)(embed)
-app.command(rich_help_panel=MORE)(similar)
-app.command(rich_help_panel=MORE)(report)
-app.command("import", rich_help_panel=MORE)(import_)
-app.command(rich_help_panel=MORE)(check)
-app.command(rich_help_panel=MORE)(bench)
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            _class = CommandWithoutSettings if _command in WITHOUT_SETTINGS else Command
+            app.command(_name, cls=_class, rich_help_panel=_panel)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,20 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if os.environ.get("NO_COLOR"):
-        _help_without_escapes()
+        # typer's help and usage errors are bold otherwise, wherever colour is forced
+        rich_utils.COLOR_SYSTEM = None
     try:
         typer.main.get_command(app).main(args=given, prog_name="elmo")
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
         sys.exit(_report(error))
-
-
-def _help_without_escapes() -> None:
-    """Help and usage errors, which typer writes, are bold otherwise wherever colour is forced."""
-    from typer import rich_utils
-
-    rich_utils.COLOR_SYSTEM = None
 
 
 def _report(error: Exception) -> int:

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Run = Annotated[
     Path | None,
@@ -22,18 +21,14 @@ CorpusFile = Annotated[
 
 
 def bench(
+    call: Call,
     run: Run = None,
     corpus: CorpusFile = None,
     preset: options.Preset = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Measure the speed of training and embedding on this machine.
 
@@ -46,8 +41,7 @@ def bench(
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.bench import bench_run
 
-    experiment = resolve(config, assignments, preset=preset, seed=seed, data={"text": column, "encoding": encoding})
-    output = Output(json, quiet)
-    output.say("measuring, for about a minute at most")
+    experiment = call.settings(preset=preset, seed=seed, data={"text": column, "encoding": encoding})
+    call.output.say("measuring, for about a minute at most")
     report = asdict(bench_run(experiment, run, corpus, device=pick_device(device)))
-    output.show(report, *views.bench(report))
+    call.output.show(report, *views.bench(report))

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import texts_of, tokenizer_for
 
 File = Annotated[
     str | None, typer.Argument(metavar="FILE", help="Sentences that --expected was computed from; - for stdin.")
@@ -21,6 +21,7 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Sentences a
 
 
 def check(
+    call: Call,
     run: options.ModelRun,
     file: File = None,
     expected: Expected = None,
@@ -30,12 +31,7 @@ def check(
     batch_size: BatchSize = 1,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "cpu",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Check a run: integrity, leaks, invariances, stored embeddings.
 
@@ -46,16 +42,11 @@ def check(
       elmo check runs/lm
       elmo check runs/published sentences.txt --expected theirs.hdf5
     """
-    from elmo_cli.commands.inputs import texts_of, tokenizer_for
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.check import check_run
 
-    experiment = resolve(
-        config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
-    )
-    output = Output(json, quiet)
-    with Display(output) as tell:
+    experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
+    with call.display() as tell:
         found = check_run(
             run,
             texts_of(file, experiment.data) if file else None,
@@ -67,6 +58,6 @@ def check(
             device=pick_device(device),
             tell=tell,
         )
-    output.show([asdict(one) for one in found], *views.checks([asdict(one) for one in found]))
+    call.output.show([asdict(one) for one in found], *views.checks([asdict(one) for one in found]))
     if not all(one.passed for one in found):
         raise typer.Exit(1)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve, without_effect
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
 
@@ -43,6 +43,7 @@ ClassWeights = Annotated[
 
 
 def classify(
+    call: Call,
     train: options.Train = None,
     lm: options.Lm = None,
     lambdas: Lambdas = None,
@@ -57,13 +58,8 @@ def classify(
     encoding: options.Encoding = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Train a text classifier on the layers of a language model.
 
@@ -71,12 +67,9 @@ def classify(
       elmo classify --lambdas frozen
       elmo classify train.csv --test test.csv --lm runs/lm --tune
     """
-    from elmo_cli.commands.progress import follow
     from elmo_cli.training.classify import classify_run
 
-    experiment = resolve(
-        config,
-        assignments,
+    experiment = call.settings(
         seed=seed,
         data={"train": train, "test": test, "encoding": encoding},
         classify={
@@ -90,9 +83,8 @@ def classify(
             "tune": tune,
         },
     )
-    output = Output(json, quiet)
-    output.say(*without_effect(assignments, experiment))
+    call.note_idle_settings(experiment)
     with stop_on_signals() as stop:
         events = classify_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
-        results = follow(output, events, stop, unit="texts")
-    output.show(results, *views.classifier(results))
+        results = follow(call.output, events, stop, unit="texts")
+    call.output.show(results, *views.classifier(results))

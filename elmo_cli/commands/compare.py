@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve, without_effect
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 
 Baselines = Annotated[
@@ -42,6 +42,7 @@ STOPPED = "classifiers that were done are saved, if any: go on with --resume"
 
 
 def compare(
+    call: Call,
     train: options.Train = None,
     test: options.Test = None,
     lm: Lms = None,
@@ -57,13 +58,8 @@ def compare(
     out: options.Out = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Compare language models with embedding files, and say what is chance.
 
@@ -77,12 +73,9 @@ def compare(
       elmo compare --baseline w2v.txt --fractions 0.1,0.3,1.0
       elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
     """
-    from elmo_cli.commands.progress import follow
     from elmo_cli.comparison.compare import compare_run
 
-    experiment = resolve(
-        config,
-        assignments,
+    experiment = call.settings(
         seed=seed,
         data={"train": train, "test": test, "encoding": encoding},
         classify={"tune": tune},
@@ -97,11 +90,10 @@ def compare(
             "jobs": jobs,
         },
     )
-    output = Output(json, quiet)
-    output.say(*without_effect(assignments, experiment))
+    call.note_idle_settings(experiment)
     with stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
-        results = follow(output, events, stop, unit="texts", stopped=STOPPED, epochs=False)
-    output.show(results, *views.comparison(results))
+        results = follow(call.output, events, stop, unit="texts", stopped=STOPPED, epochs=False)
+    call.output.show(results, *views.comparison(results))
     page = (out or experiment.output / "compare") / "report.html"
-    output.say(*([f"page with figures: {page}"] if page.exists() else []))
+    call.output.say(*([f"page with figures: {page}"] if page.exists() else []))

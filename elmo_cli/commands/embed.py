@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, get_args
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.inputs import STDIN
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import STDIN, texts_of, tokenizer_for
 from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
@@ -65,6 +64,7 @@ Precision = Annotated[
 
 
 def embed(
+    call: Call,
     run: options.ModelRun,
     file: File = "-",
     out: OutFile = None,
@@ -80,12 +80,7 @@ def embed(
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write the layer activations of sentences to a file, or to stdout.
 
@@ -96,16 +91,12 @@ def embed(
       cat sentences.txt | elmo embed runs/lm --layers top --out - | head -1
       elmo embed runs/lm - --layers top --pool mean < sentences.txt
     """
-    from elmo_cli.commands.inputs import texts_of, tokenizer_for
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.embed import EmbedOptions, embed_run
 
-    experiment = resolve(
-        config, assignments, data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer}
-    )
-    output, place = Output(json, quiet), _place(out, format, json)
-    with Display(output) as tell:
+    experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
+    place = _place(out, format, call.output.json)
+    with call.display() as tell:
         report = embed_run(
             run,
             texts_of(file, experiment.data),
@@ -125,11 +116,11 @@ def embed(
             overwrite=overwrite,
             tell=tell,
         )
-    document = {**asdict(report), "path": str(report.path)}
+    document = asdict(report)
     if isinstance(place, Path):
-        output.show(document, views.pairs(document))
+        call.output.show(document, views.pairs(document))
     else:  # stdout is taken
-        output.say(views.pairs(document))
+        call.output.say(views.pairs(document))
 
 
 def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:

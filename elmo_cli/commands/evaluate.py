@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
@@ -21,17 +20,13 @@ PerToken = Annotated[bool, typer.Option("--per-token", help="With --scores: of e
 
 
 def evaluate(
+    call: Call,
     run: Run = None,
     data: Data = None,
     scores: Scores = None,
     per_token: PerToken = False,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Perplexity of a language model, all scores of a classifier.
 
@@ -40,11 +35,9 @@ def evaluate(
       elmo evaluate runs/lm held_out.txt --scores sentences.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.inference.evaluate import evaluate_run
 
-    experiment = resolve(config, assignments, data={"encoding": encoding})
-    output = Output(json, quiet)
-    with Display(output) as tell:
+    experiment = call.settings(data={"encoding": encoding})
+    with call.display() as tell:
         results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token, tell=tell)
-    output.show(results, *views.evaluation(results))
+    call.output.show(results, *views.evaluation(results))

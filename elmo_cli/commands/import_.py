@@ -9,21 +9,16 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with options.json and weights.hdf5.")]
 
 
 def import_(
+    call: Call,
     folder: Folder,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Take over a model of bilm-tf or AllenNLP as a run.
 
@@ -35,7 +30,7 @@ def import_(
     """
     from elmo_cli.interop.bilm_tf import import_run
 
-    target = out or resolve(config, assignments).output / "imported"
+    target = out or call.settings().output / "imported"
     files = import_run(folder, target, overwrite)
-    document = {"path": str(target), **{name: value and str(value) for name, value in asdict(files).items()}}
-    Output(json, quiet).show(document, views.pairs(document))
+    document = {"path": target, **asdict(files)}
+    call.output.show(document, views.pairs(document))

@@ -8,19 +8,14 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
+from elmo_cli.commands.call import Call
 from elmo_cli.commands.invocation import next_steps
-from elmo_cli.commands.render import Output
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of your files; by default this one.")]
 
 
 def init(
-    folder: Folder = Path(),
-    preset: options.Preset = None,
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+    call: Call, folder: Folder = Path(), preset: options.Preset = None, overwrite: options.Overwrite = False
 ) -> None:
     """Write an elmo.yaml for the files of a folder, with comments.
 
@@ -36,7 +31,6 @@ def init(
     found = discover(folder)
     data = found.settings()
     path = write_settings(folder, preset, {"data": data}, overwrite)
-    output = Output(json, quiet)
-    output.say(*(f"note: {note}" for note in found.notes))
-    output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
-    output.say(*next_steps(folder, "vocab build", "pretrain"))
+    call.note(*found.notes)
+    call.output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
+    call.output.say(*next_steps(folder, "vocab build", "pretrain"))

@@ -8,12 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
+from elmo_cli.config import DataSettings, TokenizerSettings
 from elmo_cli.errors import ConfigError, ElmoError
-
-if TYPE_CHECKING:
-    from elmo_cli.config import DataSettings, TokenizerSettings
 
 STDIN = "-"
 
@@ -84,13 +81,7 @@ def spooled(paths: Sequence[Path] | None) -> Iterator[tuple[Path, ...]]:
 
 
 def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:
-    """A run's own tokenizer, but for the kind: text that is split already still takes the run's case.
-
-    Args:
-        run: An LM or classifier run.
-        given: The kind to use, with its pattern.
-    """
-    from elmo_cli.config import TokenizerSettings
+    """A run's own tokenizer, but for its kind and pattern: text that is split already still takes the run's case."""
     from elmo_cli.runs import Run
 
     own = TokenizerSettings.model_validate(Run.open(run).description.get("embedder", {}).get("tokenizer", {}))

@@ -100,19 +100,6 @@ Lowercase = Annotated[
 TokenizerKind = Annotated[
     choices.TokenizerKind | None, choice("--tokenizer", choices.TokenizerKind, "How text becomes tokens.")
 ]
-Windows = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--window",
-        min=1,
-        metavar="N",
-        help="Tokens on each side; repeatable. Several write a file each: of --out v.txt, v-w1.txt for window 1.",
-    ),
-]
-Dim = Annotated[int | None, typer.Option("--dim", min=1, help="Width of a vector.")]
-VectorFile = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write, compressed if it ends in .gz.")
-]
-Binary = Annotated[bool, typer.Option("--binary", help="word2vec's binary format instead of text.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 Stateful = Annotated[bool, typer.Option("--stateful", help="Carry the state from batch to batch, as bilm-tf does.")]
 ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]

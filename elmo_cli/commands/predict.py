@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from elmo_cli.commands import options
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import texts_of, usual_batch
 from elmo_cli.config import choices
 from elmo_cli.errors import DataError
 
@@ -33,18 +33,14 @@ BatchSize = Annotated[
 
 
 def predict(
+    call: Call,
     run: Run,
     file: File = "-",
     format: Format = "csv",
     batch_size: BatchSize = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Label new texts with a classifier, one by one, to stdout.
 
@@ -55,19 +51,18 @@ def predict(
       elmo predict runs/classify-frozen new.csv > labels.csv
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
     """
-    from elmo_cli.commands.inputs import texts_of, usual_batch
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
 
     loaded = load_classifier(run)
     # The classifier's own cleaning is applied to what is read, so it is read as it is.
-    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
+    experiment = call.settings(data={"text": column, "encoding": encoding})
     texts = texts_of(file, experiment.data.model_copy(update={"clean": "none"}))
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
-    cut = _write(stream, loaded.classes, "json" if json else format)
+    cut = _write(stream, loaded.classes, "json" if call.output.json else format)
     if cut:
-        Output(json, quiet).say(f"note: {cut} texts are longer than the classifier reads; their ends were left out")
+        call.note(f"{cut} texts are longer than the classifier reads; their ends were left out")
 
 
 def _write(
@@ -75,10 +70,7 @@ def _write(
 ) -> int:
     """Write each prediction before the next one is asked for; returns how many texts were cut.
 
-    Args:
-        stream: The predictions.
-        classes: Names of the classes, in the order of the probabilities.
-        format: `csv`: label, a probability for each class, text. `jsonl`: a document a line. `json`: a list of such.
+    `csv`: label, a probability for each of `classes`, text. `jsonl`: a document a line. `json`: a list of such.
 
     Raises:
         DataError: There is no text.

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import spooled
+from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
 
 Valid = Annotated[
     Path | None, typer.Option("--valid", metavar="FILE", help="Validation text; else the last 2 % of the corpus.")
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 MaxMinutes = Annotated[
     float | None, typer.Option("--max-minutes", metavar="MINUTES", help="End after so long, validated and saved.")
 ]
@@ -36,12 +36,13 @@ Precision = Annotated[choices.Precision | None, options.choice("--precision", ch
 
 
 def pretrain(
+    call: Call,
     corpus: options.Corpus = None,
     vocab: options.Vocab = None,
     out: options.Out = None,
     valid: Valid = None,
     preset: options.Preset = None,
-    epochs: Epochs = None,
+    epochs: options.Epochs = None,
     max_minutes: MaxMinutes = None,
     optimiser: Optimiser = None,
     encoder: Encoder = None,
@@ -51,18 +52,14 @@ def pretrain(
     encoding: options.Encoding = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Train the bidirectional language model: the ELMo itself.
 
-    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly. More options of the training, such as
-    gradient accumulation, word dropout or weight averaging, are settings: see the README.
+    Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
+    More options, such as gradient accumulation, word dropout or weight
+    averaging, are settings of the training: see docs/how-to/pretrain.md.
 
     Examples:
       elmo pretrain
@@ -71,22 +68,19 @@ def pretrain(
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display, follow
     from elmo_cli.training.pretrain import pretrain_run
 
-    experiment = resolve(
-        config,
-        assignments,
+    experiment = call.settings(
         preset=preset,
         seed=seed,
         data={"valid": valid, "text": column, "encoding": encoding},
         model={"encoder": encoder, "init_embeddings": init_embeddings},
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
-    output = Output(json, quiet)
-    with spooled(corpus) as files, Display(output) as tell, stop_on_signals() as stop:
+    with spooled(corpus) as files, call.display() as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
         events = run(experiment, files, vocab, out, stop=stop, tell=tell)
-        results = follow(output, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume")
-    output.show(results, views.language_model(results))
+        results = follow(
+            call.output, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume"
+        )
+    call.output.show(results, views.language_model(results))

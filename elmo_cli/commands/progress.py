@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import closing
 from typing import Any, Self
 
 import rich.progress
 import typer
-from rich.progress import BarColumn, ProgressColumn, Task
-from rich.text import Text
+from rich.progress import BarColumn, TextColumn
+from rich.table import Column
 
 from elmo_cli.commands.render import Output, duration, lambda_bars, number, plain
 from elmo_cli.commands.signals import Stop
@@ -19,19 +19,10 @@ from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, 
 LOG_SECONDS = 30.0
 
 
-class _Words(ProgressColumn):
-    """What is said beside the bar, as plain text."""
-
-    def render(self, task: Task) -> Text:
-        """The words."""
-        return Text(task.fields["words"])
-
-
 def describe_step(step: Step, unit: str) -> str:
     """Figures of a training step, e.g. `12.3k tokens/s  loss 5.12  ppl 167  left 1:15`; texts have no perplexity."""
-    rate = (
-        f"{step.tokens_per_second / 1000:.1f}k" if step.tokens_per_second >= 1000 else f"{step.tokens_per_second:.0f}"
-    )
+    speed = step.tokens_per_second
+    rate = f"{speed / 1000:.1f}k" if speed >= 1000 else f"{speed:.0f}"
     perplexity = f"  ppl {step.perplexity:,.0f}" if unit == "tokens" and step.perplexity < 1e6 else ""
     return f"{rate} {unit}/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
 
@@ -87,7 +78,8 @@ class Display:
     def __init__(self, output: Output, unit: str = "", epochs: bool = True) -> None:
         self._messages, self._unit, self._epochs = output.messages, unit, epochs
         self._live = self._messages.is_terminal and not output.quiet
-        columns = (BarColumn(bar_width=18), _Words())
+        words = TextColumn("{task.fields[words]}", markup=False, table_column=Column())
+        columns = (BarColumn(bar_width=18), words)
         self._bar = rich.progress.Progress(
             *columns, console=self._messages, disable=not self._live, transient=True, redirect_stdout=False
         )
@@ -134,7 +126,7 @@ class Display:
 
 def follow(
     output: Output,
-    events: Iterable[Event],
+    events: Generator[Event, None, None],
     stop: Stop,
     *,
     unit: str,
@@ -147,17 +139,17 @@ def follow(
         output: Where to show.
         events: The loop.
         stop: The flag that the loop looks at; gives the exit code if it stopped by it.
-        unit: What its steps count: tokens or texts.
+        unit: See `Display`.
         stopped: What to tell the user if it does.
-        epochs: Whether the epochs of classifiers are shown.
+        epochs: See `Display`.
 
     Raises:
         typer.Exit: The loop was stopped.
     """
     results: dict[str, Any] = {}
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(_each(events)) as each, Display(output, unit, epochs) as show:
-        for event in each:
+    with closing(events), Display(output, unit, epochs) as show:
+        for event in events:
             show(event)
             if isinstance(event, Finished):
                 results = event.results
@@ -165,8 +157,3 @@ def follow(
                 output.say(*([stopped] if stopped else []))
                 raise typer.Exit(stop.code or 1)
     return results
-
-
-def _each(events: Iterable[Event]) -> Generator[Event, None, None]:
-    """The events; closing this closes them too."""
-    yield from events

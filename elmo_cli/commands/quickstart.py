@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from contextlib import chdir, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from json import loads
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from elmo_cli.commands import options, views
+from elmo_cli.commands.call import Call
 from elmo_cli.commands.invocation import program
-from elmo_cli.commands.render import Output
 from elmo_cli.config import choices
 from elmo_cli.errors import RunError
 
@@ -45,15 +44,12 @@ Demo = Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for data
 
 
 def quickstart(
-    context: typer.Context,
+    call: Call,
     folder: Demo = Path("elmo-demo"),
     preset: options.Preset = None,
     overwrite: options.Overwrite = False,
     seed: options.Seed = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Run the whole road on a built-in news corpus, in a minute or two.
 
@@ -65,42 +61,32 @@ def quickstart(
     """
     from elmo_cli.devices import pick_device
 
-    output = Output(json, quiet)
+    output, steps = call.output, []
     pick_device(device)  # before anything is written
     _prepare(folder, preset, overwrite)
     output.say(SYNTHETIC, f"$ {shlex.join(['cd', str(folder)])}")
-    flags = _Flags(overwrite, seed, device, quiet)
-    steps = _run_all(context, output, folder, flags)
+    with chdir(folder):
+        for command in ROAD:
+            arguments = [*command, *_flags_of(command[0], overwrite, seed, device)]
+            line = shlex.join(["elmo", *arguments])
+            output.say(f"$ {line}")
+            steps.append({"command": line, "results": _results(call, arguments)})
     output.show({"folder": str(folder), "synthetic": True, "steps": steps}, *views.comparison(steps[-1]["results"]))
     example = shlex.join(["predict", str(folder / "runs/classify-frozen"), str(folder / "test.csv")])
     output.say(SYNTHETIC, f"page with figures: {folder}/runs/compare/report.html", f"next: {program()} {example}")
 
 
-@dataclass(frozen=True)
-class _Flags:
-    """Flags of the quickstart that its commands take over."""
-
-    overwrite: bool
-    seed: int | None
-    device: str
-    quiet: bool
-
-    def of(self, command: str) -> list[str]:
-        """Those that concern a command."""
-        return [
-            *(["--overwrite"] if self.overwrite and command != "evaluate" else []),
-            *(["--seed", str(self.seed)] if self.seed is not None and command in DRAWING else []),
-            *(["--device", self.device] if self.device != "auto" and command in COMPUTING else []),
-        ]
+def _flags_of(command: str, overwrite: bool, seed: int | None, device: str) -> list[str]:
+    """The flags of the quickstart that concern a command of it."""
+    return [
+        *(["--overwrite"] if overwrite and command != "evaluate" else []),
+        *(["--seed", str(seed)] if seed is not None and command in DRAWING else []),
+        *(["--device", device] if device != "auto" and command in COMPUTING else []),
+    ]
 
 
 def _prepare(folder: Path, preset: choices.Preset | None, overwrite: bool) -> None:
     """Write the corpus and an `elmo.yaml` into a folder that is empty, or whose content may be replaced.
-
-    Args:
-        folder: Made if it is absent.
-        preset: As it is; None: the quickstart's own settings.
-        overwrite: Whether what is there may be replaced.
 
     Raises:
         RunError: Something is there.
@@ -121,32 +107,18 @@ def _prepare(folder: Path, preset: choices.Preset | None, overwrite: bool) -> No
     write_settings(folder, preset or PRESET, {**written, "data": discover(folder).settings()}, overwrite=True)
 
 
-def _run_all(context: typer.Context, output: Output, folder: Path, flags: _Flags) -> list[dict[str, Any]]:
-    """Run the road in a folder, saying each command before it runs.
+def _results(call: Call, arguments: list[str]) -> Any:
+    """Run one command through the entry point.
 
     Returns:
-        Of each command its line and its results.
+        What it shows as JSON.
 
     Raises:
-        typer.Exit: A command was stopped.
+        typer.Exit: It was stopped.
     """
-    steps = []
-    with chdir(folder):
-        for command in ROAD:
-            arguments = [*command, *flags.of(command[0])]
-            line = shlex.join(["elmo", *arguments])
-            output.say(f"$ {line}")
-            steps.append({"command": line, "results": _results(context, arguments, flags.quiet)})
-    return steps
-
-
-def _results(context: typer.Context, arguments: list[str], quiet: bool) -> Any:
-    """Run one command, which the context knows; its results."""
-    elmo = context.find_root().command
-    caught = StringIO()
-    with redirect_stdout(caught):
-        given = [*arguments, "--json", *(["--quiet"] if quiet else [])]
-        code = elmo.main(args=given, prog_name="elmo", standalone_mode=False)
+    given = [*arguments, "--json", *(["--quiet"] if call.output.quiet else [])]
+    with redirect_stdout(StringIO()) as caught:
+        code = call.find_root().command.main(args=given, prog_name="elmo", standalone_mode=False)
     if code:
         raise typer.Exit(code)
     return loads(caught.getvalue())

@@ -82,12 +82,7 @@ def lambda_bars(lambdas: Sequence[float] | None, gamma: float | None = None) -> 
 
 @dataclass(frozen=True)
 class FittedTable:
-    """A table whose first column names the row, written row by row where it would not fit.
-
-    Attributes:
-        columns: Headings.
-        rows: Cells, as many as there are columns.
-    """
+    """A table whose first column names the row, written row by row where it would not fit."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Text]]
@@ -100,18 +95,15 @@ class FittedTable:
         ]
         left = options.max_width - sum(width + GAP for width in widths[1:])
         if left >= max(cell_len(self.columns[0]), min(widths[0], LEAST_NAME)):
-            yield self._as_table()
+            drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+            drawn.add_column(Text(self.columns[0]), overflow="fold")
+            for name in self.columns[1:]:
+                drawn.add_column(Text(name), justify="right", overflow="fold", no_wrap=True)
+            for row in self.rows:
+                drawn.add_row(*row)
+            yield drawn
         else:
             yield from self._row_by_row(options.max_width)
-
-    def _as_table(self) -> RichTable:
-        drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-        for place, name in enumerate(self.columns):
-            figures = place > 0
-            drawn.add_column(Text(name), justify="right" if figures else "left", overflow="fold", no_wrap=figures)
-        for row in self.rows:
-            drawn.add_row(*row)
-        return drawn
 
     def _row_by_row(self, width: int) -> Iterator[Text]:
         """The heading of the names, then each name with its figures below it, each figure with its heading."""
@@ -141,20 +133,18 @@ def table_of(cells: Table) -> FittedTable:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values, one pair a line, long values wrapped beside their names.
+    """Names and values, one pair a line, long values wrapped beside their names; paths stay whole, to be copied."""
 
-    Attributes:
-        pairs: Each with whether the value stays on one line, however long: paths are to be copied.
-    """
-
-    pairs: Sequence[tuple[str, str, bool]]
+    pairs: Sequence[tuple[str, object]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """The lines."""
-        width = max((len(name) for name, _, _ in self.pairs), default=0)
+        width = max((len(name) for name, _ in self.pairs), default=0)
         left = max(LEAST_VALUE, options.max_width - width - 2)
-        for name, value, whole in self.pairs:
-            lines = [value] if whole else wrap(value, left, break_long_words=False, break_on_hyphens=False)
+        for name, value in self.pairs:
+            text = number(value)
+            whole = isinstance(value, Path)
+            lines = [text] if whole else wrap(text, left, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines or [""]):
                 shown = Text(no_wrap=True, overflow="ignore")
                 yield shown.append(f"{'' if place else name:<{width}}", "bold").append(f"  {line}")
@@ -162,8 +152,7 @@ class Facts:
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Facts:
     """Names and values, one pair a line; pairs without a value are left out."""
-    given = ((name, value) for name, value in pairs if value is not None)
-    return Facts([(name, number(value), isinstance(value, Path)) for name, value in given])
+    return Facts([(name, value) for name, value in pairs if value is not None])
 
 
 def console_on(file: TextIO, quiet: bool = False) -> Console:
@@ -182,12 +171,7 @@ def console_on(file: TextIO, quiet: bool = False) -> Console:
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command shows what it does.
-
-    Attributes:
-        json: Results as one JSON document instead of tables.
-        quiet: Neither progress nor messages.
-    """
+    """Where a command shows what it does: with `json` results as one document, with `quiet` nothing but results."""
 
     json: bool = False
     quiet: bool = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
 
 Runs = Annotated[
     list[Path] | None,
@@ -25,15 +25,11 @@ Figures = Annotated[
 
 
 def report(
+    call: Call,
     runs: Runs = None,
     out: OutPage = None,
     figures: Figures = None,
     overwrite: options.Overwrite = False,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write one self-contained HTML page of runs, with figures.
 
@@ -43,18 +39,9 @@ def report(
       elmo report runs/compare runs/lm --out report.html
       elmo report runs/compare --figures figures
     """
-    from elmo_cli.commands.progress import Display
     from elmo_cli.report.page import write_report
 
-    folder = resolve(config, assignments).output
-    output = Output(json, quiet)
-    with Display(output) as tell:
+    folder = call.settings().output
+    with call.display() as tell:
         written = write_report(runs or (), out, figures, folder=folder, overwrite=overwrite, tell=tell)
-    document = {
-        "page": written.page and str(written.page),
-        "figures": [str(path) for path in written.figures],
-        "runs": list(written.runs),
-        "warnings": list(written.warnings),
-        "notices": list(written.notices),
-    }
-    output.show(document, views.pairs({"page": written.page, "figures": len(written.figures) or None}))
+    call.output.show(asdict(written), views.pairs({"page": written.page, "figures": len(written.figures) or None}))

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.render import Output
-from elmo_cli.commands.settings import resolve
+from elmo_cli.commands.call import Call
+from elmo_cli.commands.inputs import spooled
 
 Sentence = Annotated[str, typer.Argument(metavar="SENTENCE", help="The token in its context.")]
 Token = Annotated[
@@ -36,6 +36,7 @@ SameWord = Annotated[bool, typer.Option("--same-word", help="Only the same word,
 
 
 def similar(
+    call: Call,
     run: options.ModelRun,
     sentence: Sentence,
     token: Token = None,
@@ -46,12 +47,7 @@ def similar(
     same_word: SameWord = False,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
-    config: options.Config = None,
-    assignments: options.Assignments = None,
     device: options.Device = "auto",
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Find the tokens of a corpus whose vectors are nearest to a token's.
 
@@ -61,14 +57,11 @@ def similar(
       elmo similar runs/lm "a play on Broadway" --token play
       elmo similar runs/lm "shares of the bank" --token bank --same-word
     """
-    from elmo_cli.commands.inputs import spooled
-    from elmo_cli.commands.progress import Display
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.similar import similar_run
 
-    experiment = resolve(config, assignments, data={"text": column, "encoding": encoding})
-    output = Output(json, quiet)
-    with spooled(corpus) as files, Display(output) as tell:
+    experiment = call.settings(data={"text": column, "encoding": encoding})
+    with spooled(corpus) as files, call.display() as tell:
         found = similar_run(
             experiment,
             run,
@@ -83,4 +76,4 @@ def similar(
             tell=tell,
         )
     document = asdict(found)
-    output.show(document, *views.similar(document))
+    call.output.show(document, *views.similar(document))

@@ -13,12 +13,11 @@ from elmo_cli.commands.render import duration, facts, lambda_bars, number, plain
 from elmo_cli.data.formats import FORMATS
 from elmo_cli.data.formats.delimited import NAMES
 from elmo_cli.report.cells import select
-from elmo_cli.report.records import ComparisonResults, PerplexityRecord, ScoresRecord
+from elmo_cli.report.records import ComparisonResults, ScoresRecord
 from elmo_cli.report.result_cells import (
     class_table,
     curve_table,
     layer_weights,
-    perplexity_cells,
     row_cells,
     score_cells,
 )
@@ -186,11 +185,9 @@ def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
 
 
 def _perplexities(models: Sequence[Results]) -> RenderableType:
-    names = ("run", "mean", "forward", "backward", "tokens", "oov_rate")
-    headings = ("run", "perplexity", "forward", "backward", "tokens", "unknown %")
-    return table_of(
-        select([perplexity_cells(one["run"], cast(PerplexityRecord, one)) for one in models], names, headings)
-    )
+    scores = ("run", "mean", "forward", "backward", "tokens")
+    rows = [[*(one[name] for name in scores), _percent(one["oov_rate"])] for one in models]
+    return table(("run", "perplexity", "forward", "backward", "tokens", "unknown %"), rows)
 
 
 def _accuracies(what: str, scores: Mapping[str, ScoresRecord]) -> RenderableType:

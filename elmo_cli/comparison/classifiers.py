@@ -8,16 +8,16 @@ int32, and `test_probabilities` (N, classes) in float16, where there are probabi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from elmo_cli.comparison.job import Key
-from elmo_cli.comparison.rows import Row
+from elmo_cli.comparison.job import Job, Key
+from elmo_cli.comparison.rows import Row, facts
 from elmo_cli.comparison.statistics import RowResult, Trained
 from elmo_cli.comparison.subsets import Size
-from elmo_cli.report.records import LoggedClassifier
+from elmo_cli.events import as_record
+from elmo_cli.report.records import LoggedClassifier, WhichClassifier
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.directory import METRICS_FILE
 
@@ -25,10 +25,7 @@ FOLDER = "predictions"
 
 
 class Classifiers:
-    """The finished classifiers of a comparison, in memory and in its run.
-
-    Args:
-        writer: Writes the run; if it resumes one, the classifiers of earlier sessions are there from the beginning.
+    """The finished classifiers of a comparison, in memory and in its run, those of earlier sessions included.
 
     Raises:
         RunError: The answers of a classifier of the run to resume are missing.
@@ -44,14 +41,14 @@ class Classifiers:
             events = [json.loads(line) for line in lines]
             done = [number for number, event in enumerate(events, 1) if event["event"] == "classifier"]
             for number in done:
-                self._take(events[number - 1])
+                self._take_over(events[number - 1])
             # What follows belongs to a classifier that was being written: it will be trained again.
             writer.cut_log(sum(len(line) + 1 for line in lines[: max(done, default=0)]))
 
     def __contains__(self, key: Key) -> bool:
         return key in self._done
 
-    def keep(self, row: Row, size: Size, trained: Trained, epochs: Sequence[Mapping[str, object]]) -> None:
+    def keep(self, row: Row, size: Size, trained: Trained) -> None:
         """Write a finished classifier into the run, which is in its place from the first one on."""
         self._files += 1
         name = f"{FOLDER}/{self._files:04d}.safetensors"
@@ -61,26 +58,28 @@ class Classifiers:
         if trained.probabilities is not None:
             tensors["test_probabilities"] = torch.from_numpy(trained.probabilities)
         self._writer.write_tensors(name, tensors)
+        which: WhichClassifier = {"row": row.name, "seed": trained.seed, "fraction": size.fraction}
+        for epoch in trained.epochs:
+            self._writer.log({**as_record(epoch), **which})
         line: LoggedClassifier = {
             "event": "classifier",
-            "row": row.name,
-            "seed": trained.seed,
-            "fraction": size.fraction,
+            **which,
             "source": row.source,
             "training": trained.training,
             "predictions": name,
         }
-        for record in epochs:
-            self._writer.log({**record, "row": row.name, "seed": trained.seed, "fraction": size.fraction})
-        self._writer.log({**line})
+        self._writer.log(line)
         self._writer.commit()
         self._done[row.name, row.source, trained.seed, size.fraction] = trained
 
-    def of(self, row: Row, seeds: Sequence[int], fraction: float) -> RowResult:
-        """A row with its classifiers of a size, all of them finished."""
-        return RowResult(row.facts(), [self._done[row.name, row.source, seed, fraction] for seed in seeds])
+    def rows(self, job: Job, fraction: float) -> list[RowResult]:
+        """All rows with their classifiers of a share of the labelled texts, each of them finished."""
+        return [
+            RowResult(facts(row), [self._done[row.name, row.source, seed, fraction] for seed in job.seeds_of(row)])
+            for row in job.rows
+        ]
 
-    def _take(self, line: LoggedClassifier) -> None:
+    def _take_over(self, line: LoggedClassifier) -> None:
         """Take a classifier of an earlier session over."""
         self._files += 1
         tensors = Run(self._writer.path, self._writer.description).tensors(line["predictions"])

@@ -7,12 +7,11 @@ classifier is kept in the run, so that a comparison which was stopped goes on wi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.crew import train_side_by_side
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.train import finished, train_rows
@@ -35,7 +34,7 @@ def compare_run(
     resume: bool = False,
     device: str = "auto",
     stop: Stop = never,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train and test all rows, and write the comparison as a run.
 
     Args:
@@ -69,25 +68,14 @@ def compare_run(
         for note in (*cut, *warnings_of(job)):
             if note:
                 yield Notice(note)
-        if (yield from _train(job, kept, stop)):
+        if (yield from train_rows(job, kept, stop)):
             last: Event = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))
         else:
             last = Stopped(finished(job, kept))
-            if writer.committed:
-                writer.leave_unfinished()
-            else:
-                writer.abandon()
+            (writer.leave_unfinished if writer.committed else writer.abandon)()
     # Only now is the run in its place, whatever the consumer does with the last event.
     yield last
-
-
-def _train(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
-    """Train side by side what can be, and the rest one after the other; whether it was not stopped."""
-    for processes in range(job.experiment.compare.jobs, 1, -1):  # one less whenever one is lost
-        if not (yield from train_side_by_side(job, kept, stop, processes)):
-            return False
-    return (yield from train_rows(job, kept, stop))
 
 
 def _describe(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:

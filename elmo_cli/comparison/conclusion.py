@@ -11,13 +11,13 @@ from elmo_cli.report.result_cells import LayerWeights, layer_weights
 NAMED = "named to compare with"
 
 
-def conclude(summary: Summary, seeds: int, texts: int, *, named: bool = False) -> str:
-    """What may be concluded, in plain sentences.
+def conclude(summary: Summary, seeds: int, texts: int, *, named: bool) -> str:
+    """What may be concluded from so many seeds and test texts, in plain sentences.
 
     Args:
         summary: Rows, choices and pairs of a comparison.
-        seeds: How many classifiers a row has.
-        texts: How many test texts there are.
+        seeds: Classifiers of a row.
+        texts: Test texts.
         named: Whether the row that the others are compared with was named, not chosen on validation.
     """
     rows = {row["name"]: row for row in summary["rows"]}
@@ -29,12 +29,10 @@ def conclude(summary: Summary, seeds: int, texts: int, *, named: bool = False) -
         sentences = [f"{given}, {_of_best(summary, rows, best, named)}"]
     else:
         sentences = [f"{given}, {_of_strongest(summary, rows, named)}"]
-    subject = best or base
     if best is not None:
         sentences += _of_mixes(summary, rows, best, seeds)
-    for name, row in rows.items():
-        if row["kind"] == "reference":
-            sentences.append(_of_reference(summary, rows, subject, name))
+    references = [name for name, row in rows.items() if row["kind"] == "reference"]
+    sentences += [_of_reference(summary, rows, best or base, name) for name in references]
     if not all(pair["significant"] for pair in summary["pairs"]):
         sentences.append("A difference that is not significant is not shown to be zero.")
     bounds = (

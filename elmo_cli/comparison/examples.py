@@ -21,17 +21,13 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     `hardest`: by how many rows are wrong, then by the mean probability of their wrong answers. `only_lm`: all LM rows
     are right and all static rows wrong, by the mean probability that the LM rows give the right class. A row's answer
     is that of its probabilities averaged over seeds.
-
-    Args:
-        rows: All rows, with the classifiers of all labelled texts.
-        test: The test texts.
     """
     answers = np.stack([_answers(row) for row in rows])  # (rows, N)
     places = np.arange(len(test))
     said = np.full(answers.shape, np.nan)  # probability of each row's answer
     of_truth = np.full(answers.shape, np.nan)
     for number, row in enumerate(rows):
-        if (shares := mean_probabilities(row)) is not None:
+        if (shares := _mean_probabilities(row)) is not None:
             said[number], of_truth[number] = shares[places, answers[number]], shares[places, test.labels]
     wrong = answers != test.labels
     count, sureness = wrong.sum(0), _mean_where(said, wrong)
@@ -44,13 +40,26 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
         order = np.lexsort((places, -of_truth[models].mean(0)))
         only_lm = order[apart[order]][:MOST]
 
-    def told(indices: NDArray[np.int64]) -> list[ExampleRecord]:
-        return [_example(index, rows, answers[:, index], said[:, index], test) for index in indices.tolist()]
+    def record(index: int) -> ExampleRecord:
+        text = test.texts[index]
+        shares = [None if np.isnan(share) else round(float(share), 4) for share in said[:, index]]
+        return {
+            "index": index,
+            "text": text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…",
+            "label": test.classes[test.labels[index]],
+            "rows": {
+                row.name: {"predicted": test.classes[answer], "probability": share}
+                for row, answer, share in zip(rows, answers[:, index].tolist(), shares, strict=True)
+            },
+        }
 
-    return {"hardest": told(hardest[count[hardest] > 0][:MOST]), "only_lm": told(only_lm)}
+    return {
+        "hardest": [record(index) for index in hardest[count[hardest] > 0][:MOST].tolist()],
+        "only_lm": [record(index) for index in only_lm.tolist()],
+    }
 
 
-def mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
+def _mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
     """(N, classes) averaged over seeds; None where the row has no probabilities."""
     each = [one.probabilities for one in row.classifiers if one.probabilities is not None]
     return np.mean([shares.astype(np.float64) for shares in each], axis=0) if each else None
@@ -58,37 +67,13 @@ def mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
 
 def _answers(row: RowResult) -> NDArray[np.int64]:
     """(N,) classes; of one classifier its own, so that rounded probabilities cannot make a tie of them."""
-    shares = mean_probabilities(row)
+    shares = _mean_probabilities(row)
     if len(row.classifiers) == 1 or shares is None:
         return row.classifiers[0].predicted
-    answers: NDArray[np.int64] = shares.argmax(1)
-    return answers
+    return np.asarray(shares.argmax(1))
 
 
 def _mean_where(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N,) mean over rows of the values (rows, N) where the mask holds and there is a value; 0 where there is none."""
     taken = mask & ~np.isnan(values)
-    means: NDArray[np.float64] = np.where(taken, values, 0.0).sum(0) / np.maximum(taken.sum(0), 1)
-    return means
-
-
-def _example(
-    index: int,
-    rows: Sequence[RowResult],
-    answers: NDArray[np.int64],
-    said: NDArray[np.float64],
-    test: LabelledCorpus,
-) -> ExampleRecord:
-    text = test.texts[index]
-    return {
-        "index": index,
-        "text": text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…",
-        "label": test.classes[test.labels[index]],
-        "rows": {
-            row.name: {
-                "predicted": test.classes[answer],
-                "probability": None if np.isnan(share) else round(float(share), 4),
-            }
-            for row, answer, share in zip(rows, answers.tolist(), said, strict=True)
-        },
-    }
+    return np.asarray(np.where(taken, values, 0.0).sum(0) / np.maximum(taken.sum(0), 1))

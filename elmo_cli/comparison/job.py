@@ -34,10 +34,10 @@ class Job:
 
     Attributes:
         experiment: Its settings.
-        models: The LMs; tokens and vocabulary of the first are those of the static rows.
+        models: The LMs.
         rows: The rows of the table.
         sizes: All labelled texts, then the shares of them that the learning curves ask for.
-        texts: Training and test file with the tokens of the first LM.
+        texts: Training and test file with the tokens of the first LM, which are those of the static rows.
         device: Where to compute.
         folder: Where activations go that exceed the memory budget.
     """
@@ -62,12 +62,12 @@ class Job:
 
     def work(self) -> list[Task]:
         """All classifiers: those of one embedder together, and of these the ones of all labelled texts first."""
-        groups = groupby(enumerate(self.rows), key=lambda pair: id(getattr(pair[1], "embedder", None)))
+        groups = groupby(range(len(self.rows)), key=lambda row: id(getattr(self.rows[row], "embedder", None)))
         return [
             Task(size, row, seed)
             for rows in (list(group) for _, group in groups)
             for size in range(len(self.sizes))
-            for row, _ in rows
+            for row in rows
             for seed in self.seeds_of(self.rows[row])
         ]
 
@@ -84,11 +84,6 @@ def lm_paths(experiment: Experiment) -> Sequence[Path]:
 
 def prepare_job(experiment: Experiment, folder: Path, device: torch.device) -> Job:
     """Read and check everything.
-
-    Args:
-        experiment: Settings of the comparison.
-        folder: Where activations go that exceed the memory budget.
-        device: Where to compute.
 
     Raises:
         InputError: An input cannot be used.

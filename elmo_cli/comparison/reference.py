@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,7 @@ ITERATIONS = 10_000
 
 
 def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], bool] = lambda: False) -> Trained | None:
-    """Train the reference and classify all texts.
-
-    Args:
-        texts: Training and test texts.
-        size: Which of the training texts are trained on, and which choose C.
-        seed: What the solver draws its order by.
-        stop: Asked before each C.
-
-    Returns:
-        The classifier's answers, without probabilities, which a linear SVM has none of; None if it was stopped.
+    """Train the reference on a share of the texts and classify all; None if it was stopped, as is asked before each C.
 
     Raises:
         DataError: The training part has no token.
@@ -50,33 +42,26 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         raise DataError(
             "the texts to train on have no token", where=train.path, remedy="check the text column and the tokenizer"
         )
-    vectoriser = TfidfVectorizer(
-        preprocessor=_as_it_is,
-        tokenizer=_as_it_is,
-        token_pattern=None,
-        lowercase=False,
-        ngram_range=(1, 2),
-        sublinear_tf=True,
-    )
+    # An analyzer of our own, as the texts are tokens already.
+    vectoriser = TfidfVectorizer(analyzer=_words_and_pairs, sublinear_tf=True)
     features = vectoriser.fit_transform(_tokens(train.corpus, size.fit))
     valid = vectoriser.transform(_tokens(train.corpus, size.valid))
-    best: tuple[float, float, LinearSVC] | None = None
+    tried: list[tuple[float, float, LinearSVC]] = []
     for penalty in GRID:
         if stop():
             return None
-        machine = _fit(features, train.labels[size.fit], penalty, seed)
-        accuracy = float((machine.predict(valid) == train.labels[size.valid]).mean())
-        if best is None or accuracy > best[0]:
-            best = accuracy, penalty, machine
-    assert best is not None  # the grid is not empty
-    accuracy, penalty, machine = best
+        machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the record, and said in the results
+            machine.fit(features, train.labels[size.fit])
+        tried.append((float((machine.predict(valid) == train.labels[size.valid]).mean()), penalty, machine))
+    accuracy, penalty, machine = max(tried, key=lambda one: one[0])  # of equal ones the first
 
     def classify(corpus: EncodedCorpus) -> NDArray[np.int64]:
         found = machine.predict(vectoriser.transform(_tokens(corpus, np.arange(len(corpus)))))
         return np.asarray(found, dtype=np.int64)
 
-    training_answers = classify(train.corpus) if size.whole else None
-    answers = classify(test.corpus)
+    answers, on_train = classify(test.corpus), classify(train.corpus) if size.whole else None
     training: TrainingRecord = {
         "seed": seed,
         "C": penalty,
@@ -88,14 +73,7 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         "valid": {"examples": len(size.valid), "accuracy": accuracy, "loss": None},
         "seconds": round(time.monotonic() - began, 2),
     }
-    return Trained(seed, answers, training, train_predicted=training_answers)
-
-
-def _fit(features: Any, labels: NDArray[np.int64], penalty: float, seed: int) -> LinearSVC:
-    machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the training record, and said in the results
-        return machine.fit(features, labels)
+    return Trained(seed, answers, training, train_predicted=on_train)
 
 
 def _tokens(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> list[list[str]]:
@@ -103,5 +81,5 @@ def _tokens(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> list[li
     return [[types[number] for number in corpus.sentence(index).tolist()] for index in indices.tolist()]
 
 
-def _as_it_is(tokens: list[str]) -> list[str]:
-    return tokens
+def _words_and_pairs(tokens: list[str]) -> list[str]:
+    return [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.examples import telling_examples
@@ -29,26 +30,32 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonR
     """Summarise, and write all files of the run; the results."""
     experiment = job.experiment
     train, test = job.texts
-    rows = [kept.of(row, job.seeds_of(row), WHOLE) for row in job.rows]
+    rows = kept.rows(job, WHOLE)
     seed, resamples, against = experiment.seed, experiment.compare.bootstrap, experiment.compare.against
     summary = summarise(rows, test.labels, train.classes, seed=seed, resamples=resamples, against=against)
     for row, shown in zip(rows, summary["rows"], strict=True):
         shown["confusion"] = _confusions(row, train, test)
-    curves = []
-    for size in reversed(job.sizes) if experiment.compare.fractions else ():
-        there = [kept.of(row, job.seeds_of(row), size.fraction) for row in job.rows]
-        curves.append(curve_point(size, there, test.labels, seed=seed, resamples=resamples))
-    first = job.models[0].embedder
-    vocabulary = first.vocabulary if first.indexer.encoder == "word" else None
+    curves = [
+        curve_point(size, kept.rows(job, size.fraction), test.labels, seed=seed, resamples=resamples)
+        for size in (reversed(job.sizes) if experiment.compare.fractions else ())
+    ]
+    vocabulary = job.models[0].vocabulary
     results: ComparisonResults = {
         **summary,
         "curves": curves,
         "seeds": list(job.seeds),
         "classes": list(train.classes),
-        "data": {"train": describe_texts(train, vocabulary), "test": describe_texts(test, vocabulary)},
+        "data": {"train": _describe_texts(train, vocabulary), "test": _describe_texts(test, vocabulary)},
         "train": _describe_file(train),
         "test_file": _describe_file(test),
-        "warnings": [*warnings_of(job), *_not_converged(rows)],
+        "warnings": [
+            *warnings_of(job),
+            *(
+                f"The solver of {row.name} did not converge; its figures may be a little too low."
+                for row in rows
+                if not all(one.training.get("converged", True) for one in row.classifiers)
+            ),
+        ],
         "notes": _notes(job, rows),
     }
     writer.write_json(RESULTS_FILE, results)
@@ -69,26 +76,19 @@ def _confusions(row: RowResult, train: LabelledCorpus, test: LabelledCorpus) -> 
 
     True classes are in rows, predicted ones in columns.
     """
-    classes = len(train.classes)
-    told = {"train": np.zeros((classes, classes), np.int64), "test": np.zeros((classes, classes), np.int64)}
-    for one in row.classifiers:
-        np.add.at(told["test"], (test.labels, one.predicted), 1)
-        if one.train_predicted is not None:
-            np.add.at(told["train"], (train.labels, one.train_predicted), 1)
-    return {role: counts.tolist() for role, counts in told.items()}
+    numbers = range(len(train.classes))
+    each = {
+        "train": [confusion_matrix(train.labels, one.train_predicted, labels=numbers) for one in row.classifiers],
+        "test": [confusion_matrix(test.labels, one.predicted, labels=numbers) for one in row.classifiers],
+    }
+    return {role: sum(matrices).tolist() for role, matrices in each.items()}
 
 
 def _describe_file(texts: LabelledCorpus) -> FileRecord:
     return {"file": texts.path.name, "texts": len(texts), "cut": texts.cut}
 
 
-def describe_texts(texts: LabelledCorpus, vocabulary: Vocabulary | None) -> TextsRecord:
-    """A data card: texts, classes, lengths in tokens as they are read, and the share of tokens without an id.
-
-    Args:
-        texts: A labelled file.
-        vocabulary: The vocabulary of the first LM; None for a character model, to which no token is unknown.
-    """
+def _describe_texts(texts: LabelledCorpus, vocabulary: Vocabulary | None) -> TextsRecord:
     lengths = texts.corpus.lengths
     counts = np.bincount(texts.labels, minlength=len(texts.classes)).tolist()
     return {
@@ -134,14 +134,6 @@ def warnings_of(job: Job) -> list[str]:
             f"{REFERENCE} read those of {job.models[0].name}."
         )
     return found
-
-
-def _not_converged(rows: list[RowResult]) -> list[str]:
-    return [
-        f"The solver of {row.name} did not converge; its figures may be a little too low."
-        for row in rows
-        if not all(one.training.get("converged", True) for one in row.classifiers)
-    ]
 
 
 def _notes(job: Job, rows: list[RowResult]) -> list[str]:

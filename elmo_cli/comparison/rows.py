@@ -23,9 +23,8 @@ from elmo_cli.report.records import RowFacts, RowKind, UnknownTokens
 from elmo_cli.runs import WEIGHTS_FILE, load_lm
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus
-from elmo_cli.vectors.embedder import static_embedder
 from elmo_cli.vectors.formats import read_vectors
-from elmo_cli.vectors.static import StaticVectors, coverage, table_for
+from elmo_cli.vectors.static import StaticVectors, coverage, static_embedder, table_for
 
 REFERENCE = "TF-IDF + SVM"
 
@@ -40,8 +39,8 @@ class Row:
         name: What it is called in all tables.
         kind: What gives the vectors.
         source: What makes its classifiers those of this row: fingerprints of files, settings of the tokens.
-        texts: Training and test texts as it reads them.
-        unknown: The training and test tokens that the row has no vector for.
+        texts: As it reads them.
+        unknown: The tokens that it has no vector for.
     """
 
     name: str
@@ -50,44 +49,29 @@ class Row:
     texts: Texts
     unknown: UnknownTokens
 
-    def facts(self) -> RowFacts:
-        """What the row is, for the results."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "lm": None,
-            "mode": None,
-            "tune": None,
-            "layers": None,
-            "width": None,
-            "unknown": self.unknown,
-        }
-
 
 @dataclass(frozen=True)
 class EmbedderRow(Row):
-    """A row whose classifiers read an embedder.
-
-    Attributes:
-        embedder: What gives the vectors.
-        settings: How its classifiers are trained; a static table has one layer and needs no combiner.
-        lm: Name of the LM run, for a row of one.
-    """
+    """A row whose classifiers read an embedder; `lm` is the name of its LM, if it has one."""
 
     embedder: Embedder
     settings: ClassifySettings
     lm: str | None = None
 
-    def facts(self) -> RowFacts:
-        """What the row is, for the results."""
-        return {
-            **super().facts(),
-            "lm": self.lm,
-            "mode": self.settings.lambdas if self.kind == "lm" else None,
-            "tune": self.settings.tune,
-            "layers": self.embedder.layer_count,
-            "width": self.embedder.width,
-        }
+
+def facts(row: Row) -> RowFacts:
+    """What a row is, for the results."""
+    own = row if isinstance(row, EmbedderRow) else None
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "lm": own.lm if own else None,
+        "mode": own.settings.lambdas if own and own.lm else None,  # a static table has one layer and no combiner
+        "tune": own.settings.tune if own else None,
+        "layers": own.embedder.layer_count if own else None,
+        "width": own.embedder.width if own else None,
+        "unknown": row.unknown,
+    }
 
 
 @dataclass(frozen=True)
@@ -99,12 +83,17 @@ class LanguageModel:
     source: str
     modes: Mapping[str, ClassifySettings]
 
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Of its words; None of a character model, to which no token is unknown."""
+        return self.embedder.vocabulary if self.embedder.indexer.encoder == "word" else None
+
 
 def load_models(experiment: Experiment, paths: Sequence[Path]) -> list[LanguageModel]:
     """The LM runs; that there are rows at all, and that each combiner fits each LM, is seen before any text is read.
 
     Raises:
-        ConfigError: A mode is unknown or given twice, a layer is not there, an LM is given twice, or there are no rows.
+        ConfigError: There are no rows, a mode or LM is given twice, or a mode is unknown or does not fit an LM.
         RunError: A run cannot be used.
     """
     if not experiment.compare.baselines and not experiment.compare.lambdas:
@@ -121,7 +110,7 @@ def load_models(experiment: Experiment, paths: Sequence[Path]) -> list[LanguageM
         )
     places = unique_names(paths, "LM run")
     embedders = [load_lm(path) for path in paths]
-    sources = _sources([path / WEIGHTS_FILE for path in paths], paths, "LM run")
+    sources = _sources(paths, "LM run", WEIGHTS_FILE)
     own = [embedder.name for embedder in embedders]
     names = [name if own.count(name) == 1 else place for name, place in zip(own, places, strict=True)]
     models = [LanguageModel(*parts, modes) for parts in zip(names, embedders, sources, strict=True)]
@@ -134,12 +123,7 @@ def load_models(experiment: Experiment, paths: Sequence[Path]) -> list[LanguageM
 def make_rows(
     experiment: Experiment, models: Sequence[LanguageModel], read: Callable[[TokenizerSettings], Texts]
 ) -> list[Row]:
-    """All rows, static files first, the reference last, each checked.
-
-    Args:
-        experiment: `compare` names files and modes, `classify` everything that the rows share.
-        models: The LMs.
-        read: Training and test texts for a tokenizer.
+    """All rows, static files first, the reference last, each checked; `read` gives the texts cut by a tokenizer.
 
     Raises:
         ConfigError: A file is given twice, two rows have one name, or the row to compare with is not there.
@@ -149,7 +133,7 @@ def make_rows(
     texts = read(first.tokenizer)
     vocabulary = first.vocabulary or Vocabulary.build(texts[0].corpus, experiment.vocab, first.tokenizer)
     files = experiment.compare.baselines
-    names, sources = unique_names(files, "baseline"), _sources(files, files, "baseline")
+    names, sources = unique_names(files, "baseline"), _sources(files, "baseline")
     rows: list[Row] = [
         _static_row(experiment, name, path, source, vocabulary, texts)
         for name, path, source in zip(names, files, sources, strict=True)
@@ -171,11 +155,11 @@ def make_rows(
     return rows
 
 
-def _sources(files: Sequence[Path], paths: Sequence[Path], what: str) -> list[str]:
-    """Fingerprints of files, no two equal: a row that is there twice would count as two comparisons."""
+def _sources(paths: Sequence[Path], what: str, file: str = "") -> list[str]:
+    """Fingerprints of files, or of a file in runs, no two equal: a row twice would count as two comparisons."""
     found: dict[str, Path] = {}
-    for file, path in zip(files, paths, strict=True):
-        source = fingerprint(file)
+    for path in paths:
+        source = fingerprint(path / file)
         if source in found:
             raise ConfigError(
                 f"the {what} {path} holds the same as {found[source]}",
@@ -214,24 +198,22 @@ def _check_layers(model: LanguageModel, mode: str, settings: ClassifySettings, s
 
 
 def _lm_rows(model: LanguageModel, texts: Texts) -> Iterable[EmbedderRow]:
-    embedder = model.embedder
-    known = embedder.vocabulary if embedder.indexer.encoder == "word" else None
-    unknown = UnknownTokens() if known is None else _unknown(known, texts)
+    vocabulary = model.vocabulary
+    unknown = UnknownTokens() if vocabulary is None else _unknown(vocabulary, texts)
     for mode, settings in model.modes.items():
-        yield EmbedderRow(f"{model.name} {mode}", "lm", model.source, texts, unknown, embedder, settings, lm=model.name)
+        name = f"{model.name} {mode}"
+        yield EmbedderRow(name, "lm", model.source, texts, unknown, model.embedder, settings, lm=model.name)
 
 
 def _static_row(
     experiment: Experiment, name: str, path: Path, source: str, vocabulary: Vocabulary, texts: Texts
 ) -> EmbedderRow:
-    vectors = read_vectors(path)
+    vectors, tokenizer = read_vectors(path), vocabulary.tokenizer
     covered = _covered(vocabulary, vectors, experiment.seed)
     embedder = static_embedder(vectors, covered, experiment.seed)
-    unknown = _unknown(covered, texts)
-    lowercase = vocabulary.tokenizer.lowercase
-    train, test = (asdict(coverage(vectors, one.corpus, lowercase)) for one in texts)
-    unknown["file"] = {"train": train, "test": test}
-    reading = f"{vocabulary.fingerprint()}, {vocabulary.tokenizer.model_dump_json()}"
+    train, test = (asdict(coverage(vectors, one.corpus, tokenizer.lowercase)) for one in texts)
+    unknown: UnknownTokens = {**_unknown(covered, texts), "file": {"train": train, "test": test}}
+    reading = f"{vocabulary.fingerprint()}, {tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
     return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
 

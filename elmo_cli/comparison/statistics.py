@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.comparison.conclusion import conclude
 from elmo_cli.comparison.subsets import Size
+from elmo_cli.events import EpochDone
 from elmo_cli.metrics.classification import accuracy_interval, classification_scores
 from elmo_cli.metrics.significance import holm, mcnemar_exact, paired_bootstrap
 from elmo_cli.report.records import (
@@ -42,10 +43,11 @@ class Trained:
 
     Attributes:
         seed: What its initial weights, dropout and order were drawn by.
-        predicted: (N,) predicted classes of the test texts.
-        training: What its training reports: validation, epochs, λ, γ, seconds.
-        probabilities: (N, classes) of the test texts in float16; None where a classifier has none.
-        train_predicted: (M,) predicted classes of all labelled texts; None where it learned from a share of them.
+        predicted: (N,) classes of the test texts.
+        training: What its training reports.
+        probabilities: (N, classes) of the test texts; None of a reference.
+        train_predicted: (M,) classes of all labelled texts; None where it learned from a share of them.
+        epochs: Of its training in this session; none of a reference.
     """
 
     seed: int
@@ -53,28 +55,24 @@ class Trained:
     training: TrainingRecord
     probabilities: NDArray[np.float16] | None = None
     train_predicted: NDArray[np.int64] | None = None
+    epochs: Sequence[EpochDone] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class RowResult:
-    """All classifiers of a row.
-
-    Attributes:
-        facts: What the row is, as it goes into the results.
-        classifiers: One for each seed, or the only fit of a reference.
-    """
+    """A row with its classifiers, one for each seed, or the only fit of a reference."""
 
     facts: RowFacts
     classifiers: Sequence[Trained]
 
     @property
     def name(self) -> str:
-        """What the row is called in all tables."""
+        """What it is called in all tables."""
         return self.facts["name"]
 
     @property
     def kind(self) -> RowKind:
-        """What gives its vectors, if anything does."""
+        """What gives its vectors."""
         return self.facts["kind"]
 
     @property
@@ -89,9 +87,8 @@ class RowResult:
 
     def correctness(self, truth: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) share of the classifiers that are right on each test text."""
-        right = np.stack([classifier.predicted == truth for classifier in self.classifiers])
-        shares: NDArray[np.float64] = right.mean(axis=0, dtype=np.float64)
-        return shares
+        right = [classifier.predicted == truth for classifier in self.classifiers]
+        return np.asarray(np.mean(right, axis=0, dtype=np.float64))
 
     def figures(self, truth: NDArray[np.int64], seed: int, resamples: int) -> RowFigures:
         """Mean accuracy, its sd over seeds (None for one classifier) and 95 % interval over test texts."""
@@ -121,8 +118,8 @@ def summarise(
         classes: Their names.
         seed: What the bootstrap draws by.
         resamples: How often it draws.
-        against: Name of the row that the others are compared with; None: the strongest static row on validation, or
-            the strongest of all where there is none.
+        against: The row that the others are compared with; None: the strongest static row on validation, or the
+            strongest of all where there is none.
     """
     named = [row for row in rows if row.name == against]
     baselines = [row for row in rows if row.kind == "static"]
@@ -132,7 +129,7 @@ def summarise(
     seeds = max(len(row.classifiers) for row in rows)
     pairs = _compare(_family(rows, base, best), truth, seed, resamples)
     with_base = {pair["first"]: pair for pair in pairs if pair["second"] == base.name}
-    table = [_row(row, truth, classes, with_base.get(row.name), seed, resamples) for row in rows]
+    figures = [row.figures(truth, seed, resamples) for row in rows]
     summary: Summary = {
         "reference": base.name,
         "best_mode": best.facts["mode"] if best else None,
@@ -140,7 +137,9 @@ def summarise(
         "test": "McNemar's exact test" if seeds == 1 else "paired bootstrap over test texts of the mean over seeds",
         "comparisons": len(pairs),
         "pairs": pairs,
-        "rows": table,
+        "rows": [
+            _record(row, own, truth, classes, with_base.get(row.name)) for row, own in zip(rows, figures, strict=True)
+        ],
         "conclusion": "",
     }
     summary["conclusion"] = conclude(summary, seeds, len(truth), named=bool(named))
@@ -150,15 +149,7 @@ def summarise(
 def curve_point(
     size: Size, rows: Sequence[RowResult], truth: NDArray[np.int64], *, seed: int, resamples: int
 ) -> CurvePoint:
-    """What each row reaches with a share of the labelled texts.
-
-    Args:
-        size: The share.
-        rows: All rows, with the classifiers that learned from it.
-        truth: (N,) classes of the test texts.
-        seed: What the bootstrap draws by.
-        resamples: How often it draws.
-    """
+    """What each row reaches with a share of the labelled texts; `rows` hold the classifiers that learned from it."""
     return {
         "fraction": size.fraction,
         "texts": len(size),
@@ -201,13 +192,8 @@ def _compare(
     return found
 
 
-def _row(
-    row: RowResult,
-    truth: NDArray[np.int64],
-    classes: Sequence[str],
-    pair: PairRecord | None,
-    seed: int,
-    resamples: int,
+def _record(
+    row: RowResult, figures: RowFigures, truth: NDArray[np.int64], classes: Sequence[str], pair: PairRecord | None
 ) -> RowRecord:
     scores = [classification_scores(truth, one.predicted, classes, resamples=1) for one in row.classifiers]
     seeds: list[SeedRecord] = [
@@ -216,7 +202,7 @@ def _row(
     ]
     return {
         **row.facts,
-        **row.figures(truth, seed, resamples),
+        **figures,
         "macro_f1": float(np.mean([one.macro.f1 for one in scores])),
         "seeds": seeds,
         "difference": pair["difference"] if pair else None,

@@ -21,13 +21,7 @@ WHOLE = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Size:
-    """A share of the labelled texts.
-
-    Attributes:
-        fraction: The share.
-        fit: Indices of the texts to train on, ascending.
-        valid: Indices of the texts for validation, ascending.
-    """
+    """A share of the labelled texts: indices of those to train on and of those for validation, ascending."""
 
     fraction: float
     fit: NDArray[np.int64]
@@ -68,9 +62,8 @@ def make_sizes(train: LabelledCorpus, fractions: Sequence[float], valid_fraction
                 expected=f"fractions of {1 / int(counts[rarest]):.2g} and above",
                 remedy="leave the small fractions out, or give more labelled texts",
             )
-        sizes.append(
-            Size(fraction, _subset(fit, train.labels, fraction, seed), _subset(valid, train.labels, fraction, seed))
-        )
+        parts = (_subset(part, train.labels, fraction, seed) for part in (fit, valid))
+        sizes.append(Size(fraction, *parts))
     return sizes
 
 

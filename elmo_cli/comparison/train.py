@@ -1,65 +1,90 @@
-"""The loop of a comparison: every classifier that is not there yet, one after the other or side by side."""
+"""Trains the classifiers of a comparison that are not there yet, one after the other or side by side.
+
+Side by side each is in a process of its own with its share of the cores. The steps of a small model are too short for
+several threads to share, so two processes with a thread each finish more of them than one process with two. A process
+reads the comparison's input itself, once; what it hands back is what the loop in one process would have found.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
 from typing import cast
 
+import torch
+
+from elmo_cli.cluster import cores, pool
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.job import Job, Task
+from elmo_cli.comparison.job import Job, Task, prepare_job
 from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
+from elmo_cli.config import Experiment
 from elmo_cli.embedder import Embedder
-from elmo_cli.events import ClassifierDone, EpochDone, Event, Stop, Stopped, as_record
+from elmo_cli.events import ClassifierDone, Event, Notice, Stop, Stopped, never
 from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
 from elmo_cli.training.finetune import finetune
 
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a classifier that was just trained leaves.
-
-    Attributes:
-        task: Which it is.
-        trained: Its answers.
-        epochs: How it came to them; none of the reference, which has no epochs.
-    """
-
-    task: Task
-    trained: Trained
-    epochs: tuple[EpochDone, ...] = ()
+_ASK_SECONDS = 0.1  # between two looks at whether to stop
 
 
 def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None, bool]:
-    """Train and test what is not done yet, and keep each.
+    """Train and test what is not done yet, and keep each classifier: side by side what can be, the rest in turn.
 
     Yields:
-        The events of each training, and `ClassifierDone` after it.
+        The events of each training in this process, `ClassifierDone` after each classifier, and a `Notice` of how many
+        processes there are, and of one that is lost.
 
     Returns:
-        Whether all are done: it was not stopped.
+        Whether it was not stopped; what is under way is then lost, what is done is not.
+
+    Raises:
+        Exception: What a process raised.
     """
-    trainer = Trainer(job)
-    for task in job.work():
-        if job.key_of(task) in kept:
-            continue
-        answers = yield from trainer.train(task, stop)
-        if answers is None:
+    for processes in range(job.experiment.compare.jobs, 1, -1):  # one less whenever one is lost
+        if not (yield from _train_side_by_side(job, kept, stop, processes)):
             return False
-        yield keep(job, kept, answers)
+    trainer = Trainer(job)
+    for task in _undone(job, kept):
+        trained = yield from trainer.train(task, stop)
+        if trained is None:
+            return False
+        yield _keep(job, kept, task, trained)
     return True
 
 
-def keep(job: Job, kept: Classifiers, answers: Answers) -> ClassifierDone:
+def _train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) -> Generator[Event, None, bool]:
+    """At most so many at once; a process that is lost leaves the others' classifiers undone too."""
+    todo = _undone(job, kept)
+    processes = min(processes, len(todo))
+    if processes < 2:
+        return True
+    yield Notice(f"{len(todo)} classifiers train in {processes} processes side by side; each is shown when it is done")
+    given = (job.experiment, job.folder, str(job.device))
+    try:
+        with pool(processes, threads=max(1, cores() // job.experiment.compare.jobs)) as executor:
+            tasks = {executor.submit(_train, *given, task): task for task in todo}
+            while tasks:
+                if stop():
+                    executor.shutdown(cancel_futures=True)
+                    return False
+                done, _ = wait(tasks, _ASK_SECONDS, FIRST_COMPLETED)
+                for future in islice(done, 1):  # whoever is told of it may want no further one
+                    yield _keep(job, kept, tasks.pop(future), future.result())
+    except BrokenExecutor:
+        yield Notice("a process ended early, perhaps for want of memory; what is left is trained with one less")
+    return True
+
+
+def _keep(job: Job, kept: Classifiers, task: Task, trained: Trained) -> ClassifierDone:
     """Keep a finished classifier, and tell of it."""
-    task, trained = answers.task, answers.trained
     row, size = job.rows[task.row], job.sizes[task.size]
-    kept.keep(row, size, trained, [as_record(epoch) for epoch in answers.epochs])
+    kept.keep(row, size, trained)
     return ClassifierDone(
         row=row.name,
         seed=task.seed,
@@ -73,39 +98,27 @@ def keep(job: Job, kept: Classifiers, answers: Answers) -> ClassifierDone:
 
 def finished(job: Job, kept: Classifiers) -> int:
     """Classifiers of the comparison that are done, those of earlier sessions included."""
-    return sum(job.key_of(task) in kept for task in job.work())
+    return len(job.work()) - len(_undone(job, kept))
+
+
+def _undone(job: Job, kept: Classifiers) -> list[Task]:
+    return [task for task in job.work() if job.key_of(task) not in kept]
 
 
 class Trainer:
-    """Trains the classifiers of a job; those of one embedder share its activations.
-
-    Args:
-        job: The comparison.
-    """
+    """Trains the classifiers of a comparison; those of one embedder share its activations."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._embedder: Embedder | None = None
         self._caches: Caches = (None, None)
 
-    def train(self, task: Task, stop: Stop) -> Generator[Event, None, Answers | None]:
-        """Train one classifier and classify all texts.
-
-        Args:
-            task: Which.
-            stop: Asked before each step whether to end.
-
-        Yields:
-            The events of the training.
-
-        Returns:
-            The classifier's answers; None if it was stopped.
-        """
+    def train(self, task: Task, stop: Stop) -> Generator[Event, None, Trained | None]:
+        """Train one classifier, with the events of that, and classify all texts; None if it was stopped."""
         job = self._job
         row, size, seed = job.rows[task.row], job.sizes[task.size], task.seed
         if not isinstance(row, EmbedderRow):
-            reference = fit_reference(row.texts, size, seed=seed, stop=stop)
-            return None if reference is None else Answers(task, reference)
+            return fit_reference(row.texts, size, seed=seed, stop=stop)
         train, test = row.texts
         caches = self._caches_of(row)
         done = yield from finetune(
@@ -125,23 +138,37 @@ class Trainer:
         if size.whole:
             on_train = predict(done.classifier, row.embedder, train.corpus, job.device, caches[0]).argmax(1)
         record = cast(TrainingRecord, asdict(done.results))
-        trained = Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train)
-        return Answers(task, trained, done.epochs)
+        return Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train, done.epochs)
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""
         if row.embedder is not self._embedder:
             self._embedder, self._caches = row.embedder, (None, None)  # the last ones go before the next ones come
             if not row.settings.tune:
-                self._caches = self._compute(row)
+                job = self._job
+                sharing = (one for one in job.rows if isinstance(one, EmbedderRow) and one.embedder is row.embedder)
+                tokens = not all(pooled_suffices(one.settings) for one in sharing)
+                train, test = (
+                    ActivationCache(
+                        row.embedder, texts.corpus, row.settings, job.device, tokens=tokens, folder=job.folder
+                    )
+                    for texts in row.texts
+                )
+                self._caches = train, test
         return self._caches
 
-    def _compute(self, row: EmbedderRow) -> Caches:
-        rows = (other for other in self._job.rows if isinstance(other, EmbedderRow) and other.embedder is row.embedder)
-        tokens = not all(pooled_suffices(other.settings) for other in rows)
-        device, folder = self._job.device, self._job.folder
-        train, test = (
-            ActivationCache(row.embedder, texts.corpus, row.settings, device, tokens=tokens, folder=folder)
-            for texts in row.texts
-        )
-        return train, test
+
+_TRAINERS: list[Trainer] = []  # in a worker the only one: a pool works for one comparison, and ends with it
+
+
+def _train(experiment: Experiment, folder: Path, device: str, task: Task) -> Trained:
+    """What a worker does."""
+    if not _TRAINERS:
+        _TRAINERS.append(Trainer(prepare_job(experiment, folder, torch.device(device))))
+    events = _TRAINERS[0].train(task, never)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            trained: Trained = end.value  # not None: nobody stops it
+            return trained

@@ -10,12 +10,17 @@ import yaml
 from pydantic import ValidationError
 
 from elmo_cli.config.choices import Preset
-from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, refuse_repeated_keys
+from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, position, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
 from elmo_cli.config.settings import ADAGRAD, Experiment
 from elmo_cli.errors import ConfigError, nearest
 
 CONFIG_NAME = "elmo.yaml"
+# Settings that hold paths.
+PATHS = (
+    *("output", "data.train", "data.test", "data.corpus", "data.valid"),
+    *("model.init_embeddings", "compare.baselines", "compare.lms"),
+)
 # Settings of `classify` that do nothing without `tune`.
 TUNING = ("tune_epochs", "tune_rate", "tune_dropout", "word_dropout", "layer_rate_decay", "unfreeze")
 
@@ -107,21 +112,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"there is no settings file {path}", where=path, remedy="write one with `elmo init`, or leave --config out"
-        ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        absent = isinstance(error, FileNotFoundError)
         raise ConfigError(
-            f"{path} cannot be read: {reason}",
+            f"there is no settings file {path}" if absent else f"{path} cannot be read: {reason}",
             where=path,
             expected="a YAML file in UTF-8",
             remedy="write one with `elmo init`, or leave --config out",
         ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        where = position(path, mark) if mark else str(path)
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise ConfigError(
             f"{path} is not YAML: {problem}",
@@ -140,35 +142,21 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         )
     refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
     # A section whose keys are all commented out is empty, not null.
-    return _resolve_paths({key: value for key, value in values.items() if value is not None}, path.parent)
+    given = {key: value for key, value in values.items() if value is not None}
+    _resolve_paths(given, path.parent)
+    return given
 
 
-_PATH_KEYS = (
-    ("output",),
-    ("data", "train"),
-    ("data", "test"),
-    ("data", "corpus"),
-    ("data", "valid"),
-    ("model", "init_embeddings"),
-    ("compare", "baselines"),
-    ("compare", "lms"),
-)
-
-
-def _resolve_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     """Relative paths in a settings file are relative to it, wherever the command is run."""
-    if folder == Path():
-        return values
 
     def resolve(value: object) -> object:
         if isinstance(value, list):
             return [resolve(item) for item in value]
         return str(folder / value) if isinstance(value, str) else value
 
-    for *sections, key in _PATH_KEYS:
-        section: Any = values
-        for name in sections:
-            section = section.get(name) if isinstance(section, dict) else None
+    for setting in PATHS:
+        name, _, key = setting.rpartition(".")
+        section = values.get(name) if name else values
         if isinstance(section, dict) and key in section:
             section[key] = resolve(section[key])
-    return values

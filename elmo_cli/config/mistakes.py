@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from elmo_cli.config.settings import Experiment
 from elmo_cli.errors import ConfigError, nearest
@@ -28,22 +29,20 @@ def explain(error: ValidationError, config: Path | None, given: Mapping[str, Any
 
     Args:
         error: What pydantic found.
-        config: The settings file, where there is one.
+        config: The settings file, if any.
         given: What the command line set, nested.
     """
     problem = error.errors()[0]
     location = tuple(str(part) for part in problem["loc"])
     where = place_of(config, location, given)
+    section, field, inside = _setting_at(location)
     if problem["type"] in ("extra_forbidden", "invalid_key"):
-        section = ".".join(location[:-1])
-        hint = nearest(location[-1], _fields_at(location[:-1]))
         return ConfigError(
             f"unknown key '{'.'.join(location)}'",
             where=where,
-            expected=f"a key of {section or 'the settings'}",
-            remedy=hint,
+            expected=f"a key of {'.'.join(location[:-1]) or 'the settings'}",
+            remedy=nearest(location[-1], section.model_fields),
         )
-    field, inside = _field_of(location)
     key = ".".join(location[: len(location) - inside])
     found = problem["input"]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").split(", unable to parse")[0]
@@ -78,49 +77,38 @@ def refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
     Raises:
         ConfigError: One does.
     """
-    for mapping in _mappings(node):
-        lines: dict[str, int] = {}
-        for key, _ in mapping.value:
-            mark = key.start_mark
-            if str(key.value) in lines:
-                raise ConfigError(
-                    f"the key '{key.value}' stands twice, first on line {lines[key.value]}",
-                    where=f"{path}, line {mark.line + 1}, column {mark.column + 1}",
-                    expected="every key once in its section",
-                    remedy="remove one of the two",
-                )
-            lines[str(key.value)] = mark.line + 1
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        if str(key.value) in lines:
+            raise ConfigError(
+                f"the key '{key.value}' stands twice, first on line {lines[key.value]}",
+                where=position(path, key.start_mark),
+                expected="every key once in its section",
+                remedy="remove one of the two",
+            )
+        lines[str(key.value)] = key.start_mark.line + 1
+        refuse_repeated_keys(value, path)
 
 
-def _mappings(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        for _, value in node.value:
-            yield from _mappings(value)
+def position(path: Path, mark: yaml.Mark) -> str:
+    """A place in a file, as people count."""
+    return f"{path}, line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _field_of(location: tuple[str, ...]) -> tuple[Any, int]:
-    """The field of a setting, None where there is none, and how many parts of the location lie inside its value."""
-    model: type[BaseModel] = Experiment
+def _setting_at(location: tuple[str, ...]) -> tuple[type[BaseModel], FieldInfo | None, int]:
+    """The innermost section of a location, the field it leads to, and how many of its parts lie inside the value."""
+    section: type[BaseModel] = Experiment
     field = None
     for place, part in enumerate(location):
-        if part not in model.model_fields:
-            return field, len(location) - place
-        field = model.model_fields[part]
+        if part not in section.model_fields:
+            return section, field, len(location) - place
+        field = section.model_fields[part]
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return field, len(location) - place - 1
-        model = field.annotation
-    return field, 0
-
-
-def _fields_at(location: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Experiment
-    for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
+            return section, field, len(location) - place - 1
+        section = field.annotation
+    return section, field, 0
 
 
 def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
@@ -135,4 +123,4 @@ def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
         if found is None:
             break
         mark, node = found[0].start_mark, found[1]
-    return f"{config}, line {mark.line + 1}, column {mark.column + 1}" if mark else None
+    return position(config, mark) if mark else None

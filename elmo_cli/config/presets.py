@@ -12,8 +12,6 @@ PRESET_PURPOSES: dict[Preset, str] = {
     "base": "a laptop and some million tokens: hours",
     "original": "the ELMo of Peters et al. 2018, as bilm-tf trains it: GPUs and a billion tokens",
 }
-# Parameters of encoder and LSTM layers, without the tables of embedding and softmax: those grow with the vocabulary.
-PRESET_SIZES: dict[Preset, int] = {"tiny": 33_280, "small": 2_101_248, "base": 9_453_568, "original": 93_600_864}
 PRESETS: dict[Preset, dict[str, Any]] = {
     "tiny": {
         "tokenizer": {"lowercase": True},

@@ -13,7 +13,7 @@ from elmo_cli.config.choices import Preset
 from elmo_cli.config.loading import CONFIG_NAME
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
 from elmo_cli.config.settings import Experiment
-from elmo_cli.disk import write_atomically
+from elmo_cli.disk import write_text
 from elmo_cli.errors import ConfigError
 
 # The settings that a user is likely to change; all others are in the reference of `elmo_cli.config`.
@@ -39,8 +39,8 @@ def write_settings(folder: Path, preset: Preset | None, written: Mapping[str, An
 
     Args:
         folder: Of the experiment.
-        preset: Where the settings start from; None: the default.
-        written: Values by section and key; see `settings_text`.
+        preset: None: the default.
+        written: See `settings_text`.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -62,8 +62,7 @@ def write_settings(folder: Path, preset: Preset | None, written: Mapping[str, An
             remedy="name another: elmo init DIR",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    text = settings_text(preset or Experiment().preset, written)
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(path, settings_text(preset or Experiment().preset, written))
     return path
 
 

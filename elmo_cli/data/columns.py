@@ -6,7 +6,7 @@ Everything is decided on the first rows, before a record is read, and can be sai
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,27 +30,16 @@ _MOST_CLASSES = 100
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file.
+    """The columns of a file; none for a text file."""
 
-    Attributes:
-        names: "1", "2", ... where the file has none; empty for a text file.
-        text: The columns that hold the text, joined by a space.
-        label: The column that holds the label, where there is one.
-        has_header: Whether columns have names of their own.
-        text_reason: Why these are the text.
-        label_reason: Why this is the label.
-        delimiter: The sign between the columns, where there is one.
-        unusual_delimiter: It in words, where it is not the usual one of the format.
-    """
-
-    names: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # "1", "2", ... where the file has none
+    text: tuple[str, ...] = ()  # those that hold the text, joined by a space
     label: str | None = None
-    has_header: bool = False
-    text_reason: str = ""
+    has_header: bool = False  # whether columns have names of their own
+    text_reason: str = ""  # why these are the text
     label_reason: str = ""
-    delimiter: str | None = None
-    unusual_delimiter: str | None = None
+    delimiter: str | None = None  # the sign between the columns, where there is one
+    unusual_delimiter: str | None = None  # it in words, where it is not the usual one of the format
 
 
 def find_columns(
@@ -62,23 +51,27 @@ def find_columns(
     labelled: bool,
     has_header: bool,
 ) -> Columns:
-    """Choose the columns of text and label.
+    """Choose the columns of text and label, as far as the user did not, by the first rows: a value for each of `names`.
 
-    Args:
-        path: The file, for messages.
-        reading: Columns as far as the user named them.
-        names: All columns.
-        rows: The first rows, a value for each column.
-        labelled: Whether a label column that the user named must be there.
-        has_header: Whether the names stand in the file.
+    With `labelled`, a label column that the user named must be there.
 
     Raises:
         DataError: A named column is not there, or none is left for the text.
     """
-    choice = _Choice(path, reading, tuple(names), rows, has_header)
-    label, label_reason = choice.label(labelled)
-    text, text_reason = choice.text(label)
-    return Columns(choice.names, text, label, has_header, text_reason, label_reason)
+    for name, setting in [(reading.label, "data.label")] * labelled + [(name, "data.text") for name in reading.text]:
+        if name is not None and name not in names:
+            numbered = "" if has_header else f"{path.name} has no column names, so its columns are numbered; "
+            remedy = f"{numbered}{nearest(name, names)} (setting {setting})"
+            found, expected = f"there is no column '{name}'", "one of " + ", ".join(names)
+            raise DataError(found, where=f"{path}, line 1", expected=expected, remedy=remedy)
+    cells = {name: [row[names.index(name)].strip() for row in rows] for name in names}
+    label, label_reason = _find_label(reading, cells, len(rows), has_header)
+    text, text_reason = _find_text(reading, cells, label, has_header)
+    if not text:
+        found = f"{path.name} has no column of text beside its label '{label}'"
+        remedy = "name the text column (setting data.text)"
+        raise DataError(found, where=f"{path}, line 1", expected="at least two columns", remedy=remedy)
+    return Columns(tuple(names), text, label, has_header, text_reason, label_reason)
 
 
 def has_header(rows: Sequence[Sequence[str]], reading: ReadingSettings) -> bool:
@@ -104,78 +97,48 @@ def has_header(rows: Sequence[Sequence[str]], reading: ReadingSettings) -> bool:
     return 3 * len(first[longest]) < _mean_length(below[longest])
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """What the columns of text and label are chosen by."""
+def _find_label(
+    reading: ReadingSettings, cells: Mapping[str, Sequence[str]], rows: int, has_header: bool
+) -> tuple[str | None, str]:
+    """The column named by the user, or by a usual name, or the one with the fewest distinct short values; why."""
+    if reading.label in cells:
+        return reading.label, "named in the settings"
+    free = [name for name in cells if name not in reading.text]
+    named = [name for name in free if _normal(name) in _LABEL_NAMES]
+    if has_header and named:
+        return named[0], "by its name"
+    most = min(_MOST_CLASSES, max(2, rows // 2))
+    few: dict[str, int] = {}  # distinct values of each column that may hold labels
+    for name in free:
+        if has_header and _normal(name) in _TITLE_NAMES | _TEXT_NAMES:
+            continue  # however few the texts are
+        distinct = len(set(cells[name]))
+        if distinct <= most and all(cells[name]) and _mean_length(cells[name]) <= _LONGEST_LABEL:
+            few[name] = distinct
+    if len(cells) == 1 or (not few and has_header):
+        return None, ""
+    # Without names the label comes first, as in AG News, unless only another column can be one.
+    first = next(iter(cells))
+    if not has_header and first in free and (not few or first in few):
+        return first, "the first column, as there are no names"
+    # The same value everywhere tells nothing apart, so such a column comes last.
+    found = min(few, key=lambda name: (few[name] == 1, few[name]), default=None)
+    return found, "the fewest distinct short values" if found else ""
 
-    path: Path
-    reading: ReadingSettings
-    names: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
-    has_header: bool
 
-    def label(self, labelled: bool) -> tuple[str | None, str]:
-        """The column named by the user, or by a usual name, or the one with the fewest distinct short values; why."""
-        asked = self.reading.label
-        if asked is not None and (labelled or asked in self.names):
-            self._require(asked, "data.label")
-            return asked, "named in the settings"
-        free = [name for name in self.names if name not in self.reading.text]
-        named = [name for name in free if _normal(name) in _LABEL_NAMES]
-        if self.has_header and named:
-            return named[0], "by its name"
-        most = min(_MOST_CLASSES, max(2, len(self.rows) // 2))
-        few: list[tuple[bool, int, int, str]] = []
-        for place, name in enumerate(free):
-            if self.has_header and _normal(name) in _TITLE_NAMES | _TEXT_NAMES:
-                continue  # however few the texts are
-            cells = self._cells(name)
-            distinct = len(set(cells))
-            if distinct <= most and all(cells) and _mean_length(cells) <= _LONGEST_LABEL:
-                few.append((distinct == 1, distinct, place, name))
-        if len(self.names) == 1 or (not few and self.has_header):
-            return None, ""
-        # Without names the label comes first, as in AG News, unless only another column can be one.
-        first = self.names[0]
-        if not self.has_header and first in free and (not few or first in {name for *_, name in few}):
-            return first, "the first column, as there are no names"
-        return (min(few)[-1], "the fewest distinct short values") if few else (None, "")
-
-    def text(self, label: str | None) -> tuple[tuple[str, ...], str]:
-        """The columns named by the user, or the longest, and a title; all where there are no names; why."""
-        for name in self.reading.text:
-            self._require(name, "data.text")
-        if self.reading.text:
-            return self.reading.text, "named in the settings"
-        free = [name for name in self.names if name != label]
-        wordy = [name for name in free if not all(map(_NUMBER.fullmatch, self._cells(name)))] or free
-        if not wordy:
-            raise DataError(
-                f"{self.path.name} has no column of text beside its label '{label}'",
-                where=f"{self.path}, line 1",
-                expected="at least two columns",
-                remedy="name the text column (setting data.text)",
-            )
-        if not self.has_header:
-            return tuple(wordy), "all columns of words, as there are no names"
-        longest = max(wordy, key=lambda name: _mean_length(self._cells(name)))
-        text = tuple(name for name in wordy if name == longest or _normal(name) in _TITLE_NAMES)
-        return text, "the longest values" if len(text) == 1 else "the longest values, and a title"
-
-    def _cells(self, name: str) -> list[str]:
-        place = self.names.index(name)
-        return [row[place].strip() for row in self.rows]
-
-    def _require(self, name: str, setting: str) -> None:
-        if name in self.names:
-            return
-        numbered = "" if self.has_header else f"{self.path.name} has no column names, so its columns are numbered; "
-        raise DataError(
-            f"there is no column '{name}'",
-            where=f"{self.path}, line 1",
-            expected="one of " + ", ".join(self.names),
-            remedy=f"{numbered}{nearest(name, self.names)} (setting {setting})",
-        )
+def _find_text(
+    reading: ReadingSettings, cells: Mapping[str, Sequence[str]], label: str | None, has_header: bool
+) -> tuple[tuple[str, ...], str]:
+    """The columns named by the user, or the longest, and a title; all where there are no names; why."""
+    if reading.text:
+        return reading.text, "named in the settings"
+    free = [name for name in cells if name != label]
+    wordy = [name for name in free if not all(map(_NUMBER.fullmatch, cells[name]))] or free
+    if not has_header or not wordy:
+        return tuple(wordy), "all columns of words, as there are no names"
+    longest = max(wordy, key=lambda name: _mean_length(cells[name]))
+    text = tuple(name for name in wordy if name == longest or _normal(name) in _TITLE_NAMES)
+    return text, "the longest values" if len(text) == 1 else "the longest values, and a title"
 
 
 def _normal(name: str) -> str:

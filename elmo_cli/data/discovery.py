@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,8 @@ from elmo_cli.data.formats.text import Text
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import ElmoError
 
-TABLES = tuple(
-    ending + packed
-    for one in FORMATS
-    if one is not Text
-    for ending in one.endings
-    for packed in (("", ".gz") if one.packed else ("",))
-)
+_WITH_COLUMNS = [one for one in FORMATS if one is not Text]
+TABLES = tuple(end + gz for one in _WITH_COLUMNS for end in one.endings for gz in (["", ".gz"] if one.packed else [""]))
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
     "train": ("train", "training"),
@@ -35,26 +31,18 @@ BROKEN_SHARE = 0.02  # of the texts, from which on a clean-up is proposed
 
 @dataclass
 class Discovery:
-    """What was found in a folder.
+    """What was found in a folder."""
 
-    Attributes:
-        files: Names by their part in the experiment.
-        columns: Those of the training file, where there is one.
-        clean: The clean-up that the text seems to need.
-        notes: What the user should know, one sentence each.
-    """
-
-    files: dict[str, str | list[str]] = field(default_factory=dict)
-    columns: Columns | None = None
-    clean: Cleaning = "none"
-    notes: list[str] = field(default_factory=list)
+    files: dict[str, str | list[str]] = field(default_factory=dict)  # names by their part in the experiment
+    columns: Columns | None = None  # of the training file, where there is one
+    clean: Cleaning = "none"  # the clean-up that the text seems to need
+    notes: list[str] = field(default_factory=list)  # what the user should know, one sentence each
 
     def settings(self) -> dict[str, Any]:
         """The keys of section `data` that are worth writing."""
         found: dict[str, Any] = dict(self.files)
         if self.columns is not None and self.columns.has_header:
-            found["text"] = list(self.columns.text)
-            found["label"] = self.columns.label
+            found |= {"text": list(self.columns.text), "label": self.columns.label}
         if self.clean != "none":
             found["clean"] = self.clean
         return found
@@ -93,17 +81,13 @@ def _look_into(found: Discovery, path: Path) -> None:
         found.columns = open_file(path, ReadingSettings()).columns(labelled=True)
         if found.columns.unusual_delimiter:
             found.notes.append(f"the columns of {path.name} are separated by {found.columns.unusual_delimiter}")
-        texts = []
-        for record in read_records(path, ReadingSettings(), labelled=True):
-            texts.append(record.text)
-            if len(texts) == SAMPLE_ROWS:
-                break
+        records = read_records(path, ReadingSettings(), labelled=True)
+        texts = [record.text for record in islice(records, SAMPLE_ROWS)]
     except ElmoError as error:
         found.notes.append(f"{path.name} could not be read: {error.message}")
         return
     broken = sum(clean_ag_news(text) != " ".join(text.split()) for text in texts)
     if broken > BROKEN_SHARE * len(texts):
         found.clean = "ag-news"
-        found.notes.append(
-            f"{broken} of {len(texts)} texts have the broken entities of AG News; `clean: ag-news` mends them"
-        )
+        share = f"{broken} of {len(texts)} texts"
+        found.notes.append(f"{share} have the broken entities of AG News; `clean: ag-news` mends them")

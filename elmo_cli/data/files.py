@@ -12,6 +12,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,21 +24,17 @@ UTF_8 = "utf-8"
 
 _BLOCK = 1 << 16  # bytes
 _TOLD_EVERY = 1 << 10  # lines
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_MARK = b"\xef\xbb\xbf"  # a byte order mark in UTF-8
 _FIRST_BYTES = {
     b"\x1f\x8b": ("is compressed, but its name does not end in .gz", "rename it to end in .gz"),
     b"PK\x03\x04": ("is a zip archive or a spreadsheet", "unpack it, or export the sheet as CSV in UTF-8"),
     b"PAR1": ("is a Parquet file, but its name does not end in .parquet", "rename it"),
-    **dict.fromkeys(_UTF_16, ("is UTF-16", "give --encoding utf-16 (setting data.encoding)")),
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), ("is UTF-16", "give --encoding utf-16 (setting data.encoding)")),
 }
 
 
 def fingerprint(path: Path) -> str:
-    """`sha256:...` of the bytes of a file.
-
-    Raises:
-        DataError: The file is missing or unreadable.
-    """
+    """`sha256:...` of the bytes of a file; a DataError says that it is missing or unreadable."""
     try:
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
@@ -46,12 +43,9 @@ def fingerprint(path: Path) -> str:
 
 
 def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = None) -> Iterator[str]:
-    """The lines of a file with their line ends, decoded one by one.
+    """The lines of a file, packed if its name ends in `.gz`, with their line ends, decoded one by one.
 
-    Args:
-        path: Any file; packed if its name ends in `.gz`.
-        encoding: How its text is encoded.
-        on_bytes: Told now and then how many bytes were read, packed ones where it is packed.
+    `on_bytes` is told now and then how many bytes were read, packed ones where it is packed.
 
     Raises:
         DataError: The file is missing or unreadable, or a line is not in that encoding or holds a NUL byte.
@@ -66,36 +60,31 @@ def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = Non
                 if on_bytes is not None and number % _TOLD_EVERY == 0:
                     on_bytes(raw.tell())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be unpacked after line {number}: {error}",
-            where=path,
-            expected="a complete gzip file",
-            remedy="fetch or compress it again; a file that is not compressed must not be named .gz",
-        ) from error
+        found = f"{path} cannot be unpacked after line {number}: {error}"
+        remedy = "fetch or compress it again; a file that is not compressed must not be named .gz"
+        raise DataError(found, where=path, expected="a complete gzip file", remedy=remedy) from error
     except OSError as error:
         raise unreadable(path, error) from error
 
 
 def decode_lines(file: BinaryIO, path: Path, encoding: str = UTF_8) -> Iterator[str]:
-    """The lines of an open file; `path` is its name in messages.
-
-    Raises:
-        DataError: A line is not in that encoding or holds a NUL byte.
-    """
+    """The lines of an open file, named `path` in messages; errors as of `read_lines`."""
     # In some encodings a line break cannot be found before decoding.
     by_bytes = "\n".encode(encoding) == b"\n"
     lines: Iterable[str | bytes] = file if by_bytes else _text_lines(file, path, encoding)
     for number, line in enumerate(lines, start=1):
         text = _decode(line, path, number, encoding) if isinstance(line, bytes) else line
         if "\0" in text:
-            raise _nul(path, number, text, encoding)
+            where = f"{path}, line {number}, column {text.index(chr(0)) + 1}"
+            remedy = "remove it; or give --encoding utf-16 if it is that; or it is no text file"
+            raise DataError("there is a NUL byte", where=where, expected=f"text in {_shown(encoding)}", remedy=remedy)
         yield text
 
 
 def has_mark(path: Path) -> bool:
     """Whether a file begins with the byte order mark of UTF-8, as spreadsheets write it."""
     with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        return file.read(3) == b"\xef\xbb\xbf"
+        return file.read(len(_MARK)) == _MARK
 
 
 def _text_lines(file: BinaryIO, path: Path, encoding: str) -> Iterator[str]:
@@ -107,12 +96,9 @@ def _text_lines(file: BinaryIO, path: Path, encoding: str) -> Iterator[str]:
         try:
             *lines, rest = (rest + decoder.decode(block, final=not block)).split("\n")
         except UnicodeError as error:  # UTF-16 without a mark, too
-            raise DataError(
-                f"{path.name} is not {encoding} after line {number}: {getattr(error, 'reason', error)}",
-                where=f"{path}, line {number + 1}",
-                expected=f"text in {encoding}",
-                remedy="give another --encoding (setting data.encoding)",
-            ) from error
+            found = f"{path.name} is not {encoding} after line {number}: {getattr(error, 'reason', error)}"
+            where, remedy = f"{path}, line {number + 1}", "give another --encoding (setting data.encoding)"
+            raise DataError(found, where=where, expected=f"text in {encoding}", remedy=remedy) from error
         lines += [rest] if rest and not block else []
         for line in lines:
             yield line.removeprefix("\ufeff" if number == 0 else "") + "\n"
@@ -120,31 +106,18 @@ def _text_lines(file: BinaryIO, path: Path, encoding: str) -> Iterator[str]:
 
 
 def _decode(raw: bytes, path: Path, number: int, encoding: str) -> str:
+    expected = f"text in {_shown(encoding)}"
     if number == 1:
         for first_bytes, (problem, remedy) in _FIRST_BYTES.items():
             if raw.startswith(first_bytes):
-                raise DataError(
-                    f"{path.name} {problem}", where=path, expected=f"text in {_shown(encoding)}", remedy=remedy
-                )
-        raw = raw.removeprefix(b"\xef\xbb\xbf") if encoding == UTF_8 else raw
+                raise DataError(f"{path.name} {problem}", where=path, expected=expected, remedy=remedy)
+        raw = raw.removeprefix(_MARK) if encoding == UTF_8 else raw
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"the byte 0x{raw[error.start]:02x} is not {_shown(encoding)}",
-            where=f"{path}, line {number}, byte {error.start + 1}",
-            expected=f"text in {_shown(encoding)}",
-            remedy=_another_encoding(raw, encoding),
-        ) from error
-
-
-def _nul(path: Path, number: int, line: str, encoding: str) -> DataError:
-    return DataError(
-        "there is a NUL byte",
-        where=f"{path}, line {number}, column {line.index(chr(0)) + 1}",
-        expected=f"text in {_shown(encoding)}",
-        remedy="remove it; or give --encoding utf-16 if it is that; or it is no text file",
-    )
+        found = f"the byte 0x{raw[error.start]:02x} is not {_shown(encoding)}"
+        where = f"{path}, line {number}, byte {error.start + 1}"
+        raise DataError(found, where=where, expected=expected, remedy=_another_encoding(raw, encoding)) from error
 
 
 def _shown(encoding: str) -> str:
@@ -155,12 +128,9 @@ def _another_encoding(raw: bytes, encoding: str) -> str:
     """A hint at encodings that have all bytes of a line."""
     fitting = []
     for other in (UTF_8, "cp1252", "latin-1"):
-        try:
+        with suppress(UnicodeDecodeError):
             raw.decode(other)
-        except UnicodeDecodeError:
-            continue
-        if other != encoding:
-            fitting.append(other)
+            fitting += [other] if other != encoding else []
     names = " or ".join(fitting[:2])
     return f"give the file's own: --encoding {names} fits this line (setting data.encoding)"
 
@@ -171,6 +141,5 @@ def unreadable(path: Path, error: OSError) -> DataError:
         return DataError(f"there is no file {path}", where=path, expected="a file", remedy=nearest_file(path))
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path} is a folder", where=path, expected="a file", remedy="name the file in it")
-    return DataError(
-        f"{path} cannot be read: {error.strerror or error}", where=path, remedy="give a file that this user may read"
-    )
+    found = f"{path} cannot be read: {error.strerror or error}"
+    return DataError(found, where=path, remedy="give a file that this user may read")

@@ -17,10 +17,8 @@ _RUN_FILE = "run.yaml"  # folders that hold it are what commands wrote, not text
 def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The files of paths.
 
-    Args:
-        paths: Files; folders, for all readable files below them, without hidden ones and runs; patterns such as
-            `data/*.txt` or `data/**/*.csv`, for the files that match. Both give files in the order of their names. What
-            exists is never taken for a pattern.
+    A folder stands for all readable files below it, without hidden ones and runs; a pattern such as `data/*.txt` or
+    `data/**/*.csv` for the files that match; both in the order of names. What exists is never taken for a pattern.
 
     Raises:
         DataError: A folder holds nothing that can be read, a pattern matches nothing.
@@ -28,25 +26,23 @@ def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += _below(path)
+            files = list(_walk(path))
+            kept = [file for file in files if is_readable(file)]
+            if not kept:
+                message = f"the folder {path} holds no file that can be read" + f" among its {len(files)}" * bool(files)
+                remedy = "name the files, if they have other endings, or another folder"
+                raise DataError(message, where=path, expected=READ, remedy=remedy)
+            found += kept
         elif glob.has_magic(str(path)) and not path.exists():
-            found += _matching(path)
+            matching = [file for file in map(Path, sorted(glob.glob(str(path), recursive=True))) if file.is_file()]
+            if not matching:
+                message, remedy = f"no file matches {path}", "check the folder and the ending"
+                expected = "a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below"
+                raise DataError(message, where=path.parent, expected=expected, remedy=remedy)
+            found += matching
         else:
             found.append(path)
     return tuple(found)
-
-
-def _below(folder: Path) -> list[Path]:
-    files = list(_walk(folder))
-    kept = [path for path in files if is_readable(path)]
-    if not kept:
-        raise DataError(
-            f"the folder {folder} holds no file that can be read" + (f" among its {len(files)}" if files else ""),
-            where=folder,
-            expected=READ,
-            remedy="name the files, if they have other endings, or another folder",
-        )
-    return kept
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -65,33 +61,13 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _matching(pattern: Path) -> list[Path]:
-    kept = [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
-    if not kept:
-        raise DataError(
-            f"no file matches {pattern}",
-            where=pattern.parent,
-            expected="a pattern such as 'data/*.txt', or 'data/**/*.txt' for folders below",
-            remedy="check the folder and the ending",
-        )
-    return kept
-
-
 def unique_names(paths: Sequence[Path], what: str) -> list[str]:
-    """File names, with as many of their folders as tell them apart.
-
-    Raises:
-        ConfigError: A path is given twice.
-    """
+    """File names, with as many of their folders as tell them apart; a ConfigError names a path that is given twice."""
     resolved = [path.resolve() for path in paths]
     for path, place in zip(paths, resolved, strict=True):
         if resolved.count(place) > 1:
-            raise ConfigError(
-                f"the {what} {path} is given twice",
-                expected="each one once",
-                where=path,
-                remedy="leave one of the two out",
-            )
+            found = f"the {what} {path} is given twice"
+            raise ConfigError(found, expected="each one once", where=path, remedy="leave one of the two out")
     depths = [1] * len(paths)
     while True:
         names = ["/".join(place.parts[-depth:]) for place, depth in zip(resolved, depths, strict=True)]

@@ -1,6 +1,6 @@
 """What is in files of texts: columns, classes, lengths, doubles, and what will make trouble. Each file is read once.
 
-Memory is some 20 bytes a text, for finding doubles; texts are not kept.
+Memory is some 24 bytes a text, for lengths and doubles; texts are not kept.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from elmo_cli.data.records import read_records
 from elmo_cli.errors import DataError
 from elmo_cli.events import Progress, Tell, silent
 
-CountTokens = Callable[[str], int]
-
 SAMPLES = 3
 UNBALANCED = 10  # times as many texts in the largest class as in the smallest
 FEW = 10  # texts of a class
@@ -44,41 +42,23 @@ class Lengths:
 
 @dataclass
 class FileReport:
-    """What is in a file.
-
-    Attributes:
-        path: The file.
-        kind: Its format.
-        columns: Its columns.
-        encoding: How its text is encoded; None for Parquet.
-        texts: Rows that can be read.
-        tokens: Tokens of all texts together.
-        classes: Texts of each label, the largest first; empty without labels.
-        lengths: Lengths of the texts.
-        empty: Texts without a token.
-        doubles: Texts that stood in the file before.
-        contradictions: Doubles whose label is another one.
-        cut: Texts longer than a classifier reads.
-        refused: Rows that cannot be read.
-        samples: The first texts with their labels.
-        problems: What will make trouble, a sentence each.
-    """
+    """What is in a file."""
 
     path: Path
-    kind: str
+    kind: str  # its format
     columns: Columns
-    encoding: str | None
-    texts: int = 0
-    tokens: int = 0
-    classes: dict[str, int] = field(default_factory=dict)
+    encoding: str | None  # None for Parquet
+    texts: int = 0  # rows that can be read
+    tokens: int = 0  # of all texts together
+    classes: dict[str, int] = field(default_factory=dict)  # texts of each label, the largest first
     lengths: Lengths | None = None
-    empty: int = 0
-    doubles: int = 0
-    contradictions: int = 0
-    cut: int = 0
-    refused: int = 0
-    samples: list[tuple[str | None, str]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    empty: int = 0  # texts without a token
+    doubles: int = 0  # texts that stood in the file before
+    contradictions: int = 0  # doubles whose label is another one
+    cut: int = 0  # texts longer than a classifier reads
+    refused: int = 0  # rows that cannot be read
+    samples: list[tuple[str | None, str]] = field(default_factory=list)  # the first texts with their labels
+    problems: list[str] = field(default_factory=list)  # what will make trouble, a sentence each
 
     @property
     def balance(self) -> float | None:
@@ -88,15 +68,14 @@ class FileReport:
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
         found = self.columns
-        columns: dict[str, Any] = {"names": found.names, "text": found.text, "text_reason": found.text_reason}
-        columns |= {"label": found.label, "label_reason": found.label_reason, "header": found.has_header}
+        columns = {name: getattr(found, name) for name in ("names", "text", "text_reason", "label", "label_reason")}
         counted = ("texts", "tokens", "classes", "balance", "empty", "doubles", "contradictions", "cut", "refused")
         return {
             "path": str(self.path),
             "kind": self.kind,
             "encoding": self.encoding,
             "delimiter": found.delimiter,
-            "columns": columns,
+            "columns": {**columns, "header": found.has_header},
             **{name: getattr(self, name) for name in counted},
             "lengths": vars(self.lengths) if self.lengths else None,
             "samples": [{"label": label, "text": text} for label, text in self.samples],
@@ -106,15 +85,10 @@ class FileReport:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in files, and what they share.
-
-    Attributes:
-        files: A report each.
-        shared: Texts of the second and later files that stand in the first one too, by file.
-    """
+    """What is in files, and what they share."""
 
     files: tuple[FileReport, ...]
-    shared: dict[str, int]
+    shared: dict[str, int]  # texts of the second and later files that stand in the first one too, by file
 
     def as_dict(self) -> dict[str, Any]:
         """The inspection as plain values."""
@@ -124,51 +98,44 @@ class Inspection:
 def inspect(
     paths: Sequence[Path],
     reading: ReadingSettings,
-    count_tokens: CountTokens,
+    count_tokens: Callable[[str], int],
     max_tokens: int,
     tell: Tell = silent,
 ) -> Inspection:
     """Look through files of texts, with labels where there are any.
 
-    Args:
-        paths: The files; texts of the first are looked for in the others, as of a training file in a test file.
-        reading: How to read them.
-        count_tokens: How many tokens a text has.
-        max_tokens: How many of them a classifier reads.
-        tell: Told how much is read of the file under way.
+    Texts of the first file are looked for in the others, as of a training file in a test file; a classifier reads
+    `max_tokens` of a text.
 
     Raises:
         DataError: A file is missing, empty, in another encoding or broken.
     """
-    reports, prints = [], []
-    for path in paths:
-        report, texts = _look_through(open_file(path, reading), count_tokens, max_tokens, tell)
-        reports.append(report)
-        prints.append(texts)
+    (first, its_texts), *others = [
+        _look_through(open_file(path, reading), count_tokens, max_tokens, tell) for path in paths
+    ]
     shared = {}
-    for report, texts in zip(reports[1:], prints[1:], strict=True):
-        count = int(np.isin(texts, prints[0]).sum())
-        shared[str(report.path)] = count
+    for report, texts in others:
+        count = shared[str(report.path)] = int(np.isin(texts, its_texts).sum())
         if count:
-            first = reports[0].path.name
-            report.problems.append(f"{_of(count, report.texts)} stand in {first} too: they test memory, not learning")
-        unknown = [label for label in report.classes if reports[0].classes and label not in reports[0].classes]
+            where = f"{_of(count, report.texts)} stand in {first.path.name} too"
+            report.problems.append(f"{where}: they test memory, not learning")
+        unknown = [f"'{label}'" for label in report.classes if first.classes and label not in first.classes]
         if unknown:
-            shown = ", ".join(f"'{label}'" for label in unknown[:5])
-            report.problems.append(f"labels that {reports[0].path.name} does not have: {shown}")
-    return Inspection(tuple(reports), shared)
+            report.problems.append(f"labels that {first.path.name} does not have: {', '.join(unknown[:5])}")
+    return Inspection((first, *(report for report, _ in others)), shared)
 
 
 def _look_through(
-    file: Format, count_tokens: CountTokens, max_tokens: int, tell: Tell
+    file: Format, count_tokens: Callable[[str], int], max_tokens: int, tell: Tell
 ) -> tuple[FileReport, NDArray[np.int64]]:
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
     columns = file.columns(labelled=False)
-    report = FileReport(file.path, file.kind, columns, _encoding(file))
-    refused: list[DataError] = []
-    lengths: Counter[int] = Counter()
+    encoding = file.reading.encoding if "encoding" in file.settings else None
+    mark = ", with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else ""
+    report = FileReport(file.path, file.kind, columns, encoding and encoding + mark)
+    refused: list[DataError] = []  # the first one alone: it is shown, the others are counted
     classes: Counter[str] = Counter()
-    texts, labels = array("q"), array("q")
+    counts, texts, labels = array("q"), array("q"), array("q")
     size = file.path.stat().st_size
 
     def on_bytes(done: int) -> None:
@@ -176,62 +143,37 @@ def _look_through(
         tell(Progress("reading", min(done, size - 1), size, in_bytes=True))
 
     def refuse(error: DataError) -> None:
-        refused[1:] = []  # the first one is shown, the others are counted
-        refused.append(error)
+        refused.extend([] if refused else [error])
         report.refused += 1
 
     labelled = columns.label is not None
     for record in read_records(file.path, file.reading, labelled=labelled, on_bytes=on_bytes, refuse=refuse):
-        tokens = count_tokens(record.text)
-        lengths[tokens] += 1
+        counts.append(count_tokens(record.text))
         if record.label is not None:
             classes[record.label] += 1
-        if tokens:
+        if counts[-1]:
             texts.append(_number(" ".join(record.text.split())))
             labels.append(_number(record.label or ""))
         if len(report.samples) < SAMPLES:
             report.samples.append((record.label, record.text))
     tell(Progress("reading", size, size, in_bytes=True))
-    _count(report, lengths, classes, max_tokens)
-    numbers = np.frombuffer(texts, dtype=np.int64) if texts else np.zeros(0, np.int64)
-    _compare(report, numbers, np.frombuffer(labels, dtype=np.int64) if labels else numbers)
+    report.classes = dict(sorted(classes.items(), key=lambda pair: (-pair[1], pair[0])))
+    lengths, numbers, of_labels = (np.array(values, dtype=np.int64) for values in (counts, texts, labels))
+    report.texts, report.tokens = len(lengths), int(lengths.sum())
+    report.empty, report.cut = int((lengths == 0).sum()), int((lengths > max_tokens).sum())
+    if report.texts:
+        p95 = int(np.percentile(lengths, 95, method="inverted_cdf"))  # the nearest rank
+        report.lengths = Lengths(float(lengths.mean()), float(np.median(lengths)), p95, int(lengths.max()))
+    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+    report.doubles = len(numbers) - len(first)
+    report.contradictions = int((of_labels != of_labels[first[group]]).sum())
     _judge(report, refused, max_tokens)
     return report, numbers
-
-
-def _encoding(file: Format) -> str | None:
-    encoding = file.reading.encoding
-    if "encoding" not in file.settings:
-        return None
-    return f"{encoding}, with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else encoding
 
 
 def _number(text: str) -> int:
     """64 bits that stand for a text; two of a million texts agree by chance once in ten million files."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
-
-
-def _count(report: FileReport, lengths: Counter[int], classes: Counter[str], max_tokens: int) -> None:
-    report.texts, report.empty = lengths.total(), lengths[0]
-    report.tokens = sum(length * count for length, count in lengths.items())
-    report.classes = dict(sorted(classes.items(), key=lambda pair: (-pair[1], pair[0])))
-    report.cut = sum(count for length, count in lengths.items() if length > max_tokens)
-    if report.texts:
-        ordered = sorted(lengths)
-        upto = np.cumsum([lengths[length] for length in ordered])
-
-        def length_at(rank: int) -> int:
-            return ordered[int(np.searchsorted(upto, rank, side="right"))]
-
-        middle = (length_at((report.texts - 1) // 2) + length_at(report.texts // 2)) / 2
-        p95 = length_at(int(np.ceil(0.95 * report.texts)) - 1)  # the nearest rank
-        report.lengths = Lengths(report.tokens / report.texts, middle, p95, ordered[-1])
-
-
-def _compare(report: FileReport, texts: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
-    _, first, group = np.unique(texts, return_index=True, return_inverse=True)
-    report.doubles = len(texts) - len(first)
-    report.contradictions = int((labels != labels[first[group]]).sum()) if len(texts) else 0
 
 
 def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) -> None:
@@ -251,9 +193,8 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
         if small:
             problems.append(f"{len(small)} of {len(labels)} classes have fewer than {FEW} texts, such as '{small[0]}'")
         if (report.balance or 0) > UNBALANCED:
-            problems.append(
-                f"the largest class has {report.balance:.0f} times the texts of the smallest: look at macro F1"
-            )
+            times = f"{report.balance:.0f} times the texts of the smallest"
+            problems.append(f"the largest class has {times}: look at macro F1")
     if report.empty:
         problems.append(f"{_of(report.empty, total)} are empty")
     if report.doubles:
@@ -261,9 +202,8 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
     if report.contradictions and labels:
         problems.append(f"{_of(report.contradictions, total)} stand before with another label")
     if report.cut and labels:
-        problems.append(
-            f"{_of(report.cut, total)} are longer than {max_tokens} tokens and would be cut there (classify.max_tokens)"
-        )
+        longer = f"{_of(report.cut, total)} are longer than {max_tokens} tokens"
+        problems.append(f"{longer} and would be cut there (classify.max_tokens)")
 
 
 def _of(count: int, total: int) -> str:

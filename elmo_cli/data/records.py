@@ -55,11 +55,9 @@ def read_records(
     """
     records = open_file(path, reading).records(labelled=labelled, refuse=refuse, on_bytes=on_bytes)
     if reading.clean == "none":
-        yield from records
-        return
+        return records
     clean = CLEANINGS[reading.clean]
-    for record in records:
-        yield Record(clean(record.text), record.label, record.line)
+    return (Record(clean(record.text), record.label, record.line) for record in records)
 
 
 def read_texts(paths: Sequence[Path], reading: ReadingSettings) -> Iterator[str]:
@@ -70,13 +68,7 @@ def read_texts(paths: Sequence[Path], reading: ReadingSettings) -> Iterator[str]
 
 
 def read_labelled(path: Path, reading: ReadingSettings, limit: int | None = None) -> LabelledTexts:
-    """Read a labelled file.
-
-    Args:
-        path: A CSV, JSON lines or Parquet file.
-        reading: How to read it.
-        limit: Read only the first rows.
-    """
+    """Read a CSV, JSON lines or Parquet file with labels; with a limit, only its first rows."""
     records = list(islice(read_records(path, reading, labelled=True), limit))
     labels = tuple(record.label or "" for record in records)
     return LabelledTexts(tuple(record.text for record in records), labels, path)

@@ -24,19 +24,20 @@ Only `random.Random(seed).random()` draws, since Python promises that sequence i
 from __future__ import annotations
 
 import csv
+import io
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import TypeVar
 
 import yaml
 
-from elmo_cli.disk import write_atomically
+from elmo_cli.disk import write_text
 
 SAMPLE_SIZE = 2500
 AMBIGUOUS_SHARE = 0.44  # leaves a bag of words at about four fifths of the labels
@@ -55,25 +56,14 @@ Rules = dict[str, list[str]]  # alternatives by symbol
 
 @dataclass(frozen=True)
 class Grammar:
-    """What the items are made of; `grammar.yaml` describes the form of its rules.
-
-    Attributes:
-        labels: The classes.
-        names: Every invented name by symbol, and how many of them a corpus uses.
-        rules: What the symbols of all texts stand for.
-        topics: A head, and what makes it a matter of each class, in the order of the labels.
-        actors: Somebody of each class.
-        twins: Pairs of texts in two orders, by pair of classes.
-        topic_frames: Around two topics.
-        actor_frames: Around two actors.
-    """
+    """What the items are made of; `grammar.yaml` describes the form of its rules."""
 
     labels: tuple[str, ...]
-    names: Mapping[str, tuple[list[str], int]]
-    rules: Rules
-    topics: Rules
-    actors: Rules
-    twins: Rules
+    names: Mapping[str, tuple[list[str], int]]  # every invented name by symbol, and how many of them a corpus uses
+    rules: Rules  # what the symbols of all texts stand for
+    topics: Rules  # a head, and what makes it a matter of each class, in the order of the labels
+    actors: Rules  # somebody of each class
+    twins: Rules  # pairs of texts in two orders, by pair of classes
     topic_frames: list[str]
     actor_frames: list[str]
 
@@ -109,11 +99,7 @@ def sample_news(seed: int = 1, size: int = SAMPLE_SIZE) -> list[SampleItem]:
     """Synthetic news items, balanced over the four classes, all distinct, in random order.
 
     The first four fifths and the rest are each balanced, and no pair of ambiguous items has one half in either, so
-    that they can serve for training and test.
-
-    Args:
-        seed: Items depend on nothing else but the size.
-        size: How many items.
+    that they can serve for training and test. The items depend on nothing but seed and size.
     """
     writer = _Writer(seed)
     train = round(size * _TRAIN_SHARE)
@@ -123,26 +109,18 @@ def sample_news(seed: int = 1, size: int = SAMPLE_SIZE) -> list[SampleItem]:
 def write_sample(folder: Path, seed: int = 1) -> tuple[Path, Path]:
     """Write `train.csv` (2,000 items) and `test.csv` (500) with columns label and text; returns both paths.
 
-    Args:
-        folder: Made if it is absent; files of these names in it are replaced.
-        seed: Decides all that is drawn.
+    The folder is made if it is absent; files of these names in it are replaced.
     """
     items = sample_news(seed)
     split = round(len(items) * _TRAIN_SHARE)
     train, test = folder / "train.csv", folder / "test.csv"
     for path, part in ((train, items[:split]), (test, items[split:])):
-        _write_csv(path, part)
+        content = io.StringIO()
+        rows = csv.writer(content, lineterminator="\n")
+        rows.writerow(("label", "text"))
+        rows.writerows((item.label, item.text) for item in part)
+        write_text(path, content.getvalue())
     return train, test
-
-
-def _write_csv(path: Path, items: Iterable[SampleItem]) -> None:
-    def fill(beside: Path) -> None:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("label", "text"))
-            rows.writerows((item.label, item.text) for item in items)
-
-    write_atomically(path, fill)
 
 
 class _Writer:
@@ -157,11 +135,8 @@ class _Writer:
 
     def items(self, size: int) -> list[SampleItem]:
         """`size` items, balanced over the classes, shuffled."""
-        pairs = int(size * AMBIGUOUS_SHARE / 4) * 2
-        items: list[SampleItem] = []
-        labels = self._grammar.labels
-        for number in range(pairs):
-            first, second = _LABEL_PAIRS[number % len(_LABEL_PAIRS)]
+        labels, items = self._grammar.labels, []
+        for _, (first, second) in zip(range(int(size * AMBIGUOUS_SHARE / 4) * 2), cycle(_LABEL_PAIRS), strict=False):
             items += self._distinct(self._ambiguous_pair, (labels[first], labels[second]))
         for index in range(len(items), size):
             items += self._distinct(self._plain, (labels[index % len(labels)],))
@@ -175,8 +150,7 @@ class _Writer:
             fits = TOKENS[0] <= min(lengths) and max(lengths) <= TOKENS[1]
             if fits and len(set(texts) - self._seen) == len(labels):
                 self._seen.update(texts)
-                ambiguous = len(labels) > 1
-                return [SampleItem(label, text, ambiguous) for label, text in zip(labels, texts, strict=True)]
+                return [SampleItem(label, text, len(labels) > 1) for label, text in zip(labels, texts, strict=True)]
 
     def _plain(self, labels: tuple[str, ...]) -> list[str]:
         return [_tidy(self._expand("{" + label + "}", {})) for label in labels]
@@ -199,21 +173,15 @@ class _Writer:
     def _swapped(self, pair: Sequence[str], frames: Sequence[str]) -> list[str]:
         """One frame with either of the pair in front."""
         frame = self._pick(frames)
-        first, second = pair
-        return [
-            frame.replace("{fore}", fore).replace("{back}", back) for fore, back in ((first, second), (second, first))
-        ]
+        return [frame.replace("{fore}", fore).replace("{back}", back) for fore, back in (pair, pair[::-1])]
 
     def _expand(self, text: str, names: dict[str, str]) -> str:
         """Replace slots until none is left; `names` remembers the numbered ones."""
         while match := _SLOT.search(text):
-            symbol, number = match.groups()
-            if not number:
-                filled = self._fill(symbol)
-            elif match[0] in names:
-                filled = names[match[0]]
-            else:
-                filled = names[match[0]] = self._expand(self._fill(symbol), names)
+            slot, (symbol, number) = match[0], match.groups()
+            if number and slot not in names:
+                names[slot] = self._expand(self._fill(symbol), names)
+            filled = names[slot] if number else self._fill(symbol)
             text = text[: match.start()] + filled + text[match.end() :]
         return text
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from elmo_cli.errors import DataError
 
 _WHOLE_NUMBER = re.compile(r"([-+]?\d+)\.0*")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # all that UTF-8 has no bytes for
 _TRUTH = {"true", "false"}
 _NESTED = (dict, list, tuple, bytes)
 
@@ -47,30 +48,16 @@ def as_label(value: object) -> str:
 
 
 def check_value(value: object, name: str, where: str, fields: Iterable[str]) -> None:
-    """See that a value can stand in a text.
-
-    Raises:
-        DataError: It is nested, or holds what no text may hold.
-    """
+    """See that a value can stand in a text: a DataError says that it is nested, or holds what no text may hold."""
     if is_nested(value):
         kind = "an object" if isinstance(value, dict) else "bytes" if isinstance(value, bytes) else "a list"
-        raise DataError(
-            f"the field '{name}' holds {kind}",
-            where=where,
-            expected="a string, a number, a truth value or nothing",
-            remedy="name another field (settings data.text, data.label): " + ", ".join(fields),
-        )
+        remedy = "name another field (settings data.text, data.label): " + ", ".join(fields)
+        expected = "a string, a number, a truth value or nothing"
+        raise DataError(f"the field '{name}' holds {kind}", where=where, expected=expected, remedy=remedy)
     if isinstance(value, str):
-        problem = "a NUL character" if "\0" in value else "half of a surrogate pair" if not _encodable(value) else None
+        problem = (
+            "a NUL character" if "\0" in value else "half of a surrogate pair" if _SURROGATE.search(value) else None
+        )
         if problem is not None:
-            raise DataError(
-                f"the field '{name}' holds {problem}", where=where, expected="text", remedy="remove it from the text"
-            )
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+            found = f"the field '{name}' holds {problem}"
+            raise DataError(found, where=where, expected="text", remedy="remove it from the text")

@@ -60,41 +60,23 @@ class BenchRow:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Speed of a model on this machine.
-
-    Attributes:
-        model: What was measured.
-        device: Where.
-        threads: Threads that compute.
-        torch: Its version.
-        batch_size: Rows of the stream that was trained on.
-        window: Its steps.
-        epochs: Epochs that a training is estimated for.
-        precision: What `elmo pretrain` would train in.
-        native_loop: Whether the LSTM's steps ran in C++.
-        peaks: Billions of operations a second of the best square product, by precision.
-        rows: The measurements.
-        corpus: The file of the estimate.
-        corpus_tokens: In it.
-        estimated: Whether `corpus_tokens` is reckoned from its first part.
-        notes: What was not measured, and why.
-    """
+    """Speed of a model on this machine."""
 
     model: str
     device: str
     threads: int
     torch: str
-    batch_size: int
-    window: int
-    epochs: int
-    precision: Precision
-    native_loop: bool
-    peaks: dict[str, float]
+    batch_size: int  # rows of the stream that was trained on
+    window: int  # steps of that stream
+    epochs: int  # that a training is estimated for
+    precision: Precision  # what `elmo pretrain` would train in
+    native_loop: bool  # whether the LSTM's steps ran in C++
+    peaks: dict[str, float]  # billions of operations a second of the best square product, by precision
     rows: tuple[BenchRow, ...]
-    corpus: str | None
+    corpus: str | None  # the file of the estimate
     corpus_tokens: int | None
-    estimated: bool
-    notes: tuple[str, ...]
+    estimated: bool  # whether `corpus_tokens` is reckoned from its first part
+    notes: tuple[str, ...]  # what was not measured, and why
 
 
 def bench_run(

@@ -138,8 +138,8 @@ def _compare_embeddings(
     for what in viewed[0][0]:
         seen = [(views[what], entry) for views, entry in viewed]
         if all(one.shape == other.shape for one, other in seen):
-            one, other = (torch.cat([part.flatten() for part in parts]) for parts in zip(*seen, strict=True))
-            results.append(agreement("embeddings", one, other, tolerance, f"{what} and the stored embeddings"))
+            ours, theirs = zip(*seen, strict=True)
+            results.append(agreement("embeddings", ours, theirs, tolerance, f"{what} and the stored embeddings"))
     if not results:
         return _not_embedded("the entries are not all of one kind")
     # A file does not say which layer it holds: the one that is nearest.

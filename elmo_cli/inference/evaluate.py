@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
@@ -177,7 +177,7 @@ class _Evaluator:
         else:
             found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
         written = {"scores": str(self.scores)} if self.scores else {}
-        return cast(LmEvaluation, {**self._head(run), **found.as_dict(), **written})
+        return cast(LmEvaluation, {**self._head(run), **asdict(found), **written})
 
     def _classifier(self, run: Run) -> ClassifierEvaluation:
         loaded = load_classifier(run.path)

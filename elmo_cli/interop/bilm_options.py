@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
@@ -13,8 +13,9 @@ from elmo_cli.errors import WeightsError
 
 _LARGEST_FILE = 1 << 20  # real ones have a kilobyte
 CHARACTERS = 261  # characters without the masked one
-# beyond any model, and small enough that the shape of no weight leaves 64 bits
+# beyond any model, and small enough that the shape of no weight leaves 64 bits, and that their list is made at once
 Size = Annotated[int, Field(ge=1, le=1 << 24)]
+_MOST_LAYERS = 1 << 12
 
 
 class _Options(BaseModel):
@@ -26,7 +27,7 @@ class LstmOptions(_Options):
 
     dim: Size
     projection_dim: Size
-    n_layers: int = Field(1, ge=1)
+    n_layers: int = Field(1, ge=1, le=_MOST_LAYERS)
     cell_clip: float | None = Field(None, ge=0)
     proj_clip: float | None = Field(None, ge=0)
     use_skip_connections: bool = False
@@ -43,8 +44,8 @@ class CharacterOptions(_Options):
     filters: tuple[tuple[PositiveInt, Size], ...] = Field(min_length=1)
     max_characters_per_token: int = Field(50, ge=3, le=4096)
     n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
-    n_highway: int = Field(0, ge=0)
-    activation: str = Field("relu", pattern="^(relu|tanh)$")
+    n_highway: int = Field(0, ge=0, le=_MOST_LAYERS)
+    activation: Literal["relu", "tanh"] = "relu"
 
     @model_validator(mode="after")
     def _filters_fit(self) -> Self:
@@ -52,6 +53,16 @@ class CharacterOptions(_Options):
         if widest > self.max_characters_per_token:
             raise ValueError(f"a filter is {widest} wide, but a token has {self.max_characters_per_token} characters")
         return self
+
+    def settings(self) -> CharacterSettings:
+        """The same in our words."""
+        return CharacterSettings(
+            dim=self.embedding.dim,
+            filters=self.filters,
+            max_characters=self.max_characters_per_token,
+            highway_layers=self.n_highway,
+            activation=self.activation,
+        )
 
 
 class Options(_Options):
@@ -67,15 +78,6 @@ class Options(_Options):
     def settings(self) -> ModelSettings:
         """The same architecture in our words."""
         lstm, characters = self.lstm, self.char_cnn
-        chosen: dict[str, Any] = {}
-        if characters is not None:
-            chosen["characters"] = CharacterSettings(
-                dim=characters.embedding.dim,
-                filters=characters.filters,
-                max_characters=characters.max_characters_per_token,
-                highway_layers=characters.n_highway,
-                activation="tanh" if characters.activation == "tanh" else "relu",
-            )
         return ModelSettings(
             encoder="word" if characters is None else "char",
             hidden_size=lstm.dim,
@@ -86,7 +88,7 @@ class Options(_Options):
             projection_clip=lstm.proj_clip or None,
             forget_bias=1.0,
             dropout=self.dropout,
-            **chosen,
+            characters=CharacterSettings() if characters is None else characters.settings(),
         )
 
 
@@ -101,15 +103,15 @@ def read_json(path: Path) -> object:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
-            found = f"{path} has more than {_LARGEST_FILE:,} bytes"
-            raise WeightsError(found, where=path, expected="options of a model", remedy=remedy)
+            message = f"{path} has more than {_LARGEST_FILE:,} bytes"
+            raise WeightsError(message, where=path, expected="options of a model", remedy=remedy)
         return json.loads(content)
     except json.JSONDecodeError as error:
         place = f"{path}, line {error.lineno}, column {error.colno}"
         raise WeightsError(f"{path} is not JSON: {error.msg}", where=place, remedy=remedy) from error
     except (OSError, ValueError, RecursionError) as error:
-        found = f"{path} cannot be read: {error}"
-        raise WeightsError(found, where=path, expected="a JSON file", remedy=remedy) from error
+        message = f"{path} cannot be read: {error}"
+        raise WeightsError(message, where=path, expected="a JSON file", remedy=remedy) from error
 
 
 def read_options(path: Path) -> Options:
@@ -122,21 +124,14 @@ def read_options(path: Path) -> Options:
         options = Options.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        key = ".".join(map(str, problem["loc"])) or "the file"
         message = f"{key}: {problem['msg']}"
         if isinstance(problem["input"], str | int | float | bool):
             message += f", not {problem['input']!r}"
-        raise WeightsError(
-            message,
-            where=path,
-            expected="options as bilm-tf or AllenNLP writes them",
-            remedy="take options.json from the same place as weights.hdf5",
-        ) from error
+        expected = "options as bilm-tf or AllenNLP writes them"
+        remedy = "take options.json from the same place as weights.hdf5"
+        raise WeightsError(message, where=path, expected=expected, remedy=remedy) from error
     if not options.bidirectional:
-        raise WeightsError(
-            "bidirectional is false",
-            where=path,
-            expected="a model of both directions",
-            remedy="export a bidirectional model",
-        )
+        remedy = "export a bidirectional model"
+        raise WeightsError("bidirectional is false", where=path, expected="a model of both directions", remedy=remedy)
     return options

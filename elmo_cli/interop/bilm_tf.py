@@ -7,6 +7,7 @@ is built, and the weights are copied. The file holds no softmax, so the biLM emb
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.errors import WeightsError, nearest_file, printable
-from elmo_cli.interop.bilm_options import read_json, read_options
+from elmo_cli.interop.bilm_options import CHARACTERS, read_json, read_options
 from elmo_cli.interop.hdf5 import Hdf5Reader
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
@@ -24,20 +25,12 @@ from elmo_cli.runs import RunWriter, describe_files, save_lm
 from elmo_cli.runs.cards import write_card
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-_TOGETHER = "see that options and weights belong together"
-
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model in a folder.
-
-    Attributes:
-        options: The options.
-        weights: The weights.
-        vocabulary: A vocabulary, where there is one.
-    """
+    """The files of a model in a folder, which may lack a vocabulary."""
 
     options: Path
     weights: Path
@@ -51,14 +44,10 @@ def find_files(folder: Path) -> ModelFiles:
         WeightsError: The folder is missing, or holds no such files, or several that could be meant.
     """
     if not folder.is_dir():
-        raise WeightsError(
-            f"there is no folder {folder}",
-            where=folder,
-            expected="a folder with options and weights",
-            remedy=nearest_file(folder, folders=True),
-        )
-    options = [path for path in sorted(folder.glob("*.json")) if "lstm" in _json_keys(path)]
-    weights = [path for path in sorted(folder.glob("*.h*5")) if "RNN_0" in _hdf5_keys(path)]
+        found, remedy = f"there is no folder {folder}", nearest_file(folder, folders=True)
+        raise WeightsError(found, where=folder, expected="a folder with options and weights", remedy=remedy)
+    options = [path for path in sorted(folder.glob("*.json")) if _holds(path, "lstm")]
+    weights = [path for path in sorted(folder.glob("*.h*5")) if _holds(path, "RNN_0")]
     vocabularies = [path for path in sorted(folder.glob("*.txt")) if _is_vocabulary(path)]
     return ModelFiles(
         _only(options, folder, "options", "options.json", "a JSON file with the key lstm"),
@@ -76,23 +65,19 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
     """
     settings = read_options(options).settings()
     with Hdf5Reader(weights, WeightsError, "fetch options.json and weights.hdf5 again, from the same place") as file:
-        shapes = file.shapes()
-        vocabulary_size = _check_size(settings, shapes, weights)
-        short_names = "RNN_0/RNN/LSTMCell/W_0" in shapes
-        with torch.device("meta"):  # shapes without memory: what the options say may be beyond all that there is
-            plan = BiLm(settings, vocabulary_size, softmax=False)
-        _check_shapes({name: _shape(parts) for name, parts in _places(plan, short_names)}, shapes, weights)
+        found = file.shapes()
+        if settings.encoder == "word" and not found.get("embedding"):
+            raise _unfit(f"{weights.name} lacks embedding", weights, "(V, P), since the options have no char_cnn")
+        vocabulary_size = found["embedding"][0] if settings.encoder == "word" else None
+        expected = _shapes(settings, vocabulary_size, short_names="RNN_0/RNN/LSTMCell/W_0" in found)
+        _check_shapes(expected, found, weights)
         network = BiLm(settings, vocabulary_size, softmax=False)
         with torch.no_grad():
-            for name, parts in _places(network, short_names):
+            for name, parts in zip(expected, _parts(network), strict=True):
                 values = np.asarray(file.read(name), dtype=np.float32)
                 if not np.isfinite(values).all():
-                    raise WeightsError(
-                        f"{name} holds NaN or infinity",
-                        where=weights,
-                        expected="finite weights",
-                        remedy="fetch the weights again; if they stay so, the training failed",
-                    )
+                    message, remedy = f"{name} holds NaN or infinity", "fetch them again; or the training failed"
+                    raise WeightsError(message, where=weights, expected="finite weights", remedy=remedy)
                 rows = np.cumsum([len(part) for part in parts])[:-1]
                 for part, its_values in zip(parts, np.split(values, rows), strict=True):
                     part.copy_(torch.from_numpy(its_values))
@@ -100,44 +85,23 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
 
 
 def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
-    """Write the model of a folder as an LM run.
-
-    Args:
-        folder: Where options and weights are; a vocabulary is taken along where there is one.
-        out: The run.
-        overwrite: Replace a run that is there.
-
-    Returns:
-        The files that were read.
+    """Write the model of a folder, with a vocabulary where there is one, as an LM run; returns what was read.
 
     Raises:
         WeightsError: See `find_files` and `load_bilm_tf`; also where a model of word ids has no fitting vocabulary.
         DataError: The vocabulary holds a token twice.
-        RunError: The run exists.
+        RunError: The run exists, and `overwrite` is false.
     """
     files = find_files(folder)
     network = load_bilm_tf(files.options, files.weights)
-    vocabulary = None if files.vocabulary is None else Vocabulary.load(files.vocabulary)
-    if network.settings.encoder == "word":
-        found = "none is there" if vocabulary is None else f"{files.vocabulary} has {len(vocabulary)}"
-        if vocabulary is None or len(vocabulary) != network.vocabulary_size:
-            expected = f"{network.vocabulary_size} lines, <S>, </S> and <UNK> first"
-            raise WeightsError(
-                f"the model reads word ids: {found}",
-                where=folder,
-                expected=f"a vocabulary of {expected}",
-                remedy="copy the vocabulary file that the model was trained with into the folder",
-            )
-    with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
-        read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
-        writer.describe(data={"imported": describe_files(read)})
-        save_lm(writer, network, vocabulary, TokenizerSettings())
-        _write_card(writer, network, files)
-    return files
-
-
-def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
     settings = network.settings
+    vocabulary = None if files.vocabulary is None else Vocabulary.load(files.vocabulary)
+    if settings.encoder == "word" and (vocabulary is None or len(vocabulary) != network.vocabulary_size):
+        found = "none is there" if vocabulary is None else f"{files.vocabulary} has {len(vocabulary)}"
+        expected = f"a vocabulary of {network.vocabulary_size} lines, <S>, </S> and <UNK> first"
+        remedy = "copy the vocabulary file that the model was trained with into the folder"
+        raise WeightsError(f"the model reads word ids: {found}", where=folder, expected=expected, remedy=remedy)
+    read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
     facts = {
         "options": files.options.name,
         "weights": files.weights.name,
@@ -147,127 +111,121 @@ def _write_card(writer: RunWriter, network: BiLm, files: ModelFiles) -> None:
         "hidden size": settings.hidden_size,
         "width of a layer activation": network.width,
     }
-    write_card(
-        writer,
-        f"{writer.name}: an imported bidirectional language model",
-        "Weights in bilm-tf's format. They hold no softmax: the model embeds text, but gives no perplexity.",
-        facts,
-        {"parameters": sum(parameter.numel() for parameter in network.parameters())},
-        f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
-    )
-
-
-def _check_size(settings: ModelSettings, shapes: Shapes, weights: Path) -> int | None:
-    """V of a model of word ids, once there are at least as many datasets as the options have layers to fill."""
-    least = 4 * settings.layers
-    if settings.encoder == "char":
-        least += 2 * len(settings.characters.filters) + 4 * settings.characters.highway_layers
-    if least > len(shapes):
-        raise WeightsError(
-            f"{weights.name} has {len(shapes)} datasets, of which the options call for {least} and more",
-            where=weights,
-            expected="all datasets that the options call for",
-            remedy=_TOGETHER,
+    with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
+        writer.describe(data={"imported": describe_files(read)})
+        save_lm(writer, network, vocabulary, TokenizerSettings())
+        write_card(
+            writer,
+            f"{writer.name}: an imported bidirectional language model",
+            "Weights in bilm-tf's format. They hold no softmax: the model embeds text, but gives no perplexity.",
+            facts,
+            {"parameters": sum(parameter.numel() for parameter in network.parameters())},
+            f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
         )
-    if settings.encoder == "char":
-        return None
-    if not shapes.get("embedding"):
-        raise _missing("embedding", weights, "(V, P), since the options have no char_cnn")
-    return shapes["embedding"][0]
+    return files
 
 
 def _check_shapes(expected: Shapes, found: Shapes, weights: Path) -> None:
     """Every dataset is called for, and every one that is called for is there in its shape."""
     for name, shape in expected.items():
-        if name not in found:
-            raise _missing(name, weights, f"shape {shape} by the options")
-        if found[name] != shape:
-            raise WeightsError(
-                f"{name} has shape {found[name]}",
-                where=weights,
-                expected=f"shape {shape} by the options",
-                remedy="take options.json and weights.hdf5 from the same place",
-            )
+        if found.get(name) != shape:
+            problem = f"{name} has shape {found[name]}" if name in found else f"{weights.name} lacks {name}"
+            raise _unfit(problem, weights, f"shape {shape} by the options")
     left = sorted(found.keys() - expected.keys())
     if left:
-        raise WeightsError(
-            f"{weights.name} has {printable(left[0])} of shape {found[left[0]]}, of which the options do not speak",
-            where=weights,
-            expected="no datasets but those that the options call for",
-            remedy=_TOGETHER,
+        message = (
+            f"{weights.name} has {printable(left[0])} of shape {found[left[0]]}, of which the options do not speak"
         )
+        raise _unfit(message, weights, "no datasets but those that the options call for")
 
 
-def _shape(parts: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """Of a dataset whose rows fill these tensors one after the other."""
-    return sum(len(part) for part in parts), *parts[0].shape[1:]
+def _unfit(message: str, weights: Path, expected: str) -> WeightsError:
+    return WeightsError(
+        message, where=weights, expected=expected, remedy="take options.json and weights.hdf5 from the same place"
+    )
 
 
-def _places(network: BiLm, short_names: bool) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
-    """Name of each dataset, and the parts of the network that its rows fill one after the other, in its own layout."""
-    yield from _encoder_places(network.encoder)
+def _shapes(settings: ModelSettings, vocabulary_size: int | None, *, short_names: bool) -> Shapes:
+    """What the options call for, in the order of `_parts`.
+
+    Computed from numbers alone: a network of these sizes may be beyond all memory that there is.
+    """
+    size, cells, characters = settings.token_size, settings.hidden_size, settings.characters
+    features = sum(count for _, count in characters.filters)
+    shapes: Shapes = {}
+    if vocabulary_size is not None:
+        shapes["embedding"] = vocabulary_size, size
+    else:
+        shapes["char_embed"] = CHARACTERS, characters.dim
+        for index, (width, count) in enumerate(characters.filters):
+            shapes[f"CNN/W_cnn_{index}"] = 1, width, characters.dim, count
+            shapes[f"CNN/b_cnn_{index}"] = (count,)
+        for index in range(characters.highway_layers):
+            for gate in ("carry", "transform"):
+                shapes[f"CNN_high_{index}/W_{gate}"] = features, features
+                shapes[f"CNN_high_{index}/b_{gate}"] = (features,)
+        if features != size:
+            shapes["CNN_proj/W_proj"] = features, size
+            shapes["CNN_proj/b_proj"] = (size,)
     for direction in range(2):
-        for index, layer in enumerate(network.lstm_layers):
-            assert isinstance(layer, BiLstmLayer)
+        for index in range(settings.layers):
             # bilm-tf writes a single layer without its wrapper
-            wrapper = "" if short_names and len(network.lstm_layers) == 1 else f"MultiRNNCell/Cell{index}/"
+            wrapper = "" if short_names and settings.layers == 1 else f"MultiRNNCell/Cell{index}/"
             cell = f"RNN_{direction}/RNN/{wrapper}LSTMCell"
-            yield f"{cell}/W_0", (layer.input[direction], layer.recurrent[direction])
-            yield f"{cell}/B", (layer.bias[direction],)
-            if layer.projection is not None:
-                yield f"{cell}/W_P_0", (layer.projection[direction],)
+            shapes[f"{cell}/W_0"] = 2 * size, 4 * cells
+            shapes[f"{cell}/B"] = (4 * cells,)
+            if settings.projection_size is not None:
+                shapes[f"{cell}/W_P_0"] = cells, size
+    return shapes
 
 
-def _encoder_places(encoder: nn.Module) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
+def _parts(network: BiLm) -> Iterator[tuple[Tensor, ...]]:
+    """The parts of the network that the rows of each dataset fill one after the other, in bilm-tf's layout."""
+    encoder = network.encoder
     if isinstance(encoder, WordEncoder):
-        yield "embedding", (encoder.table[1:],)
-        return
-    assert isinstance(encoder, CharacterEncoder)
-    yield "char_embed", (encoder.table[1:],)
-    for index, convolution in enumerate(encoder.convolutions):
-        assert isinstance(convolution, nn.Conv1d)
-        assert convolution.bias is not None
-        yield f"CNN/W_cnn_{index}", (convolution.weight.permute(2, 1, 0)[None],)  # (1, width, c, n)
-        yield f"CNN/b_cnn_{index}", (convolution.bias,)
-    for index, highway in enumerate(encoder.highways):
-        assert isinstance(highway, Highway)
-        yield f"CNN_high_{index}/W_carry", (highway.carry.weight.T,)
-        yield f"CNN_high_{index}/b_carry", (highway.carry.bias,)
-        yield f"CNN_high_{index}/W_transform", (highway.transform.weight.T,)
-        yield f"CNN_high_{index}/b_transform", (highway.transform.bias,)
-    if encoder.projection is not None:
-        yield "CNN_proj/W_proj", (encoder.projection.weight.T,)
-        yield "CNN_proj/b_proj", (encoder.projection.bias,)
+        yield (encoder.table[1:],)
+    else:
+        assert isinstance(encoder, CharacterEncoder)
+        yield (encoder.table[1:],)
+        for convolution in encoder.convolutions:
+            assert isinstance(convolution, nn.Conv1d)
+            assert convolution.bias is not None
+            yield (convolution.weight.permute(2, 1, 0)[None],)  # (1, width, c, n)
+            yield (convolution.bias,)
+        for highway in encoder.highways:
+            assert isinstance(highway, Highway)
+            for gate in (highway.carry, highway.transform):
+                yield (gate.weight.T,)
+                yield (gate.bias,)
+        if encoder.projection is not None:
+            yield (encoder.projection.weight.T,)
+            yield (encoder.projection.bias,)
+    for direction in range(2):
+        for layer in network.lstm_layers:
+            assert isinstance(layer, BiLstmLayer)
+            yield layer.input[direction], layer.recurrent[direction]
+            yield (layer.bias[direction],)
+            if layer.projection is not None:
+                yield (layer.projection[direction],)
 
 
-def _missing(name: str, weights: Path, expected: str) -> WeightsError:
-    return WeightsError(f"{weights.name} lacks {name}", where=weights, expected=expected, remedy=_TOGETHER)
-
-
-def _json_keys(path: Path) -> set[str]:
-    try:
-        content = read_json(path)
-    except WeightsError:
-        return set()
-    return set(content) if isinstance(content, dict) else set()
-
-
-def _hdf5_keys(path: Path) -> set[str]:
-    try:
+def _holds(path: Path, key: str) -> bool:
+    """Whether a file of options or weights has a key at its top."""
+    with suppress(WeightsError):
+        if path.suffix == ".json":
+            content = read_json(path)
+            return isinstance(content, dict) and key in content
         with Hdf5Reader(path, WeightsError, "") as file:
-            return set(file.names())
-    except WeightsError:
-        return set()
+            return key in file.names()
+    return False
 
 
 def _is_vocabulary(path: Path) -> bool:
     """Whether a file begins as a vocabulary does; a plain word list is none."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            # bounded: a file beside the model may be one endless line
-            return tuple(file.readline(16).rstrip("\r\n") for _ in SPECIAL_TOKENS) == SPECIAL_TOKENS
-    except (OSError, UnicodeDecodeError):
-        return False
+    with suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as file:
+        # bounded: a file beside the model may be one endless line
+        return tuple(file.readline(16).rstrip("\r\n") for _ in SPECIAL_TOKENS) == SPECIAL_TOKENS
+    return False
 
 
 def _only(found: list[Path], folder: Path, what: str, name: str, content: str) -> Path:
@@ -277,6 +235,5 @@ def _only(found: list[Path], folder: Path, what: str, name: str, content: str) -
         return (named or found)[0]
     shown = ", ".join(path.name for path in found)
     message = f"several files in {folder} may be the {what}: {shown}" if found else f"{folder} holds no {what}"
-    hint = "name the folder that holds options.json and weights.hdf5"
-    remedy = f"keep one of them, or call it {name}" if found else hint
+    remedy = f"keep one of them, or call it {name}" if found else "name the folder that holds options and weights"
     raise WeightsError(message, where=folder, expected=content, remedy=remedy)

@@ -29,13 +29,7 @@ _ALWAYS = 1 << 26  # bytes that may be unpacked whatever the growth
 
 
 class Hdf5Reader:
-    """An open HDF5 file of floats; use it in a `with` statement.
-
-    Args:
-        path: The file.
-        error: What is raised, with `remedy`, where the file cannot be used.
-        remedy: What the user can do.
-    """
+    """An open HDF5 file of floats, for a `with` statement; raises `error`, with `remedy`, where it cannot be used."""
 
     def __init__(self, path: Path, error: type[InputError], remedy: str) -> None:
         self._path, self._error, self._remedy = path, error, remedy
@@ -58,10 +52,10 @@ class Hdf5Reader:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every dataset by its full name; each is known to lie whole in the file, and to hold floats."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        seen: set[int] = set()
+        groups: list[tuple[str, h5py.Group]] = [("", self._file)]
         with self._ours():
-            shapes: dict[str, tuple[int, ...]] = {}
-            seen: set[int] = set()
-            groups: list[tuple[str, h5py.Group]] = [("", self._file)]
             while groups:
                 above, group = groups.pop()
                 self._see(group, above or "/", seen)
@@ -73,7 +67,7 @@ class Hdf5Reader:
                     else:
                         self._see(item, full, seen)
                         shapes[full] = self._check(item, full).shape
-            return shapes
+        return shapes
 
     def read(self, name: str) -> NDArray[np.floating[Any]]:
         """The numbers of a dataset, whose place, type and size are checked first; each is read once."""
@@ -130,8 +124,8 @@ class Hdf5Reader:
         except ElmoError:
             raise
         except Exception as error:
-            found = f"{self._path} is no whole HDF5 file: {printable(str(error))}"
-            raise self._refusal(found, "an HDF5 file") from error
+            message = f"{self._path} is no whole HDF5 file: {printable(str(error))}"
+            raise self._refusal(message, "an HDF5 file") from error
 
     def _refusal(self, found: str, expected: str) -> InputError:
         return self._error(found, where=self._path, expected=expected, remedy=self._remedy)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,25 +23,20 @@ from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.streams import Stream
 
 TOLERANCE = 1e-5
+WINDOW = 5  # steps of a stream's window: so few that sentences go on from window to window
+
+_Parts = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of a check.
-
-    Attributes:
-        name: What was checked.
-        passed: Whether it holds.
-        value: The difference that was measured; None where nothing was.
-        tolerance: What it was held against.
-        detail: What it means, in words.
-    """
+    """The outcome of a check."""
 
     name: str
     passed: bool
-    value: float | None = None
+    value: float | None = None  # the difference that was measured, if any
     tolerance: float | None = None
-    detail: str = ""
+    detail: str = ""  # what it means, in words
 
 
 class LeakResults(NamedTuple):
@@ -51,26 +46,7 @@ class LeakResults(NamedTuple):
     context: CheckResult  # that it is seen where it must be
 
 
-class Predicts(Protocol):
-    """A network that predicts each token of framed sentences from either side, such as a biLM with a softmax."""
-
-    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
-        """Ids (B, T + 2) and lengths (B,) to log-probabilities (2, B, T + 1, V).
-
-        [0, b, k] predicts framed token k + 1 from its left, [1, b, k] framed token k from its right.
-        """
-        ...
-
-
-class Embeds(Protocol):
-    """A network with layers of forward and backward activations, such as any biLM."""
-
-    def layers(self, tokens: TokenIds, lengths: Tensor) -> tuple[Tensor, Any]:
-        """Ids (B, T + 2) and lengths (B,) to activations (L + 1, B, T, 2P), forward half first, and a state."""
-        ...
-
-
-def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
+def leak_test(network: BiLm, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """Change one token after the other: the scores that predict it must stay, those of its neighbours must move.
 
     Args:
@@ -80,39 +56,33 @@ def leak_test(network: Predicts, tokens: TokenIds, tolerance: float = TOLERANCE)
     """
 
     def predictions(changed: TokenIds) -> Tensor:
-        return network.distributions(changed, _length(changed))[:, 0]  # (2, T + 1, V)
+        # (2, T + 1, V): at k, of framed token k + 1 from its left, and of framed token k from its right
+        return network.distributions(changed, _length(changed))[:, 0]
 
-    hidden: list[Tensor] = []
-    seen: list[Tensor] = []
-    for place, before, after in _changes(predictions, tokens):
-        moved = _difference(after, before).amax(dim=2)  # (2, T + 1)
+    def parts(moved: Tensor, place: int) -> _Parts:  # of (2, T + 1)
         # what has read nothing from `place` on forward, nothing up to it backward
-        hidden += [moved[0, :place], moved[1, place:]]
-        seen += [moved[0, place], moved[1, place - 1]]
-    return _leak_results(hidden, seen, tolerance, "predictions")
+        return (moved[0, :place], moved[1, place:]), (moved[0, place], moved[1, place - 1])
+
+    return _leaks(predictions, parts, tokens, tolerance, "predictions")
 
 
-def activation_leak_test(network: Embeds, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
+def activation_leak_test(network: BiLm, tokens: TokenIds, tolerance: float = TOLERANCE) -> LeakResults:
     """The leak test of a network without softmax: forward activations before a token and backward ones after it stay.
 
-    Args:
-        network: What is tested, in eval mode.
-        tokens: Ids (1, T + 2) of a framed sentence with at least two different tokens.
-        tolerance: Largest difference that counts as none.
+    The arguments are those of `leak_test`.
     """
 
     def activations(changed: TokenIds) -> Tensor:
         layers = network.layers(changed, _length(changed))[0][:, 0]  # (L + 1, T, 2P)
         return torch.stack(layers.chunk(2, dim=2))  # (2, L + 1, T, P)
 
-    hidden: list[Tensor] = []
-    seen: list[Tensor] = []
-    for place, before, after in _changes(activations, tokens):
-        moved = _difference(after, before).amax(dim=3)  # (2, L + 1, T)
+    def parts(moved: Tensor, place: int) -> _Parts:  # of (2, L + 1, T)
+        before, after = slice(place - 1), slice(place, None)
         # the token's own vector, layer 0, is all that neither direction hands on
-        hidden += [moved[0, :, : place - 1], moved[1, :, place:], moved[:, 0, : place - 1], moved[:, 0, place:]]
-        seen += [moved[0, -1, place : place + 1], moved[1, -1, max(place - 2, 0) : place - 1]]
-    return _leak_results(hidden, seen, tolerance, "activations")
+        hidden = (moved[0, :, before], moved[1, :, after], moved[:, 0, before], moved[:, 0, after])
+        return hidden, (moved[0, -1, place : place + 1], moved[1, -1, max(place - 2, 0) : place - 1])
+
+    return _leaks(activations, parts, tokens, tolerance, "activations")
 
 
 def invariances(embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TOLERANCE) -> list[CheckResult]:
@@ -134,15 +104,13 @@ def invariances(embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TO
     alone = outputs(np.split(everyone, len(everyone)))
     together = outputs([everyone])
     return [
-        _agreement("batch", alone, together, tolerance, "a sentence alone and in a batch"),
-        _agreement("padding", outputs([everyone], 7), together, tolerance, "a batch with and without more padding"),
-        _agreement("order", outputs([everyone[::-1].copy()]), together, tolerance, "a batch in order and reversed"),
+        agreement("batch", alone, together, tolerance, "a sentence alone and in a batch"),
+        agreement("padding", outputs([everyone], 7), together, tolerance, "a batch with and without more padding"),
+        agreement("order", outputs([everyone[::-1].copy()]), together, tolerance, "a batch in order and reversed"),
     ]
 
 
-def stream_agreement(
-    embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TOLERANCE, window: int = 5
-) -> list[CheckResult]:
+def stream_agreement(embedder: Embedder, corpus: EncodedCorpus, tolerance: float = TOLERANCE) -> list[CheckResult]:
     """Whether the stream of pretraining and batches of whole sentences give the same activations and losses.
 
     Args:
@@ -150,21 +118,20 @@ def stream_agreement(
             samples, since its training loss is an estimate.
         corpus: Some sentences.
         tolerance: Largest difference that counts as none.
-        window: Steps of a window; small, so that sentences go on from window to window.
     """
     network = embedder.bilm()
     feed = Feed(embedder, corpus, _device(network))
     scored = network.softmax is not None and embedder.vocabulary is not None and network.settings.softmax != "sampled"
     batch = dict(_sentence_outputs(network, feed, scored, [np.arange(len(corpus))]))
     whole = [batch[index] for index in range(len(corpus))]
-    layers, stream = [parts[0][1:] for parts in whole], list(_stream_activations(network, feed, window))
+    layers, stream = [parts[0][1:] for parts in whole], list(_stream_activations(network, feed))
     what = "the stream of pretraining and whole sentences"
-    results = [_agreement("stream activations", stream, layers, tolerance, what)]
+    results = [agreement("stream activations", stream, layers, tolerance, what)]
     if scored:
         steps = corpus.token_count + len(corpus)
         nats = torch.stack([scores.sum(dim=1) for _, scores in whole]).sum(dim=0) / steps
-        found = _stream_nats(network, feed, window) / steps
-        results.append(_agreement("stream losses", [found], [nats], tolerance, "mean nats of stream and sentences"))
+        found = _stream_nats(network, feed) / steps
+        results.append(agreement("stream losses", [found], [nats], tolerance, "mean nats of stream and sentences"))
     return results
 
 
@@ -175,18 +142,35 @@ def finite_weights(network: nn.Module) -> CheckResult:
     return CheckResult("weights", not bad, detail=found)
 
 
-def agreement(name: str, found: Tensor, expected: Tensor, tolerance: float, what: str) -> CheckResult:
-    """Whether two tensors of one shape agree."""
-    return _agreement(name, [found], [expected], tolerance, what)
+def agreement(
+    name: str, found: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float, what: str
+) -> CheckResult:
+    """Whether tensors agree with others, each of the shape of its counterpart."""
+    pairs = zip(found, expected, strict=True)
+    everything = torch.cat([_difference(one, other).flatten() for one, other in pairs])
+    value = float(everything.max()) if len(everything) else 0.0
+    return CheckResult(name, value <= tolerance, value, tolerance, f"difference between {what}")
 
 
 def _length(tokens: TokenIds) -> Tensor:
     return torch.tensor([tokens.ids.shape[1] - 2], device=tokens.ids.device)
 
 
-def _changes(compute: Callable[[TokenIds], Tensor], tokens: TokenIds) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Framed place of each token, and what is computed before and after it is changed to another of the sentence."""
+def _leaks(
+    compute: Callable[[TokenIds], Tensor],
+    parts: Callable[[Tensor, int], _Parts],
+    tokens: TokenIds,
+    tolerance: float,
+    what: str,
+) -> LeakResults:
+    """Change each token to another one of the sentence, and see what moves.
+
+    `compute` gives (..., width) of ids. Of the movements (...) by a change at a framed place, `parts` gives those that
+    must not be and those that must.
+    """
     inner = tokens.ids[0, 1:-1].tolist()
+    hidden: list[Tensor] = []
+    seen: list[Tensor] = []
     with torch.inference_mode():
         before = compute(tokens)
         for place, own in enumerate(inner, start=1):
@@ -195,31 +179,20 @@ def _changes(compute: Callable[[TokenIds], Tensor], tokens: TokenIds) -> Iterato
                 raise ValueError("a leak test needs two different tokens")
             ids = tokens.ids.clone()
             ids[0, place] = other
-            yield place, before, compute(tokens._replace(ids=ids))
-
-
-def _difference(found: Tensor, expected: Tensor) -> Tensor:
-    return (found - expected).abs() / expected.abs().clamp(min=1.0)
-
-
-def _leak_results(hidden: Sequence[Tensor], seen: Sequence[Tensor], tolerance: float, what: str) -> LeakResults:
-    # compared so that NaN fails
+            moved = _difference(compute(tokens._replace(ids=ids)), before).amax(dim=-1)
+            unseeing, beside = parts(moved, place)
+            hidden += unseeing
+            seen += beside
     leak = float(torch.cat([part.flatten() for part in hidden]).max())
     least = float(torch.cat([part.flatten() for part in seen]).min())
-    return LeakResults(
+    return LeakResults(  # compared so that NaN fails
         CheckResult("leak", leak <= tolerance, leak, tolerance, f"most that a token moves {what} that may not see it"),
         CheckResult("context", least > tolerance, least, tolerance, f"least that a token moves {what} beside it"),
     )
 
 
-def _agreement(
-    name: str, found: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float, what: str
-) -> CheckResult:
-    pairs = zip(found, expected, strict=True)
-    differences = [_difference(one, other).flatten() for one, other in pairs]
-    everything = torch.cat(differences)
-    value = float(everything.max()) if len(everything) else 0.0
-    return CheckResult(name, value <= tolerance, value, tolerance, f"difference between {what}")
+def _difference(found: Tensor, expected: Tensor) -> Tensor:
+    return (found - expected).abs() / expected.abs().clamp(min=1.0)
 
 
 def _device(network: nn.Module) -> torch.device:
@@ -244,11 +217,11 @@ def _sentence_outputs(
 
 
 @torch.inference_mode()
-def _stream_activations(network: BiLm, feed: Feed, window: int) -> Iterator[Tensor]:
+def _stream_activations(network: BiLm, feed: Feed) -> Iterator[Tensor]:
     """(L, T, 2P) of each sentence, read off a stream of one row."""
     state: BiLmState | None = None
     pieces = []
-    for cut in Stream(feed.corpus, 1, window, seed=0, shuffle=False).epoch(0):
+    for cut in Stream(feed.corpus, 1, WINDOW, seed=0, shuffle=False).epoch(0):
         reset = torch.as_tensor(cut.reset, device=feed.device)
         outputs, state = network.run(network.encoder(feed.ids(cut.inputs)), reset=reset, state=state)
         pieces.append(torch.stack(outputs)[:, :, 0])  # (L, 2, T, P)
@@ -261,11 +234,11 @@ def _stream_activations(network: BiLm, feed: Feed, window: int) -> Iterator[Tens
 
 
 @torch.inference_mode()
-def _stream_nats(network: BiLm, feed: Feed, window: int) -> Tensor:
+def _stream_nats(network: BiLm, feed: Feed) -> Tensor:
     """(2,) nats of a whole epoch in a stream of two rows."""
     state: BiLmState | None = None
     sums = torch.zeros(2, device=feed.device)
-    for cut in Stream(feed.corpus, min(2, len(feed.corpus)), window, seed=0, shuffle=False).epoch(0):
+    for cut in Stream(feed.corpus, min(2, len(feed.corpus)), WINDOW, seed=0, shuffle=False).epoch(0):
         loss = network.stream_loss(*feed.window(cut), state)
         sums, state = sums + loss.sums, loss.state
     return sums

@@ -5,6 +5,7 @@ Scores are shares between 0 and 1. The normaliser of accuracy is all examples gi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,48 +28,32 @@ class Average:
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """Precision, recall and F1 of one class, and its number of true examples."""
+    """The scores of one class."""
 
     label: str
     precision: float
     recall: float
     f1: float
-    support: int
+    support: int  # true examples
 
 
 @dataclass(frozen=True, slots=True)
 class ClassificationScores:
-    """All scores of one set of predictions.
-
-    Attributes:
-        accuracy: Share of examples predicted right.
-        interval: 95 % bootstrap interval of the accuracy over examples.
-        macro: Plain mean over the classes, those without examples included (with 0).
-        weighted: Mean over the classes, weighted by their true examples.
-        classes: A row for each class, in the order of the classifier's outputs.
-        confusion: Counts; rows are true classes, columns predicted ones.
-        notes: A sentence for each class whose score is 0 only because it was divided by nothing.
-    """
+    """All scores of one set of predictions."""
 
     examples: int
     accuracy: float
-    interval: tuple[float, float]
-    macro: Average
-    weighted: Average
-    classes: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    notes: tuple[str, ...]
+    interval: tuple[float, float]  # of the accuracy: 95 %, by a bootstrap over examples
+    macro: Average  # the plain mean over classes, those without examples included (with 0)
+    weighted: Average  # the mean over classes by their true examples
+    classes: tuple[ClassScores, ...]  # in the order of the classifier's outputs
+    confusion: tuple[tuple[int, ...], ...]  # counts; rows are true classes, columns predicted ones
+    notes: tuple[str, ...]  # a sentence for each score that is 0 only because it was divided by nothing
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, ready for JSON."""
-        values = asdict(self)
-        return {
-            **values,
-            "interval": list(self.interval),
-            "classes": [asdict(row) for row in self.classes],
-            "confusion": [list(row) for row in self.confusion],
-            "notes": list(self.notes),
-        }
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
 
 def classification_scores(
@@ -76,7 +61,6 @@ def classification_scores(
     predicted: Sequence[int] | NDArray[np.integer],
     classes: Sequence[str],
     *,
-    bootstrap_seed: int = 1,
     resamples: int = 1000,
 ) -> ClassificationScores:
     """Score predictions against the truth.
@@ -87,8 +71,7 @@ def classification_scores(
         truth: (N,) true class numbers.
         predicted: (N,) predicted class numbers.
         classes: Names by class number.
-        bootstrap_seed: Seed of the resampling behind the interval.
-        resamples: Bootstrap resamples of the examples.
+        resamples: Of the bootstrap behind the interval.
 
     Raises:
         ValueError: The two differ in length, or there is no example.
@@ -111,7 +94,7 @@ def classification_scores(
     return ClassificationScores(
         examples=len(true),
         accuracy=float(right.mean()),
-        interval=accuracy_interval(right, seed=bootstrap_seed, resamples=resamples),
+        interval=accuracy_interval(right, resamples=resamples),
         macro=Average(*map(float, macro)),
         weighted=Average(*map(float, weighted)),
         classes=rows,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -27,42 +27,20 @@ from elmo_cli.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Perplexities and what they were measured on.
-
-    Attributes:
-        forward: Of the forward direction.
-        backward: Of the backward direction.
-        mean: Geometric mean of the two.
-        steps: Predicted steps of one direction.
-        tokens: Tokens of the text, frame not counted.
-        unknown: Those of them that the vocabulary lacks.
-        oov_rate: unknown / tokens.
-    """
+    """Perplexities, their geometric mean, and what they were measured on."""
 
     forward: float
     backward: float
     mean: float
-    steps: int
-    tokens: int
-    unknown: int
-    oov_rate: float
-
-    def as_dict(self) -> dict[str, float]:
-        """All figures by name."""
-        return asdict(self)
+    steps: int  # predicted in one direction
+    tokens: int  # without the frame of sentences
+    unknown: int  # tokens that the vocabulary lacks
+    oov_rate: float  # unknown / tokens
 
 
 @dataclass(frozen=True)
 class Nats:
-    """What a text costs to predict; those of several texts add up.
-
-    Attributes:
-        forward: Summed over the steps of the forward direction.
-        backward: Of the backward direction.
-        steps: Predicted steps of one direction.
-        tokens: Tokens of the text, frame not counted.
-        unknown: Those of them that the vocabulary lacks.
-    """
+    """What a text costs to predict, summed over the steps of each direction; those of several texts add up."""
 
     forward: float = 0.0
     backward: float = 0.0
@@ -79,8 +57,7 @@ class Nats:
 
     def __add__(self, other: Nats) -> Nats:
         """Of both texts."""
-        steps, tokens, unknown = self.steps + other.steps, self.tokens + other.tokens, self.unknown + other.unknown
-        return Nats(self.forward + other.forward, self.backward + other.backward, steps, tokens, unknown)
+        return Nats(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def perplexity(self) -> Perplexity:
         """The exponential of the mean; 1 where there is nothing to predict."""

@@ -22,8 +22,8 @@ def mcnemar_exact(first: NDArray[Any] | Sequence[bool], second: NDArray[Any] | S
     Source: McNemar, 1947, in its exact form.
 
     Args:
-        first: (N,) true where the first classifier was right.
-        second: (N,) true where the second one was right.
+        first: (N,) where the first classifier was right.
+        second: (N,) where the second one was.
     """
     one, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     _require_pairs(one, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from elmo_cli.report.cells import Table
 from elmo_cli.report.figures import Drawing, shares_of_classes
@@ -14,28 +14,22 @@ MOST_CONFUSIONS = 20
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix.
-
-    Attributes:
-        title: Stands above it.
-        classes: Names of the classes.
-        counts: Texts by true and predicted class.
-    """
+    """A confusion matrix: counts of texts by true and predicted class."""
 
     title: str
     classes: Sequence[str]
     counts: Sequence[Sequence[int]]
 
     @property
-    def rows(self) -> list[list[tuple[int, float]]]:
+    def cells(self) -> list[list[tuple[int, float]]]:
         """(count, share of the true class) by true and predicted class."""
         shares = shares_of_classes(self.counts)
-        return [list(zip(counts, row, strict=True)) for counts, row in zip(self.counts, shares, strict=True)]
+        return [list(zip(*pair, strict=True)) for pair in zip(self.counts, shares, strict=True)]
 
     @property
     def accuracy(self) -> float:
         """Share on the diagonal."""
-        right = sum(row[place] for place, row in enumerate(self.counts))
+        right = sum(guesses[true] for true, guesses in enumerate(self.counts))
         return right / max(1, sum(map(sum, self.counts)))
 
     @property
@@ -48,8 +42,8 @@ class Matrix:
         """The most frequent mistakes: true and predicted class, count, share of the true class."""
         found = [
             (self.classes[true], self.classes[guess], count, share)
-            for true, row in enumerate(self.rows)
-            for guess, (count, share) in enumerate(row)
+            for true, guesses in enumerate(self.cells)
+            for guess, (count, share) in enumerate(guesses)
             if count and true != guess
         ]
         return sorted(found, key=lambda one: -one[2])[:MOST_CONFUSIONS]
@@ -57,19 +51,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a row or run says of a text.
-
-    Attributes:
-        name: The row or run.
-        predicted: The class.
-        probability: That it gives this class; None where it has no probabilities.
-        right: Whether that is the true class.
-    """
+    """The class that a row or run predicts for a text, with its probability where it has one."""
 
     name: str
     predicted: str
     probability: float | None
-    right: bool
 
 
 @dataclass(frozen=True)
@@ -86,12 +72,7 @@ class Block:
     """A headline and what is below it, in the order of the fields.
 
     Attributes:
-        title: Headline.
         notes: How to read what follows, a sentence each.
-        tables: Tables.
-        figures: Figures, drawn where they stand.
-        matrices: Confusion matrices.
-        examples: Texts with what was made of them.
         items: A list of sentences.
         closed: Whether the reader opens it.
         hint: How a run comes to hold what the block shows.
@@ -123,10 +104,8 @@ class Part:
     """What a page shows of one run.
 
     Attributes:
-        name: Name of the run.
-        kind: Its kind in words.
-        lead: The conclusion.
-        warnings: Sentences that belong beside it.
+        kind: In words.
+        lead: The conclusion, with the warnings that belong beside it.
         blocks: None of them empty; no blocks if the run has neither results nor metrics.
         missing: What the run does not hold.
     """
@@ -136,4 +115,4 @@ class Part:
     lead: str
     warnings: Sequence[str]
     blocks: Sequence[Block]
-    missing: Sequence[str] = field(default=())
+    missing: Sequence[str] = ()

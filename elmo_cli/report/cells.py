@@ -19,13 +19,7 @@ SMALLEST_P = 0.0001  # smaller ones are told as that
 
 @dataclass(frozen=True)
 class Number:
-    """A figure.
-
-    Attributes:
-        value: The figure, shares and differences from -1 to 1; None where there is none.
-        unit: What it counts.
-        sd: Standard deviation over seeds of a share, if it is to stand beside it.
-    """
+    """A figure, if there is one; a share is told from 0 to 1, with its sd over seeds if that is to stand beside it."""
 
     value: float | None
     unit: Unit = "plain"
@@ -34,7 +28,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Interval:
-    """Lower and upper bound of a share, or of a difference of shares; None where there are none."""
+    """Lower and upper bound of a share or of a difference of shares, if there are any."""
 
     bounds: Sequence[float] | None
     unit: Literal["share", "difference"] = "share"
@@ -42,13 +36,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Name:
-    """The name of a row, with what is to be known of it at a glance.
-
-    Attributes:
-        text: The name.
-        marks: As signs, where there is a legend.
-        tags: In words, where there is space for them.
-    """
+    """A name, with what is to be known of it: `marks` where there is a legend, `tags` where there is room for words."""
 
     text: str
     marks: tuple[Mark, ...] = ()
@@ -66,14 +54,7 @@ Cells = Mapping[str, Cell]  # of one row, by what they tell
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and columns; the first column names the row.
-
-    Attributes:
-        columns: Headings.
-        rows: Cells, as many as there are columns.
-        title: Stands above it, where there is more than one.
-        words: Whether its cells hold words, not figures.
-    """
+    """Headings and rows of as many cells, the first of which names the row; `words` if the others are not figures."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -82,14 +63,7 @@ class Table:
 
 
 def select(rows: Iterable[Cells], names: Sequence[str], headings: Sequence[str] = (), title: str = "") -> Table:
-    """The table of some of the cells of each row.
-
-    Args:
-        rows: All cells of each row, by name.
-        names: Which cells, in their order.
-        headings: What stands above each; by default its name.
-        title: Stands above the table.
-    """
+    """The table of those cells of each row that are named; by default the names are their headings."""
     return Table(headings or names, [[row[name] for name in names] for row in rows], title)
 
 

@@ -11,12 +11,13 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from elmo_cli.disk import write_atomically
 from elmo_cli.report.figures import GRID, INK, PALETTE, WIDTH, Drawing, shown
 from elmo_cli.report.fonts import lend_fonts
 
@@ -29,7 +30,6 @@ VARIABLES = {
     GRID: "var(--grid)",
     **{colour: f"var(--c{place})" for place, colour in enumerate(PALETTE)},
 }
-FORMATS = ("svg", "png")
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "elmo",
@@ -50,19 +50,6 @@ _STYLE = {
     "savefig.dpi": 200,
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
 }
-
-
-@dataclass(frozen=True)
-class FigureFiles:
-    """A figure that was written.
-
-    Attributes:
-        paths: Its files.
-        absent: Letters of it that no font of this machine has: boxes in the PNG file.
-    """
-
-    paths: tuple[Path, ...]
-    absent: frozenset[str]
 
 
 @contextmanager
@@ -88,52 +75,46 @@ def _rendered(drawing: Drawing, *, titled: bool) -> Iterator[Figure]:
         log.setLevel(level)
 
 
-def write_files(drawing: Drawing, stem: Path) -> FigureFiles:
-    """Write a figure beside others of its kind as `STEM.svg` and `STEM.png`, with its title."""
-    from elmo_cli.disk import write_atomically
+def paths_of(stem: Path) -> list[Path]:
+    """The files of a figure: `STEM.svg` and `STEM.png`."""
+    return [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
 
-    paths = []
+
+def write_files(drawing: Drawing, stem: Path) -> frozenset[str]:
+    """Write a figure with its title; its letters that no font of this machine has, which are boxes in the PNG file."""
     with _rendered(drawing, titled=True) as figure:
         from matplotlib.text import Text
 
         figure.draw_without_rendering()  # before, the names along the axes are not there
         absent = lend_fonts(figure.findobj(Text))
-        for kind in FORMATS:
-            paths.append(stem.with_name(f"{stem.name}.{kind}"))
-            write_atomically(paths[-1], lambda beside, kind=kind: beside.write_bytes(_saved(figure, kind)))  # type: ignore[misc]
-    return FigureFiles(tuple(paths), absent)
+        for path in paths_of(stem):
+            content = _saved(figure, path.suffix[1:])
+            write_atomically(path, partial(Path.write_bytes, data=content))
+    return absent
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
+def _saved(figure: Figure, kind: str, transparent: bool = False) -> bytes:
     """The bytes of a file, without date, place and version."""
     memory = BytesIO()
     nothing = ("Date", "Creator") if kind == "svg" else ("Software",)
-    figure.savefig(memory, format=kind, transparent=False, metadata=dict.fromkeys(nothing))
+    figure.savefig(memory, format=kind, transparent=transparent, metadata=dict.fromkeys(nothing))
     return memory.getvalue()
 
 
 def inline_svg(drawing: Drawing, identifier: str) -> str:
-    """The figure as an `<svg>` element for a page: no namespace, no identifier but its own, colours by variables.
-
-    Args:
-        drawing: What to draw.
-        identifier: Unlike that of any other figure of the page.
-    """
+    """The figure as an `<svg>` element: no namespace, every id begins with the given one, colours are variables."""
     with _rendered(drawing, titled=False) as figure:
-        memory = BytesIO()
-        figure.savefig(memory, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        saved = _saved(figure, "svg", transparent=True)
     # Parsed, not replaced in the text: a name must not look like markup.
-    root = ElementTree.fromstring(memory.getvalue())
-    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", memory.getvalue().decode()))
+    root = ElementTree.fromstring(saved)
+    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", saved.decode()))
     for element in root.iter():
         for child in [one for one in element if _local(one.tag) in ("metadata", "style")]:
             element.remove(child)
         element.tag = _local(element.tag)
         attributes = {_local(key): value for key, value in element.attrib.items()}
-        element.attrib.clear()
-        for key, value in attributes.items():
-            if new := _attribute(key, value, identifier, used):
-                element.set(key, new)
+        given = {key: _attribute(key, value, identifier, used) for key, value in attributes.items()}
+        element.attrib = {key: value for key, value in given.items() if value}
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     root.attrib |= {"role": "img", "aria-labelledby": f"{identifier}-title"}

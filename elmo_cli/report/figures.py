@@ -49,15 +49,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a figure.
-
-    Attributes:
-        name: In the legend.
-        x: Places.
-        y: Values.
-        bounds: Interval around each value, if there is one.
-        runs: (x, y) of the single runs behind the line, drawn thin.
-    """
+    """A line, with an interval around each value and (x, y) of the single runs behind it where there are any."""
 
     name: str
     x: Sequence[float]
@@ -111,15 +103,8 @@ def differences(name: str, title: str, about: str, rows: Sequence[Bar], referenc
         for place, row in enumerate(rows):
             number = list(HATCHES).index(row.kind)
             value, low, high = 100 * row.value, 100 * row.interval[0], 100 * row.interval[1]
-            axes.errorbar(
-                value,
-                place,
-                xerr=[[value - low], [high - value]],
-                color=PALETTE[number],
-                marker=MARKERS[number],
-                markersize=7,
-                capsize=4,
-            )
+            bounds, colour, marker = [[value - low], [high - value]], PALETTE[number], MARKERS[number]
+            axes.errorbar(value, place, xerr=bounds, color=colour, marker=marker, markersize=7, capsize=4)
             axes.annotate(f"{value:+.1f}", (value, place), (0, 8), textcoords="offset points", ha="center")
         axes.margins(x=0.08)
         axes.set(xlabel=f"points more than {shown(reference)}")
@@ -140,16 +125,7 @@ def _names_at_left(axes: Axes, names: Sequence[str]) -> None:
 def curves(
     name: str, title: str, about: str, lines: Sequence[Curve], axis_names: tuple[str, str], *, logs: str = ""
 ) -> Drawing:
-    """Lines over epochs, steps or texts.
-
-    Args:
-        name: As in `Drawing`.
-        title: As in `Drawing`.
-        about: As in `Drawing`.
-        lines: What to draw.
-        axis_names: Below the figure, and beside it.
-        logs: Which axes are logarithmic: `x`, `y`, `xy` or none.
-    """
+    """Lines over epochs, steps or texts, with the names of the axes and which of them are logarithmic, such as `xy`."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -164,9 +140,8 @@ def layer_weights(name: str, title: str, about: str, lambdas: Sequence[Curve], g
     """λ of each layer over the epochs, and γ below where there is one."""
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(
-            1 if gamma is None else 2, sharex=True, squeeze=False, height_ratios=(1,) if gamma is None else (2, 1)
-        )[:, 0]
+        heights = (1,) if gamma is None else (2, 1)
+        panels = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         _plot(panels[0], lambdas, "")
         panels[0].set(ylabel="λ")
         if gamma is not None:

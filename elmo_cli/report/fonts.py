@@ -17,14 +17,7 @@ _VARIATIONS = {chr(code) for code in range(0xFE00, 0xFE10)}  # they only choose 
 
 
 def lend_fonts(texts: Iterable[Text]) -> frozenset[str]:
-    """Give texts more fonts to take letters from, where their own lacks some.
-
-    Args:
-        texts: The texts of a figure, drawn or laid out; changed in place.
-
-    Returns:
-        The letters that no font has.
-    """
+    """Give texts that are laid out more fonts where their own lacks letters; the letters that no font has."""
     from matplotlib.font_manager import findfont, get_font
 
     lacking: list[tuple[Text, frozenset[str]]] = []

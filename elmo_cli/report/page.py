@@ -21,7 +21,7 @@ from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.report.blocks import Part
 from elmo_cli.report.cells import printed
 from elmo_cli.report.contrast import cell_style
-from elmo_cli.report.figure_files import FORMATS, inline_svg, write_files
+from elmo_cli.report.figure_files import inline_svg, paths_of, write_files
 from elmo_cli.report.figures import Drawing
 from elmo_cli.report.parts import part_of
 from elmo_cli.report.reported import ReportedRun, as_written, find_runs, read_run, read_runs, warnings_between
@@ -37,13 +37,11 @@ _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(1
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """What was written of which runs.
 
     Attributes:
-        page: The page; None where only figures were asked for.
-        figures: Their files.
-        runs: Names of the runs.
-        warnings: What does not fit together in them, a sentence each.
+        page: None where only figures were asked for.
+        warnings: What does not fit together in the runs, a sentence each.
         notices: What the figures lack, a sentence each.
     """
 
@@ -88,25 +86,19 @@ def write_report(
             remedy="let the command that wrote it come to its end, or name another run",
         )
     drawn = {figures / stem: drawing for stem, drawing in _by_stem(reported).items()} if figures else {}
-    for stem in drawn:
-        for kind in FORMATS:
-            refuse_target(stem.with_name(f"{stem.name}.{kind}"), overwrite, "--figures")
+    for path in (path for stem in drawn for path in paths_of(stem)):
+        refuse_target(path, overwrite, "--figures")
+    warnings = tuple(warnings_between(reported))
     if page:
-        text = page_of(parts, warnings_between(reported))
+        text = page_of(parts, warnings)
         write_atomically(page, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
     made = (write_files(drawing, stem) for stem, drawing in drawn.items())
-    written = list(_counted("figures", made, len(drawn), tell))
-    warnings = tuple(warnings_between(reported))
-    notices = _of_letters(frozenset[str]().union(*(one.absent for one in written)))
+    absent = frozenset[str]().union(*_counted("figures", made, len(drawn), tell))
+    notices = _of_letters(absent)
     for message in (*warnings, *notices):
         tell(Notice(message))
-    return Report(
-        page=page,
-        figures=tuple(path for one in written for path in one.paths),
-        runs=tuple(run.name for run in reported),
-        warnings=warnings,
-        notices=notices,
-    )
+    written = tuple(path for stem in drawn for path in paths_of(stem))
+    return Report(page, written, tuple(run.name for run in reported), warnings, notices)
 
 
 def _counted(what: str, made: Iterable[Made], total: int, tell: Tell) -> Iterator[Made]:

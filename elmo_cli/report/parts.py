@@ -16,13 +16,13 @@ from elmo_cli.report.result_cells import (
     ROLES,
     LayerWeights,
     class_table,
-    classifier_cells,
+    classifiers_table,
     data_table,
     layer_weights,
     pair_cells,
     row_cells,
     score_cells,
-    unknown_cells,
+    unknown_table,
     weights_table,
 )
 from elmo_cli.report.run_figures import classifier_figures, comparison_figures, confusions, lm_figures
@@ -41,14 +41,6 @@ _ROWS: Columns = (
 _PAIRS: Columns = (
     ("pair", "difference", "interval", "p", "p_holm"),
     ("pair", "difference in points", "95 % interval", "p", "p (Holm)"),
-)
-_CLASSIFIERS: Columns = (
-    ("classifier", "accuracy", "valid_accuracy", "best_epoch", "seconds"),
-    ("classifier", "accuracy %", "validation %", "best epoch", "seconds"),
-)
-_UNKNOWN: Columns = (
-    ("row", "train", "test", "whole"),
-    ("row", "training file", "test file", "test file, whole vectors"),
 )
 _SCORES: Columns = (
     ("name", "texts", "accuracy", "interval", "macro_f1", "weighted_f1"),
@@ -79,15 +71,14 @@ def part_of(run: ReportedRun) -> Part:
 
 def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
     results, figures = run.results, comparison_figures(run)
-    rows, unknown = results["rows"], unknown_cells(results["rows"])
-    data = [data_table(results["data"])] if results["data"] else []
+    rows = results["rows"]
     return results["conclusion"], [
         Block("Accuracies", tables=_table_of(row_cells(results), _ROWS), figures=figures["table"]),
         Block("Tested pairs", tables=_table_of(pair_cells(results), _PAIRS), closed=True),
         Block("Learning curves", figures=figures["learning"], hint="elmo compare --fractions"),
         Block("Confusion matrices", matrices=[one for *_, one in confusions(run)], notes=[_SHADES, _SUMMED]),
         Block("Training", figures=figures["epochs"]),
-        Block("Every classifier", tables=_table_of(classifier_cells(rows), _CLASSIFIERS), closed=True),
+        Block("Every classifier", tables=classifiers_table(rows), closed=True),
         Block("Layer weights", tables=weights_table(layer_weights(rows)), figures=figures["layers"]),
         Block(
             "Hardest texts",
@@ -101,26 +92,19 @@ def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
             examples=_examples(run.examples["only_lm"]),
             closed=True,
         ),
-        Block("Data", tables=[*data, *_table_of(unknown, _UNKNOWN, "Tokens without a vector, in %")]),
+        Block("Data", tables=[*data_table(results["data"]), *unknown_table(rows)]),
         Block("How it was done", items=results["notes"], closed=True),
     ]
 
 
-def _table_of(rows: Sequence[Mapping[str, Cell]], columns: Columns, title: str = "") -> list[Table]:
+def _table_of(rows: Sequence[Mapping[str, Cell]], columns: Columns) -> list[Table]:
     """The table of some cells; none without rows."""
-    return [select(rows, *columns, title)] if rows else []
+    return [select(rows, *columns)] if rows else []
 
 
 def _examples(examples: Sequence[ExampleRecord]) -> list[Example]:
     return [
-        Example(
-            one["text"],
-            one["label"],
-            [
-                Answer(name, told["predicted"], told["probability"], told["predicted"] == one["label"])
-                for name, told in one["rows"].items()
-            ],
-        )
+        Example(one["text"], one["label"], [Answer(name, **answer) for name, answer in one["rows"].items()])
         for one in examples
     ]
 
@@ -137,10 +121,6 @@ def _classifier(run: ReportedClassifier) -> tuple[str, list[Block]]:
         valid = f"{100 * results['valid']['accuracy']:.1f} % on validation; it was stopped early"
         lead += f"{', '.join(_told(role, scores) for role, scores in scored.items()) or valid}."
         weights = [LayerWeights(run.name, results["lambdas"] or (), results["gamma"])]
-    mistakes = [
-        Example(one.text, one.label, [Answer(run.name, one.predicted, one.probability, right=False)])
-        for one in run.mistakes
-    ]
     classes = [class_table(one, _CLASS_HEADINGS, f"Classes, {role}") for role, one in scored.items()]
     return lead, [
         Block(
@@ -154,7 +134,7 @@ def _classifier(run: ReportedClassifier) -> tuple[str, list[Block]]:
         Block(
             "Surest mistakes",
             notes=["The wrong test predictions with the highest probability."],
-            examples=mistakes,
+            examples=run.mistakes,
             closed=True,
         ),
     ]
@@ -182,7 +162,7 @@ def _language_model(run: ReportedLm) -> tuple[str, list[Block]]:
         told = "it has no perplexity" if last is None else f"the last validation perplexity is {printed(Number(last))}"
         lead = f"This language model has no final results: {told}."
     figures = [_lm_table(results, str(run.description.get("validation", "-")))] if results else []
-    return lead, [Block("Perplexity", figures=lm_figures(run)["perplexity"]), Block("Figures", tables=figures)]
+    return lead, [Block("Perplexity", figures=lm_figures(run)), Block("Figures", tables=figures)]
 
 
 def _lm_table(results: LmResults, validation: str) -> Table:

@@ -1,6 +1,7 @@
-"""What `results.json`, `examples.json` and `metrics.jsonl` of each kind of run hold, as those read it who show it.
+"""What `results.json`, `examples.json` and `metrics.jsonl` hold, as far as reports show it.
 
 Plain dictionaries on purpose: what a comparison hands on in memory and what is read back from its files is the same.
+Accuracies, their differences and intervals are shares, of test texts where nothing else is said.
 """
 
 from __future__ import annotations
@@ -11,14 +12,11 @@ RowKind = Literal["static", "lm", "reference"]
 
 
 class UnknownTokens(TypedDict, total=False):
-    """Counts and `rate` of the tokens of each file without a vector; empty for a row to which no token is unknown.
-
-    `file` counts of a static row, by labelled file, what its whole embedding file has, whatever the vocabulary.
-    """
+    """Counts and `rate` of the tokens of each file without a vector; empty for a row to which no token is unknown."""
 
     train: dict[str, float]
     test: dict[str, float]
-    file: dict[str, dict[str, float]]
+    file: dict[str, dict[str, float]]  # of a static row what its whole file has, whatever the vocabulary
 
 
 class ValidationScores(TypedDict):
@@ -69,7 +67,7 @@ class RowFacts(TypedDict):
 
 
 class RowFigures(TypedDict):
-    """Accuracies of a row, means over its seeds; `interval` is over test texts."""
+    """Accuracies of a row, means over its seeds."""
 
     accuracy: float
     sd: float | None
@@ -78,7 +76,7 @@ class RowFigures(TypedDict):
 
 
 class RowRecord(RowFacts, RowFigures):
-    """A row with its classifiers, and what sets it apart from the row that all are compared with."""
+    """A row with its classifiers, and its difference from the row that all are compared with."""
 
     macro_f1: float
     seeds: list[SeedRecord]
@@ -102,8 +100,8 @@ class PairRecord(TypedDict):
     significant: bool
 
 
-class CurveRow(RowFigures):
-    """A row that learned from a share of the labelled texts."""
+class NamedFigures(RowFigures):
+    """The same with the name of the row."""
 
     name: str
 
@@ -115,7 +113,7 @@ class CurvePoint(TypedDict):
     texts: int
     trained_on: int
     validation: int
-    rows: list[CurveRow]
+    rows: list[NamedFigures]
 
 
 class FileRecord(TypedDict):
@@ -127,7 +125,7 @@ class FileRecord(TypedDict):
 
 
 class TextsRecord(FileRecord):
-    """The data card of a labelled file; lengths are in tokens, and to a character model no token is unknown."""
+    """The data card of a labelled file, lengths in tokens; to a character model no token is unknown."""
 
     classes: dict[str, int]
     tokens: int
@@ -161,7 +159,7 @@ class ComparisonResults(Summary):
     notes: list[str]
 
 
-class RowAnswer(TypedDict):
+class AnswerRecord(TypedDict):
     """What a row says of a text; the reference has no probabilities."""
 
     predicted: str
@@ -174,7 +172,7 @@ class ExampleRecord(TypedDict):
     index: int
     text: str
     label: str
-    rows: dict[str, RowAnswer]
+    rows: dict[str, AnswerRecord]
 
 
 Examples = dict[Literal["hardest", "only_lm"], list[ExampleRecord]]  # `examples.json` of a comparison
@@ -241,7 +239,7 @@ class LmResults(TypedDict):
 
 
 class LoggedStep(TypedDict):
-    """A line of `metrics.jsonl` after some training steps of a language model."""
+    """A line of `metrics.jsonl` after some steps of a language model."""
 
     event: Literal["step"]
     step: int
@@ -249,7 +247,7 @@ class LoggedStep(TypedDict):
 
 
 class LoggedValidation(TypedDict):
-    """A line of `metrics.jsonl` after an epoch of a language model."""
+    """The line after an epoch of a language model."""
 
     event: Literal["validation"]
     forward: float
@@ -258,7 +256,7 @@ class LoggedValidation(TypedDict):
 
 
 class LoggedEpoch(TypedDict):
-    """A line of `metrics.jsonl` after an epoch of a classifier."""
+    """The line after an epoch of a classifier."""
 
     event: Literal["epochdone"]
     epoch: int
@@ -269,21 +267,22 @@ class LoggedEpoch(TypedDict):
     gamma: float | None
 
 
-class LoggedRowEpoch(LoggedEpoch):
-    """The same in a comparison, with the classifier that it belongs to."""
+class WhichClassifier(TypedDict):
+    """Which one of a comparison; `fraction` is its share of the labelled texts."""
 
     row: str
     seed: int
     fraction: float
 
 
-class LoggedClassifier(TypedDict):
-    """A line of `metrics.jsonl` after a classifier of a comparison: what it is, and the file of its answers."""
+class ComparisonEpoch(LoggedEpoch, WhichClassifier):
+    """The line after an epoch of a classifier of a comparison."""
+
+
+class LoggedClassifier(WhichClassifier):
+    """The line after a classifier of a comparison, with the file of its answers."""
 
     event: Literal["classifier"]
-    row: str
-    seed: int
-    fraction: float
     source: str
     training: TrainingRecord
     predictions: str

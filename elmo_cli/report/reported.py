@@ -6,19 +6,20 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from elmo_cli.data.folders import unique_names
 from elmo_cli.errors import RunError
+from elmo_cli.report.blocks import Answer, Example
 from elmo_cli.report.records import (
     ClassifierResults,
+    ComparisonEpoch,
     ComparisonResults,
     Examples,
     LmResults,
     LoggedEpoch,
-    LoggedRowEpoch,
     LoggedStep,
     LoggedValidation,
 )
@@ -29,52 +30,23 @@ REPORTED: tuple[Kind, ...] = ("lm", "classifier", "comparison")
 PREDICTIONS_FILE = "predictions.csv"
 MOST_EXAMPLES = 20
 
-# A comparison that was stopped: all that can be shown of it is how the classifiers trained that were done.
-_NO_RESULTS: ComparisonResults = {
-    "reference": "",
-    "best_mode": None,
-    "best_row": None,
-    "test": "",
-    "comparisons": 0,
-    "pairs": [],
-    "rows": [],
-    "conclusion": "This comparison has no results yet.",
-    "curves": [],
-    "seeds": [],
-    "classes": [],
-    "data": {},
-    "train": {"file": "", "texts": 0, "cut": 0},
-    "test_file": {"file": "", "texts": 0, "cut": 0},
-    "warnings": [],
-    "notes": [],
-}
-
-
-class Mistake(NamedTuple):
-    """A wrong prediction with its probability."""
-
-    text: str
-    label: str
-    predicted: str
-    probability: float
+# What a page needs of a comparison that was stopped: it shows how the classifiers trained that were done.
+_NO_RESULTS = cast(
+    ComparisonResults,
+    {
+        "conclusion": "This comparison has no results yet.",
+        "data": {},
+        **dict.fromkeys(("rows", "pairs", "curves", "classes", "warnings", "notes"), ()),
+    },
+)
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run, as a report needs it.
-
-    Attributes:
-        name: Unlike those of the other runs of the report.
-        description: `run.yaml`.
-    """
+    """A run, as a report needs it: a name unlike those of the others, and `run.yaml`."""
 
     name: str
     description: Mapping[str, Any]
-
-    @property
-    def finished(self) -> bool:
-        """Whether its command came to the end."""
-        return bool(self.description["status"] == "finished")
 
     def files(self, role: str) -> tuple[tuple[str, str], ...]:
         """Name and fingerprint of the files that it read as `train`, `test`, `corpus` and so on."""
@@ -84,45 +56,28 @@ class ReportedRun:
 
 @dataclass(frozen=True)
 class ReportedLm(ReportedRun):
-    """A language model.
+    """A language model; without results if it was stopped, or imported."""
 
-    Attributes:
-        results: `results.json`; None for one that was stopped, or imported.
-        events: Steps and validations of `metrics.jsonl`.
-    """
-
-    results: LmResults | None = field(repr=False)
-    events: Sequence[LoggedStep | LoggedValidation] = field(repr=False)
+    results: LmResults | None
+    events: Sequence[LoggedStep | LoggedValidation]
 
 
 @dataclass(frozen=True)
 class ReportedClassifier(ReportedRun):
-    """A classifier.
+    """A classifier, with its wrong predictions, the surest first."""
 
-    Attributes:
-        results: `results.json`; None where it is missing.
-        epochs: Those of `metrics.jsonl`.
-        mistakes: The wrong predictions, the surest first.
-    """
-
-    results: ClassifierResults | None = field(repr=False)
-    epochs: Sequence[LoggedEpoch] = field(repr=False)
-    mistakes: Sequence[Mistake] = field(repr=False)
+    results: ClassifierResults | None
+    epochs: Sequence[LoggedEpoch]
+    mistakes: Sequence[Example]
 
 
 @dataclass(frozen=True)
 class ReportedComparison(ReportedRun):
-    """A comparison.
+    """A comparison, with the epochs of all its classifiers; without rows and examples if it was stopped."""
 
-    Attributes:
-        results: `results.json`; without rows where it is missing.
-        epochs: Those of `metrics.jsonl`, of all classifiers.
-        examples: `examples.json`; without texts where it is missing.
-    """
-
-    results: ComparisonResults = field(repr=False)
-    epochs: Sequence[LoggedRowEpoch] = field(repr=False)
-    examples: Examples = field(repr=False)
+    results: ComparisonResults
+    epochs: Sequence[ComparisonEpoch]
+    examples: Examples
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -180,7 +135,7 @@ def read_run(run: Run, name: str) -> ReportedRun:
         return ReportedLm(name, run.description, results, events)
     epochs = [event for event in events if event.get("event") == "epochdone"]
     if run.kind == "classifier":
-        return ReportedClassifier(name, run.description, results, epochs, _mistakes(run.path / PREDICTIONS_FILE))
+        return ReportedClassifier(name, run.description, results, epochs, _mistakes(run.path / PREDICTIONS_FILE, name))
     examples = _examples(run.path / EXAMPLES_FILE)
     return ReportedComparison(name, run.description, _NO_RESULTS if results is None else results, epochs, examples)
 
@@ -204,48 +159,57 @@ def as_written(run: ReportedRun) -> Iterator[None]:
 def _examples(path: Path) -> Examples:
     if not path.exists():
         return {"hardest": [], "only_lm": []}
-    try:
+    with _readable(path):
         examples: Examples = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
     return examples
 
 
-def _mistakes(path: Path) -> list[Mistake]:
-    """The wrong predictions of a classifier run whose wrong class had the highest probability."""
+def _mistakes(path: Path, name: str) -> list[Example]:
+    """The wrong predictions of a classifier run, as its name says them, whose class had the highest probability."""
     if not path.exists():
         return []
+    with _readable(path), path.open(encoding="utf-8", newline="") as file:
+        wrong = [
+            (float(line[f"p({line['predicted']})"]), line)
+            for line in csv.DictReader(file)
+            if line["predicted"] != line["label"]
+        ]
+        surest = sorted(wrong, key=lambda one: -one[0])[:MOST_EXAMPLES]
+        return [
+            Example(line["text"], line["label"], [Answer(name, line["predicted"], probability)])
+            for probability, line in surest
+        ]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            wrong = [
-                Mistake(row["text"], row["label"], row["predicted"], float(row[f"p({row['predicted']})"]))
-                for row in csv.DictReader(file)
-                if row["predicted"] != row["label"]
-            ]
+        yield
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
-    return sorted(wrong, key=lambda one: -one.probability)[:MOST_EXAMPLES]
 
 
 def warnings_between(runs: Sequence[ReportedRun]) -> list[str]:
     """What forbids to compare figures of one run with those of another, a sentence each."""
-    found = [f"{one.name} is not finished: this is what it has so far." for one in runs if not one.finished]
+    unfinished = [one.name for one in runs if one.description["status"] != "finished"]
     scored = [one for one in runs if not isinstance(one, ReportedLm)]
     models = [one for one in runs if isinstance(one, ReportedLm) and one.results]
-    found += _apart(
-        "The test files differ, so accuracies of one run say nothing beside those of another",
-        [(one.name, one.files("test")) for one in scored if one.files("test")],
-    )
-    found += _apart(
-        "The training files differ, so a difference between runs may come from them",
-        [(one.name, one.files("train")) for one in scored if one.files("train")],
-    )
-    found += _apart(
-        "The texts or vocabularies behind the perplexities differ, so perplexities of one run say nothing beside those "
-        "of another",
-        [(one.name, _validated_on(one)) for one in models],
-    )
-    return found
+    return [
+        *(f"{name} is not finished: this is what it has so far." for name in unfinished),
+        *_apart(
+            "The test files differ, so accuracies of one run say nothing beside those of another",
+            [(one.name, one.files("test")) for one in scored if one.files("test")],
+        ),
+        *_apart(
+            "The training files differ, so a difference between runs may come from them",
+            [(one.name, one.files("train")) for one in scored if one.files("train")],
+        ),
+        *_apart(
+            "The texts or vocabularies behind the perplexities differ, so perplexities of one run say nothing beside "
+            "those of another",
+            [(one.name, _validated_on(one)) for one in models],
+        ),
+    ]
 
 
 def _validated_on(run: ReportedRun) -> tuple[tuple[str, str], ...]:

@@ -1,16 +1,16 @@
-"""The cells of each kind of result, made once for all outputs, which choose among them and write their own headings."""
+"""The cells and tables of each kind of result: cells where outputs choose among them and write their own headings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from elmo_cli.report.cells import Cell, Cells, Interval, Mark, Name, Number, Table, select
+from elmo_cli.report.cells import Cell, Interval, Mark, Name, Number, Table
 from elmo_cli.report.records import (
     ComparisonResults,
     CurvePoint,
     PairRecord,
-    PerplexityRecord,
+    RowFigures,
     RowRecord,
     ScoresRecord,
     Summary,
@@ -29,13 +29,7 @@ CURVE_COLUMNS = ("fraction", "texts", "row", "kind", "accuracy", "sd", "low", "h
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """How much a combiner takes of each layer.
-
-    Attributes:
-        name: The row or run that has the combiner.
-        lambdas: λ in force, a mean over seeds where there are several.
-        gamma: Scale of the mix, likewise; None where there is none.
-    """
+    """λ of each layer and scale γ of the combiner of a row or run, means over seeds where there are several."""
 
     name: str
     lambdas: Sequence[float]
@@ -48,28 +42,34 @@ def row_cells(results: Summary) -> list[dict[str, Cell]]:
 
 
 def _row_cells(row: RowRecord, results: Summary) -> dict[str, Cell]:
-    low, high = row["interval"]
-    low_apart, high_apart = row["difference_interval"] or (None, None)
+    low, high = row["difference_interval"] or (None, None)
     return {
         "row": Name(row["name"], _marks(row, results), _tags(row, results)),
         "kind": row["kind"],
         "lm": row["lm"],
         "mode": row["mode"],
         "tune": row["tune"],
+        **_figure_cells(row),
+        "macro_f1": Number(row["macro_f1"], "share"),
+        "difference": Number(row["difference"], "difference"),
+        "difference_interval": Interval(row["difference_interval"], "difference"),
+        "difference_low": Number(low, "difference"),
+        "difference_high": Number(high, "difference"),
+        "p": Number(row["p"], "p"),
+        "p_holm": Number(row["p_holm"], "p"),
+        "unknown_test_tokens": Number(unknown_rate(row["unknown"]), "rate"),
+    }
+
+
+def _figure_cells(row: RowFigures) -> dict[str, Cell]:
+    low, high = row["interval"]
+    return {
         "accuracy": Number(row["accuracy"], "share"),
         "sd": Number(row["sd"], "share"),
         "interval": Interval(row["interval"]),
         "low": Number(low, "share"),
         "high": Number(high, "share"),
-        "macro_f1": Number(row["macro_f1"], "share"),
         "valid_accuracy": Number(row["valid_accuracy"], "share"),
-        "difference": Number(row["difference"], "difference"),
-        "difference_interval": Interval(row["difference_interval"], "difference"),
-        "difference_low": Number(low_apart, "difference"),
-        "difference_high": Number(high_apart, "difference"),
-        "p": Number(row["p"], "p"),
-        "p_holm": Number(row["p_holm"], "p"),
-        "unknown_test_tokens": Number(unknown_rate(row["unknown"]), "rate"),
     }
 
 
@@ -126,11 +126,7 @@ def curve_cells(results: ComparisonResults) -> list[dict[str, Cell]]:
             "texts": Number(point["texts"]),
             "row": row["name"],
             "kind": kinds[row["name"]],
-            "accuracy": Number(row["accuracy"], "share"),
-            "sd": Number(row["sd"], "share"),
-            "low": Number(row["interval"][0], "share"),
-            "high": Number(row["interval"][1], "share"),
-            "valid_accuracy": Number(row["valid_accuracy"], "share"),
+            **_figure_cells(row),
         }
         for point in results["curves"]
         for row in point["rows"]
@@ -138,13 +134,7 @@ def curve_cells(results: ComparisonResults) -> list[dict[str, Cell]]:
 
 
 def curve_table(points: Sequence[CurvePoint], corner: str, headings: Iterable[str]) -> Table:
-    """Learning curves with a row for each row of the comparison.
-
-    Args:
-        points: The shares of the labelled texts.
-        corner: Stands above the names.
-        headings: Stands above each share.
-    """
+    """Learning curves: `corner` stands above the names of the rows, a heading above each share of the texts."""
     by_row = zip(*(point["rows"] for point in points), strict=True)
     rows: list[list[Cell]] = [
         [each[0]["name"], *(Number(row["accuracy"], "share", row["sd"]) for row in each)] for each in by_row
@@ -179,48 +169,41 @@ def weights_table(weights: Sequence[LayerWeights]) -> list[Table]:
     return [Table(columns, rows)] if layers > 1 else []
 
 
-def classifier_cells(rows: Iterable[RowRecord]) -> list[dict[str, Cell]]:
-    """Every classifier of a comparison."""
-    return [
-        {
-            "classifier": f"{row['name']}, seed {one['seed']}",
-            "accuracy": Number(one["accuracy"], "share"),
-            "valid_accuracy": Number(one["valid"]["accuracy"], "share"),
-            "best_epoch": f"{one['best_epoch']} of {one['epochs']}" if "best_epoch" in one else None,
-            "seconds": Number(one["seconds"]),
-        }
+def classifiers_table(rows: Iterable[RowRecord]) -> list[Table]:
+    """Every classifier of a comparison; no table without any."""
+    lines = [
+        [
+            f"{row['name']}, seed {one['seed']}",
+            Number(one["accuracy"], "share"),
+            Number(one["valid"]["accuracy"], "share"),
+            f"{one['best_epoch']} of {one['epochs']}" if "best_epoch" in one else None,
+            Number(one["seconds"]),
+        ]
         for row in rows
         for one in row["seeds"]
     ]
+    return [Table(("classifier", "accuracy %", "validation %", "best epoch", "seconds"), lines)] if lines else []
 
 
-def unknown_cells(rows: Iterable[RowRecord]) -> list[dict[str, Cell]]:
-    """The tokens that each row has no vector for, and in the test file what the whole embedding file has none for."""
-    return [
-        {
-            "row": row["name"],
-            "train": Number(row["unknown"]["train"]["rate"], "share"),
-            "test": Number(row["unknown"]["test"]["rate"], "share"),
-            "whole": Number(_missing_from_file(row["unknown"]), "share"),
-        }
-        for row in rows
-        if row["unknown"]
-    ]
+def unknown_table(rows: Iterable[RowRecord]) -> list[Table]:
+    """The tokens that each row has no vector for, and in the test file what its whole file has none for."""
+    lines: list[list[Cell]] = []
+    for row in rows:
+        if unknown := row["unknown"]:
+            whole = unknown["file"]["test"] if "file" in unknown else None
+            missing = 1 - whole["tokens_found"] / max(1, whole["tokens"]) if whole else None
+            rates = (unknown["train"]["rate"], unknown["test"]["rate"], missing)
+            lines.append([row["name"], *(Number(rate, "share") for rate in rates)])
+    columns = ("row", "training file", "test file", "test file, whole vectors")
+    return [Table(columns, lines, "Tokens without a vector, in %")] if lines else []
 
 
-def _missing_from_file(unknown: UnknownTokens) -> float | None:
-    if "file" not in unknown:
-        return None
-    whole = unknown["file"]["test"]
-    return 1 - whole["tokens_found"] / max(1, whole["tokens"])
-
-
-def data_table(files: Mapping[str, TextsRecord]) -> Table:
-    """The data card of the labelled files, a column for each."""
+def data_table(files: Mapping[str, TextsRecord]) -> list[Table]:
+    """The data card of the labelled files, a column for each; no table without files."""
     cards = [_data_cells(file) for file in files.values()]
-    rows = [[name, *(card[name] for card in cards)] for name in cards[0]]
-    known = [row for row in rows if any(cell != Number(None, "share") for cell in row[1:])]
-    return Table(("", *(f"{ROLES[role]} file" for role in files)), known)
+    lines = [[name, *(card[name] for card in cards)] for name in (cards[0] if cards else ())]
+    known = [line for line in lines if any(cell != Number(None, "share") for cell in line[1:])]
+    return [Table(("", *(f"{ROLES[role]} file" for role in files)), known)] if known else []
 
 
 def _data_cells(file: TextsRecord) -> dict[str, Cell]:
@@ -254,28 +237,10 @@ def score_cells(scored: Mapping[str, ScoresRecord]) -> list[dict[str, Cell]]:
     ]
 
 
-def perplexity_cells(name: str, scores: PerplexityRecord) -> dict[str, Cell]:
-    """The perplexities of a language model on a text."""
-    return {
-        "run": name,
-        "mean": Number(scores["mean"]),
-        "forward": Number(scores["forward"]),
-        "backward": Number(scores["backward"]),
-        "tokens": Number(scores["tokens"]),
-        "oov_rate": Number(scores["oov_rate"], "rate"),
-    }
-
-
 def class_table(scores: ScoresRecord, headings: Sequence[str], title: str = "") -> Table:
     """Precision, recall, F1 and number of texts of each class."""
-    rows: list[Cells] = [
-        {
-            "label": one["label"],
-            "precision": Number(one["precision"], "share"),
-            "recall": Number(one["recall"], "share"),
-            "f1": Number(one["f1"], "share"),
-            "support": Number(one["support"]),
-        }
-        for one in scores["classes"]
-    ]
-    return select(rows, ("label", "precision", "recall", "f1", "support"), headings, title)
+    rows: list[list[Cell]] = []
+    for one in scores["classes"]:
+        shares = (one["precision"], one["recall"], one["f1"])
+        rows.append([one["label"], *(Number(share, "share") for share in shares), Number(one["support"])])
+    return Table(headings, rows, title)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from elmo_cli.report.blocks import Matrix
 from elmo_cli.report.figures import Bar, Curve, Drawing, bars, confusion, curves, differences, layer_weights
-from elmo_cli.report.records import ComparisonResults, CurvePoint, LoggedEpoch, LoggedRowEpoch
+from elmo_cli.report.records import ComparisonEpoch, ComparisonResults, CurvePoint, LoggedEpoch
 from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun
 
 MOST_POINTS = 300
@@ -18,27 +19,19 @@ Figures = dict[str, list[Drawing]]  # by the part of the report that shows them
 
 def all_figures(run: ReportedRun) -> list[Drawing]:
     """All figures of a run, those for files included."""
+    found: list[Drawing] = []
     match run:
         case ReportedLm():
-            found = lm_figures(run)
+            found += lm_figures(run)
         case ReportedClassifier():
-            found = classifier_figures(run)
+            found += chain(*classifier_figures(run).values())
         case ReportedComparison():
-            found = comparison_figures(run)
+            found += chain(*comparison_figures(run).values())
     about = "Shade: share of the true class."
-    return [
-        *(figure for figures in found.values() for figure in figures),
-        *(
-            confusion(
-                f"confusion-{role}{'-' if name else ''}{name}",
-                f"{name or run.name}: confusion on {role}",
-                about,
-                matrix.classes,
-                matrix.counts,
-            )
-            for name, role, matrix in confusions(run)
-        ),
-    ]
+    for name, role, matrix in confusions(run):
+        stem, title = "-".join(filter(None, ("confusion", role, name))), f"{name or run.name}: confusion on {role}"
+        found.append(confusion(stem, title, about, matrix.classes, matrix.counts))
+    return found
 
 
 def confusions(run: ReportedRun) -> list[tuple[str, str, Matrix]]:
@@ -101,21 +94,16 @@ def _bounds(interval: Sequence[float], scale: float = 1) -> tuple[float, float]:
 def _learning(points: Sequence[CurvePoint]) -> Drawing:
     """Test accuracy by the number of training texts."""
     texts = [point["texts"] for point in points]
-    lines = [
-        Curve(
-            each[0]["name"],
-            texts,
-            [100 * row["accuracy"] for row in each],
-            [_bounds(row["interval"], 100) for row in each],
-        )
-        for each in zip(*(point["rows"] for point in points), strict=True)
-    ]
+    lines = []
+    for row in zip(*(point["rows"] for point in points), strict=True):
+        bounds = [_bounds(one["interval"], 100) for one in row]
+        lines.append(Curve(row[0]["name"], texts, [100 * one["accuracy"] for one in row], bounds))
     about = "Accuracy on the same test texts after training on a part of the training texts; whiskers: 95 % intervals."
     axes = ("training texts", "right on test, in %")
     return curves("learning-curves", "Learning curves", about, lines, axes, logs="x")
 
 
-def _epochs_by_row(epochs: Sequence[LoggedRowEpoch]) -> dict[str, dict[int, list[LoggedEpoch]]]:
+def _epochs_by_row(epochs: Sequence[ComparisonEpoch]) -> dict[str, dict[int, list[LoggedEpoch]]]:
     """Epochs of the full training texts by row and seed; of a classifier that was trained again the last training."""
     found: dict[str, dict[int, list[LoggedEpoch]]] = {}
     for epoch in epochs:
@@ -155,36 +143,32 @@ def classifier_figures(run: ReportedClassifier) -> Figures:
     }
 
 
-def lm_figures(run: ReportedLm) -> Figures:
-    """Perplexity over the steps."""
-    step, steps, lines = 0, [], []
-    scores: dict[str, list[tuple[float, float]]] = {"validation, mean": [], "forward": [], "backward": []}
+def lm_figures(run: ReportedLm) -> list[Drawing]:
+    """Perplexity over the steps; no figure without events."""
+    steps: list[tuple[int, float]] = []
+    scores: dict[str, list[tuple[int, float]]] = {"validation, mean": [], "forward": [], "backward": []}
     for event in run.events:
         if event["event"] == "step":
-            step = event["step"]
-            steps.append((step, event["loss"]))
+            steps.append((event["step"], event["loss"]))
         elif event["event"] == "validation":
             values = (event["mean"], event["forward"], event["backward"])
             for points, value in zip(scores.values(), values, strict=True):
-                points.append((step, value))
-    if steps:
-        x, y = zip(*_binned(steps), strict=True)
-        lines.append(Curve("training, estimate", x, y))
-    for name, points in scores.items():
-        if finite := [point for point in points if math.isfinite(point[1])]:
-            x, y = zip(*finite, strict=True)
-            lines.append(Curve(name, x, y))
+                points.append((steps[-1][0] if steps else 0, value))
+    lines = []
+    for name, found in {"training, estimate": _binned(steps), **scores}.items():
+        if finite := [point for point in found if math.isfinite(point[1])]:
+            lines.append(Curve(name, *zip(*finite, strict=True)))
     about = (
         "Perplexity on a logarithmic scale. Validation is exact; training is the running mean of the training loss, "
         "with dropout, and with a sampled softmax an estimate."
     )
     figure = curves("perplexity", "Perplexity", about, lines, ("step", "perplexity"), logs="y")
-    return {"perplexity": [figure] if lines else []}
+    return [figure] if lines else []
 
 
 def _binned(steps: Sequence[tuple[int, float]]) -> Iterator[tuple[float, float]]:
     """Step and perplexity, neighbours joined where there are too many to draw."""
-    size = -(-len(steps) // MOST_POINTS)
+    size = max(1, -(-len(steps) // MOST_POINTS))
     for start in range(0, len(steps), size):
         part = [one for one in steps[start : start + size] if math.isfinite(one[1])]
         if part:
@@ -192,30 +176,23 @@ def _binned(steps: Sequence[tuple[int, float]]) -> Iterator[tuple[float, float]]
 
 
 def _over_seeds(name: str, seeds: Seeds, value: Callable[[LoggedEpoch], float | None]) -> Curve | None:
-    """A curve of means over the seeds, up to where the first of them ends; None without values.
-
-    Args:
-        name: Stands in the legend.
-        seeds: Epochs by seed.
-        value: What to draw of an epoch; None where it has nothing.
-    """
+    """A curve of means over the seeds, up to where the first of them ends; None without values."""
     runs: list[list[tuple[float, float]]] = []
     for epochs in seeds.values():
         found = [(epoch["epoch"], value(epoch)) for epoch in epochs]
         runs.append([(epoch, one) for epoch, one in found if one is not None and math.isfinite(one)])
-    together = min((len(run) for run in runs), default=0)
-    if not together:
+    if not all(runs):
         return None
-    x = [epoch for epoch, _ in runs[0][:together]]
-    y = [sum(run[place][1] for run in runs) / len(runs) for place in range(together)]
+    together = list(zip(*runs, strict=False))
+    x = [points[0][0] for points in together]
+    y = [sum(one for _, one in points) / len(points) for points in together]
     single = [([epoch for epoch, _ in run], [one for _, one in run]) for run in runs]
     return Curve(name, x, y, runs=single if len(runs) > 1 else ())
 
 
 def _weights(name: str, title: str, seeds: Seeds) -> list[Drawing]:
     """λ and γ over the epochs, for a combiner of several layers that has any."""
-    first = next((epochs[0] for epochs in seeds.values() if epochs), None)
-    layers = len(first["lambdas"] or ()) if first else 0
+    layers = next((len(epochs[0]["lambdas"] or ()) for epochs in seeds.values() if epochs), 0)
     if layers < 2:
         return []
 

@@ -9,13 +9,9 @@ POOL_BATCHES = 32  # batches that are sorted by length among themselves when bat
 
 
 def length_batches(
-    lengths: NDArray[np.integer],
-    max_tokens: int,
-    *,
-    max_sentences: int | None = None,
-    seed: int | None = None,
+    lengths: NDArray[np.integer], max_tokens: int, *, max_sentences: int | None = None, seed: int | None = None
 ) -> list[NDArray[np.int64]]:
-    """Group sentences into batches.
+    """Group sentences into batches; every sentence is in exactly one.
 
     Args:
         lengths: (S,) cells that each sentence takes; an empty one takes a cell all the same.
@@ -25,7 +21,7 @@ def length_batches(
             sorted, the shortest first.
 
     Returns:
-        (B,) sentence indices of each batch; every sentence is in exactly one.
+        (B,) sentence indices of each batch.
     """
     cells = np.maximum(np.asarray(lengths, dtype=np.int64), 1)
     if seed is None:
@@ -34,16 +30,11 @@ def length_batches(
     order = generator.permutation(len(cells))
     per_batch = max(1, int(max_tokens / cells.mean())) if len(cells) else 1
     pool = POOL_BATCHES * min(per_batch, max_sentences or per_batch)
-    batches = [
-        batch
-        for start in range(0, len(order), pool)
-        for batch in _cut(_sorted(order[start : start + pool], cells), cells, max_tokens, max_sentences)
-    ]
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), pool):
+        some = order[start : start + pool]
+        batches += _cut(some[np.argsort(cells[some], kind="stable")], cells, max_tokens, max_sentences)
     return [batches[number] for number in generator.permutation(len(batches))]
-
-
-def _sorted(sentences: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    return sentences[np.argsort(cells[sentences], kind="stable")]
 
 
 def _cut(

@@ -21,11 +21,9 @@ BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(256, 261)
 
 
 def character_ids(types: Sequence[str], max_characters: int) -> NDArray[np.int64]:
-    """(types, max_characters) character ids; a row of zeros for the empty string, which is padding.
+    """(types, C) character ids, C = `max_characters` with the marks; a row of zeros for the empty string: padding.
 
-    Args:
-        types: Tokens; longer ones are cut after `max_characters - 2` bytes, wherever that falls in a character.
-        max_characters: C, the length of every row, marks included.
+    Longer tokens are cut after C - 2 bytes, wherever that falls in a character.
     """
     return pack_characters(types, max_characters).astype(np.int64)
 

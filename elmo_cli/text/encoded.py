@@ -23,17 +23,11 @@ _COUNTED_AT_ONCE = 1 << 20  # tokens
 
 @dataclass(frozen=True, eq=False)
 class EncodedCorpus:
-    """Sentences (or texts) as type numbers, end to end; the arrays may lie in files that are mapped into memory.
+    """Sentences (or texts) as type numbers, end to end; the arrays may lie in files that are mapped into memory."""
 
-    Attributes:
-        types: The distinct tokens; a type's number is its index, and the first three are `RESERVED_TYPES`.
-        tokens: (N,) int32 type numbers.
-        offsets: (S + 1,) int64; sentence i is `tokens[offsets[i]:offsets[i + 1]]`.
-    """
-
-    types: Sequence[str]
-    tokens: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    types: Sequence[str]  # the distinct tokens by their number; the first three are `RESERVED_TYPES`
+    tokens: NDArray[np.int32]  # (N,) type numbers
+    offsets: NDArray[np.int64]  # (S + 1,); sentence i is `tokens[offsets[i]:offsets[i + 1]]`
     # Not an argument, so that `dataclasses.replace` forgets them.
     _counts: NDArray[np.int64] | None = field(default=None, init=False, repr=False)
 
@@ -87,6 +81,13 @@ class EncodedCorpus:
         return parts
 
 
+def numbering() -> defaultdict[str, int]:
+    """The number of each type; a new one gets the next number, without a line of Python."""
+    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
+    numbers.default_factory = numbers.__len__
+    return numbers
+
+
 def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> EncodedCorpus:
     """Tokenise and number texts; a text without tokens stays, as an empty sentence, so that rows keep their place."""
     return encode_tokens(map(tokenize, texts))
@@ -94,8 +95,7 @@ def encode(texts: Iterable[str], tokenize: Callable[[str], list[str]]) -> Encode
 
 def encode_tokens(sentences: Iterable[Sequence[str]]) -> EncodedCorpus:
     """Number sentences that are tokens already."""
-    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
-    numbers.default_factory = numbers.__len__  # a new type gets the next number, without a line of Python
+    numbers = numbering()
     number_of = numbers.__getitem__
     tokens, offsets = array("i"), array("q", [0])
     for sentence in sentences:

@@ -45,14 +45,7 @@ class TypeTable:
 
 
 class Indexer:
-    """How an embedder reads tokens.
-
-    Attributes:
-        encoder: `word`, `char` or `word+char`.
-        framed: Whether its network reads sentences between `<S>` and `</S>`: true of a biLM, false of a static table.
-        vocabulary: The ids of words; an encoder of characters alone needs none.
-        max_characters: C of characters.
-    """
+    """How an embedder reads tokens."""
 
     def __init__(
         self, encoder: EncoderKind, framed: bool, vocabulary: Vocabulary | None, max_characters: int = 50
@@ -60,9 +53,9 @@ class Indexer:
         if encoder != "char" and vocabulary is None:
             raise ValueError("a word encoder needs a vocabulary")
         self.encoder = encoder
-        self.framed = framed
-        self.vocabulary = vocabulary
-        self.max_characters = max_characters
+        self.framed = framed  # whether sentences stand between `<S>` and `</S>`: not for a static table
+        self.vocabulary = vocabulary  # an encoder of characters alone needs none
+        self.max_characters = max_characters  # C
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""
@@ -80,12 +73,7 @@ class Indexer:
 def frame(
     corpus: EncodedCorpus, sentences: Sequence[int] | NDArray[np.integer], framed: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pad sentences to one array.
-
-    Args:
-        corpus: Where the sentences are.
-        sentences: (B,) their indices.
-        framed: Whether to put `<S>` before and `</S>` after each.
+    """Pad the sentences of (B,) indices to one array, framed by `<S>` and `</S>` or not.
 
     Returns:
         Type numbers (B, T), or (B, T + 2) with the frame, filled up with 0; and (B,) lengths without the frame.
@@ -96,23 +84,11 @@ def frame(
 
 
 def stretch(
-    corpus: EncodedCorpus,
-    sentences: NDArray[np.int64],
-    start: int,
-    stop: int,
-    framed: bool,
-    *,
-    backward: bool = False,
+    corpus: EncodedCorpus, sentences: NDArray[np.int64], start: int, stop: int, framed: bool, *, backward: bool = False
 ) -> NDArray[np.int64]:
-    """Some steps of sentences as a network reads them.
+    """Steps `start` to `stop` of the sentences of (B,) indices, as a network reads them.
 
-    Args:
-        corpus: Where the sentences are.
-        sentences: (B,) their indices.
-        start: The first step; step 0 is the first token, or its frame.
-        stop: The step after the last.
-        framed: Whether `<S>` stands before and `</S>` after each.
-        backward: Whether they are read from their end.
+    Step 0 is the first token, or `<S>` where sentences are framed; backward, the last, or `</S>`.
 
     Returns:
         (B, stop - start) type numbers, 0 where a sentence has ended.

@@ -23,27 +23,17 @@ BYTES_PER_PROCESS = 8 << 20
 
 
 def processes_for(size: int) -> int:
-    """How many processes to tokenise with.
-
-    Args:
-        size: Bytes of text.
-    """
+    """How many processes to tokenise so many bytes of text with."""
     return max(1, min(cores(), size // BYTES_PER_PROCESS))
 
 
 def encode_chunks(
     texts: Iterable[str], settings: TokenizerSettings, processes: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
-    """Tokenise and number texts chunk by chunk.
+    """Tokenise and number texts chunk by chunk; the parts of the corpus come in order, each with types of its own.
 
-    Args:
-        texts: Read here, so that errors of the reader keep their line.
-        settings: Of the tokenizer.
-        processes: How many tokenise; 1: none but this one.
-        tell: Told when processes could not be had, or were lost; their work is then done here.
-
-    Yields:
-        Consecutive parts of the corpus, each with types of its own.
+    Texts are read here, so that errors of the reader keep their line. Where processes could not be had, or were lost,
+    this is told, and their work done here.
 
     Raises:
         ConfigError: The tokenizer's pattern cannot be used.
@@ -66,25 +56,24 @@ def _encode_in(
     executor: Executor, texts: Iterable[str], tokenize: Tokenizer, ahead: int, tell: Tell
 ) -> Iterator[EncodedCorpus]:
     """Parts from an executor, and from here what it loses; `ahead`: chunks under way, which stay in memory."""
-    pending: deque[tuple[list[str], Future[EncodedCorpus] | None]] = deque()
+    pending: deque[tuple[list[str], Future[EncodedCorpus]]] = deque()
     lost = False
-
-    def submit(chunk: list[str]) -> Future[EncodedCorpus] | None:
-        with suppress(BrokenExecutor):
-            return executor.submit(_encode, chunk, tokenize.settings)
-        return None
 
     def first() -> EncodedCorpus:
         nonlocal lost
         chunk, future = pending.popleft()
         with suppress(BrokenExecutor):
-            if future is not None:
-                return future.result()
+            return future.result()
         lost = True
         return encode(chunk, tokenize)
 
     for chunk in _chunks(texts):
-        pending.append((chunk, submit(chunk)))
+        future: Future[EncodedCorpus] = Future()
+        try:
+            future = executor.submit(_encode, chunk, tokenize.settings)
+        except BrokenExecutor as error:
+            future.set_exception(error)
+        pending.append((chunk, future))
         if len(pending) > ahead:
             yield first()
     while pending:

@@ -23,7 +23,6 @@ import secrets
 import shutil
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -35,11 +34,12 @@ from numpy.typing import NDArray
 from elmo_cli.data.files import fingerprint
 from elmo_cli.disk import flush, write_atomically, write_text
 from elmo_cli.errors import DataError, ElmoError
-from elmo_cli.text.encoded import RESERVED_TYPES, EncodedCorpus
+from elmo_cli.text.encoded import EncodedCorpus, numbering
 
 FORMAT = 1
 HEADER, TOKENS, OFFSETS, COUNTS = "header.json", "tokens.int32", "offsets.int64", "counts.int64"
 TYPES, PLACES = "types.txt", "places.int64"
+FILES = (TOKENS, OFFSETS, COUNTS, TYPES, PLACES)
 
 _BLOCK = 1 << 20
 _BLOCKS_CHECKED = 32  # of each file on opening: all of 32 MiB, a sample of what is larger
@@ -52,10 +52,10 @@ _SETTLED = 2.0  # seconds without a change before a file's time stamp can be rel
 
 
 class _Sealed(TypedDict):
-    """A file as it was written: its size, and a checksum of each MiB."""
+    """A file as it was written."""
 
     bytes: int
-    crc32: list[int]
+    crc32: list[int]  # of each MiB
 
 
 class StoredTypes(Sequence[str]):
@@ -86,19 +86,16 @@ class StoredTypes(Sequence[str]):
             yield from self._text[self._places[start] : self._places[stop] - 1].tobytes().decode().split("\0")
 
     def derive(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """What follows from the types, such as their ids in a vocabulary: computed once if they are many, then mapped.
+        """What follows from the types, (types, ...) of any kind: computed once if they are many, then mapped.
 
-        Args:
-            name: Name of what is computed; stands for all that it depends on beside the types.
-            compute: From the types; (types, ...) of any kind.
+        The name stands for all that it depends on beside the types, such as a vocabulary.
         """
         path = self._folder / f"{name}.npy"
         header = path.with_suffix(".json")
         if len(self) < _TYPES_DERIVED_FROM:
             return compute()
         try:
-            sealed = json.loads(header.read_text(encoding="utf-8"))
-            _verify(path, sealed["bytes"], sealed["crc32"])
+            _verify(path, json.loads(header.read_text(encoding="utf-8")))
             return np.asarray(np.load(path, mmap_mode="r"))
         except (OSError, ValueError, KeyError, TypeError, DataError):  # not there yet, or to be done again
             values = compute()
@@ -138,12 +135,11 @@ def open_corpus(folder: Path) -> EncodedCorpus:
     try:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
         files: dict[str, _Sealed] = header["files"]
-        for name in (TOKENS, OFFSETS, COUNTS, TYPES, PLACES):
-            _verify(folder / name, files[name]["bytes"], files[name]["crc32"])
+        for name in FILES:
+            _verify(folder / name, files[name])
         corpus = EncodedCorpus(StoredTypes(folder), _mapped(folder / TOKENS, "<i4"), _mapped(folder / OFFSETS, "<i8"))
     except OSError as error:
-        where = Path(error.filename) if error.filename else folder
-        raise _damaged(where, error.strerror or str(error)) from error
+        raise _damaged(Path(error.filename or folder), error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / HEADER, "it does not describe a corpus") from error
     corpus.know_counts(_mapped(folder / COUNTS, "<i8"))
@@ -151,12 +147,10 @@ def open_corpus(folder: Path) -> EncodedCorpus:
 
 
 def write_corpus(folder: Path, parts: Iterable[EncodedCorpus]) -> None:
-    """Write a corpus part by part; no more than a part and the types are ever in memory.
+    """Write a corpus from consecutive parts, each with types of its own; it stays if it is there by then.
 
-    Args:
-        folder: Where it is to be; if it is there by the time it is written, it stays.
-        parts: Consecutive sentences, each part with types of its own. All types are numbered in order of appearance,
-            as if there were one part.
+    All types are numbered in order of appearance, as if there were one part; no more than one part and the types are
+    ever in memory.
 
     Raises:
         OSError: The disk is full or refuses; nothing is left behind.
@@ -173,12 +167,12 @@ def write_corpus(folder: Path, parts: Iterable[EncodedCorpus]) -> None:
         np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)), out=places[1:])
         places.tofile(beside / PLACES)
         counts.astype("<i8").tofile(beside / COUNTS)
-        files = {name: _seal(beside / name) for name in (TOKENS, OFFSETS, COUNTS, TYPES, PLACES)}
+        files = {name: _seal(beside / name) for name in FILES}
         (beside / HEADER).write_text(json.dumps({"format": FORMAT, "files": files}), encoding="utf-8")
         flush(beside / HEADER)
         flush(beside)
         try:
-            os.rename(beside, folder)
+            beside.rename(folder)
         except OSError:
             if not folder.is_dir():  # otherwise another process was faster
                 raise
@@ -189,8 +183,7 @@ def write_corpus(folder: Path, parts: Iterable[EncodedCorpus]) -> None:
 
 def _write_tokens(folder: Path, parts: Iterable[EncodedCorpus]) -> tuple[list[str], NDArray[np.int64]]:
     """Write tokens and offsets; returns the types and their counts."""
-    numbers: defaultdict[str, int] = defaultdict(None, {token: number for number, token in enumerate(RESERVED_TYPES)})
-    numbers.default_factory = numbers.__len__
+    numbers = numbering()
     counts = np.zeros(len(numbers), dtype=np.int64)
     total = 0
     with (folder / TOKENS).open("wb") as tokens, (folder / OFFSETS).open("wb") as offsets:
@@ -214,14 +207,9 @@ def _seal(path: Path) -> _Sealed:
         return {"bytes": file.tell(), "crc32": checksums}
 
 
-def _verify(path: Path, size: int, checksums: Sequence[int]) -> None:
-    """Compare a file with what was written.
-
-    Raises:
-        DataError: It differs.
-        OSError: It cannot be read.
-    """
-    found = path.stat().st_size
+def _verify(path: Path, sealed: _Sealed) -> None:
+    """See that a file is as it was written."""
+    found, size, checksums = path.stat().st_size, sealed["bytes"], sealed["crc32"]
     if found != size:
         raise _damaged(path, f"it has {found} bytes", expected=f"{size} bytes")
     blocks = np.unique(np.linspace(0, len(checksums) - 1, min(len(checksums), _BLOCKS_CHECKED)).round().astype(int))
@@ -233,19 +221,15 @@ def _verify(path: Path, size: int, checksums: Sequence[int]) -> None:
 
 
 def _damaged(path: Path, problem: str, expected: str = "the file as it was written") -> DataError:
-    return DataError(
-        f"the tokenised text in {path.parent.name} is damaged: {path.name}: {problem}",
-        where=path,
-        expected=expected,
-        remedy=f"delete the folder {path.parent}: it is only a copy, and is written again from the text",
-    )
+    found = f"the tokenised text in {path.parent.name} is damaged: {path.name}: {problem}"
+    remedy = f"delete the folder {path.parent}: it is only a copy, and is written again from the text"
+    return DataError(found, where=path, expected=expected, remedy=remedy)
 
 
 def _mapped(path: Path, dtype: str) -> NDArray[Any]:
     """The numbers of a file; read-only."""
-    if path.stat().st_size == 0:  # nothing, which cannot be mapped
-        return np.zeros(0, dtype=dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+    empty = path.stat().st_size == 0  # nothing cannot be mapped
+    return np.zeros(0, dtype) if empty else np.asarray(np.memmap(path, dtype=dtype, mode="r"))
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -258,14 +242,11 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 class Fingerprints:
-    """Fingerprints of files; those of large ones are remembered, as long as the files are not touched.
+    """Fingerprints of files; those of large ones are remembered in a folder, as long as the files are not touched.
 
     What is remembered holds for a file of the same path, inode, size, and times of change to the nanosecond (on Unix
     the inode's time too, which no program can set back). A file that was changed within the last seconds is not
     remembered: it could change again within one tick of the clock.
-
-    Args:
-        folder: Where to remember them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -292,33 +273,23 @@ class Fingerprints:
         return known[1]
 
     def check(self, path: Path) -> None:
-        """See that a file is still the one whose fingerprint was asked for.
-
-        Raises:
-            DataError: It is not.
-        """
+        """See that a file is still the one whose fingerprint was asked for; a DataError says that it is not."""
         known = self._known.get(path.resolve())
         if known is not None and known[0] != _stamp(path):
-            raise DataError(
-                f"{path} was changed while it was read",
-                where=path,
-                expected="a file that stays as it is",
-                remedy="run it again once the file is complete",
-            )
+            found, remedy = f"{path} was changed while it was read", "run it again once the file is complete"
+            raise DataError(found, where=path, expected="a file that stays as it is", remedy=remedy)
 
     def _recall(self, path: Path) -> tuple[list[int], str] | None:
-        try:
+        with suppress(OSError, ValueError, TypeError):
             stamp, digest = json.loads(self._place(path).read_text(encoding="utf-8"))
             return list(stamp), str(digest)
-        except (OSError, ValueError, TypeError):
-            return None
+        return None
 
     def _remember(self, path: Path, stamp: list[int], digest: str) -> None:
         if stamp[2] < _REMEMBERED_FROM or time.time() - max(stamp[3:]) / 1e9 < _SETTLED:
             return
-        place = self._place(path)
         with suppress(ElmoError):  # it only saves time
-            write_text(place, json.dumps([stamp, digest]), shared=True)
+            write_text(self._place(path), json.dumps([stamp, digest]), shared=True)
 
     def _place(self, path: Path) -> Path:
         return self.folder / f"fingerprint-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.json"

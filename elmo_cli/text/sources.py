@@ -32,15 +32,9 @@ CACHED_FROM = 2 << 20  # bytes: less than that is tokenised again in a fraction 
 
 
 def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell = silent) -> tuple[Path, ...]:
-    """The files to learn from.
+    """The files to learn from; of folders and patterns all but the test and the validation file.
 
-    Args:
-        experiment: Its `data` names them where `paths` does not.
-        paths: Files, folders and patterns given on the command line.
-        tell: Told which files of folders and patterns were left out.
-
-    Returns:
-        Files. The test and the validation file are not among those of a folder or a pattern.
+    They are `paths`, given on the command line, or those of the experiment.
 
     Raises:
         ConfigError: There are none, or a file that was named is the test or the validation file.
@@ -50,19 +44,13 @@ def corpus_files(experiment: Experiment, paths: Sequence[Path] = (), tell: Tell 
     given = tuple(paths) or data.corpus or ((data.train,) if data.train else ())
     files = _without_held_out(experiment, given, expand(given), tell)
     if not files:
-        raise ConfigError(
-            "no text was given",
-            expected="files as arguments, or data.corpus or data.train in the settings",
-            remedy="name a file, or write an elmo.yaml with `elmo init`",
-        )
-    for role, taken in (("test", data.test), ("validation", data.valid)):
-        if taken is not None and any(_same(file, taken) for file in files):
-            raise ConfigError(
-                f"{taken} is the {role} file, which no model may learn from",
-                where=taken,
-                expected="training text",
-                remedy=f"give other files, or change data.{'test' if role == 'test' else 'valid'}",
-            )
+        expected = "files as arguments, or data.corpus or data.train in the settings"
+        remedy = "name a file, or write an elmo.yaml with `elmo init`"
+        raise ConfigError("no text was given", expected=expected, remedy=remedy)
+    for role, key, taken in (("test", "test", data.test), ("validation", "valid", data.valid)):
+        if any(_same(file, taken) for file in files):
+            found, remedy = f"{taken} is the {role} file, which no model may learn from", f"change data.{key}"
+            raise ConfigError(found, where=taken, expected="training text", remedy=f"give other files, or {remedy}")
     return files
 
 
@@ -71,7 +59,7 @@ def _without_held_out(
 ) -> tuple[Path, ...]:
     """The files but for those held out, unless they were named themselves."""
     data = experiment.data
-    held_out = {path.resolve(): path for path in (data.test, data.valid) if path is not None}
+    held_out = [path.resolve() for path in (data.test, data.valid) if path is not None]
     left_out = [path for path in found if path not in given and path.resolve() in held_out]
     if left_out:
         names = " and ".join(str(path) for path in left_out)
@@ -87,17 +75,10 @@ def encode_corpus(
     fingerprint: Fingerprints | None = None,
     tell: Tell = silent,
 ) -> EncodedCorpus:
-    """Read and tokenise the text of files; `data.limit` holds for the training file alone.
+    """Read and tokenise the text of files, folders and patterns; `data.limit` holds for the training file alone.
 
     What is large is tokenised once: it is kept in `.cache` in the folder of the runs, and mapped into memory from there
-    by whoever needs the same text, read and tokenised in the same way.
-
-    Args:
-        experiment: Its `data` says how to read, its `output` where the cache is.
-        files: What to read; folders and patterns stand for the files in them.
-        tokenizer: How text becomes tokens.
-        fingerprint: What may know fingerprints of the files already.
-        tell: Told what takes longer than it should, and of files that were not tokenised before how much is read.
+    by whoever needs the same text, read and tokenised in the same way. `fingerprint` may know the files already.
 
     Raises:
         DataError: A file cannot be read, or what is kept of it is damaged.
@@ -118,8 +99,8 @@ def encode_corpus(
     try:
         return load_or_write(fingerprint.folder / key, tokenise)
     except OSError as error:
-        told = f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror}): it is held in memory"
-        tell(Notice(told))
+        reason = f"the tokenised text cannot be kept in {fingerprint.folder} ({error.strerror})"
+        tell(Notice(f"{reason}: it is held in memory"))
         return encode(texts(), Tokenizer(tokenizer))
 
 
@@ -130,18 +111,12 @@ def cache_of(experiment: Experiment) -> Fingerprints:
 
 def _key(experiment: Experiment, files: Sequence[Path], tokenizer: TokenizerSettings, fingerprints: list[str]) -> str:
     """A name for all that decides which tokens come out: content of the files, settings, and the code that reads."""
-    read = [
-        [digest, *_reading(experiment, file), _limit(experiment, file)]
-        for file, digest in zip(files, fingerprints, strict=True)
-    ]
-    facts = [FORMAT, _code(), unidata_version, tokenizer.model_dump(mode="json"), read]
+    facts: list[object] = [FORMAT, _code(), unidata_version, tokenizer.model_dump(mode="json")]
+    for file, digest in zip(files, fingerprints, strict=True):
+        settings = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
+        packed = file.name.lower().endswith(".gz")
+        facts += [digest, format_of(file).kind, packed, settings, _limit(experiment, file)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _reading(experiment: Experiment, file: Path) -> list[object]:
-    """All of the settings that decides which texts come out of a file."""
-    deciding = experiment.data.model_dump(mode="json", include=deciding_texts(file, experiment.data))
-    return [format_of(file).kind, file.name.lower().endswith(".gz"), deciding]
 
 
 @cache
@@ -156,13 +131,7 @@ def _code() -> str:
 
 
 def records_of(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -> Iterator[tuple[Path, Record]]:
-    """Stream the texts of files, each with its file; `data.limit` holds for the training file alone.
-
-    Args:
-        experiment: Its `data` says how to read.
-        files: What to read; folders and patterns stand for the files in them.
-        tell: Told now and then how much is read.
-    """
+    """Stream the texts of files, of folders and of patterns, each with its file; see `encode_corpus`."""
     sizes = {file: file.stat().st_size if file.is_file() else 0 for file in expand(files)}
     done, total = 0, sum(sizes.values())
 
@@ -182,9 +151,8 @@ def _texts(experiment: Experiment, files: Sequence[Path], tell: Tell = silent) -
 
 
 def _limit(experiment: Experiment, file: Path) -> int | None:
-    train = experiment.data.train
-    return experiment.data.limit if train is not None and _same(file, train) else None
+    return experiment.data.limit if _same(file, experiment.data.train) else None
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+def _same(one: Path, other: Path | None) -> bool:
+    return other is not None and one.resolve() == other.resolve()

@@ -19,19 +19,12 @@ SHUFFLED_WHOLE, BLOCK = 1 << 17, 1 << 14  # sentences
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """T steps of B rows; direction 0 is forward, 1 backward.
+    """T steps of B rows; direction 0 is forward, 1 backward."""
 
-    Attributes:
-        inputs: (2, B, T) type numbers.
-        targets: (2, B, T) type numbers.
-        reset: (B, T) whether a step is the first of its sentence, in either direction.
-        mask: (B, T) whether a step is real; false only after the end of a row.
-    """
-
-    inputs: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    reset: NDArray[np.bool_]
-    mask: NDArray[np.bool_]
+    inputs: NDArray[np.int64]  # (2, B, T) type numbers
+    targets: NDArray[np.int64]  # (2, B, T) type numbers
+    reset: NDArray[np.bool_]  # (B, T) whether a step is the first of its sentence, in either direction
+    mask: NDArray[np.bool_]  # (B, T) whether a step is real; false only after the end of a row
 
 
 class _Layout:
@@ -92,42 +85,26 @@ class _Layout:
 
 
 class Stream:
-    """The windows of a corpus, epoch by epoch.
+    """The windows of a corpus, epoch by epoch: T steps (`window`) of B rows (`batch_size`), made when asked for.
 
     Sentences are shuffled by seed and epoch: throughout up to 131,072 of them, and of larger corpora in blocks of
-    16,384 or more. Row r takes those that begin in the r-th of B equal shares of all steps, so no sentence is cut
-    between rows. Windows are made when asked for.
-
-    Args:
-        corpus: The sentences.
-        batch_size: B, rows.
-        window: T, steps of a window.
-        seed: Decides the order of sentences.
-        shuffle: False keeps the order of the corpus.
+    16,384 or more; or stay as they are. Row r takes those that begin in the r-th of B equal shares of all steps, so no
+    sentence is cut between rows.
     """
 
     def __init__(self, corpus: EncodedCorpus, batch_size: int, window: int, seed: int, shuffle: bool = True) -> None:
-        self.corpus = corpus
-        self.batch_size = batch_size
-        self.window = window
-        self.seed = seed
-        self.shuffle = shuffle
+        self.corpus, self.batch_size, self.window = corpus, batch_size, window
+        self.seed, self.shuffle = seed, shuffle
         # No block has fewer steps than a window, so that a row of a window lies in two of them at most.
         self._blocks = len(corpus) // max(BLOCK, window) if len(corpus) > SHUFFLED_WHOLE else 1
         # One token at least, so that a corpus of empty sentences can be indexed too.
         self._tokens = corpus.tokens if len(corpus.tokens) else np.zeros(1, dtype=np.int32)
         self._laid_out: tuple[int, _Layout] | None = None
 
-    @property
-    def steps(self) -> int:
-        """Steps that each of the two directions predicts in an epoch: tokens + sentences."""
-        return self.corpus.token_count + len(self.corpus)
-
     def windows_per_epoch(self, epoch: int) -> int:
         """How many windows an epoch has; the shuffle moves it a little, as rows end with a sentence."""
         layout = self._layout(epoch)
-        longest = int((layout.row_ends - layout.row_starts).max())
-        return -(-longest // self.window)
+        return -(-int((layout.row_ends - layout.row_starts).max()) // self.window)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Window]:
         """The windows of an epoch from window `start` on; the same ones whatever `start` is."""
@@ -152,18 +129,9 @@ class Stream:
         begin = offsets[sentence] - offsets[0]
         left = offsets[1:][sentence] - offsets[sentence] - done  # tokens of the sentence still to come
         first, last = done == 0, left == 0
-        inputs = np.stack(
-            [
-                np.where(first, BOS, self._take(begin + done - 1)),
-                np.where(first, EOS, self._take(begin + left)),
-            ]
-        )
-        targets = np.stack(
-            [
-                np.where(last, EOS, self._take(begin + done)),
-                np.where(last, BOS, self._take(begin + left - 1)),
-            ]
-        )
+        take = self._take
+        inputs = [np.where(first, BOS, take(begin + done - 1)), np.where(first, EOS, take(begin + left))]
+        targets = [np.where(last, EOS, take(begin + done)), np.where(last, BOS, take(begin + left - 1))]
         return Window(np.where(mask, inputs, PAD), np.where(mask, targets, PAD), first & mask, mask)
 
     def _take(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -28,25 +28,22 @@ _DOMAINS = "(?i:com|org|net|edu|gov|mil|info|biz)|tv|uk|de|fr|au|ca|jp|eu"
 class Tokenizer:
     """Splits text by its settings.
 
-    Args:
-        settings: Kind, lower-casing, and the pattern of kind `regex`.
-
     Raises:
         ConfigError: The pattern is missing, not a regular expression, or given to a kind that has none.
     """
 
     def __init__(self, settings: TokenizerSettings) -> None:
         self.settings = settings
+        if settings.pattern is not None and settings.kind != "regex":
+            found = f"tokenizer.pattern is given, but tokenizer.kind is {settings.kind}"
+            remedy = "set tokenizer.kind to regex, or remove the pattern"
+            raise ConfigError(found, expected="a pattern only with kind regex", remedy=remedy)
         self._split: Callable[[str], list[str]]
         if settings.kind == "words":
-            _refuse_pattern(settings)
             self._split = _Words(settings.lowercase).split
-        elif settings.kind == "whitespace":
-            _refuse_pattern(settings)
-            self._split = _lower_then(str.split) if settings.lowercase else str.split
         else:
-            find = _finder(settings.pattern)
-            self._split = _lower_then(find) if settings.lowercase else find
+            split = str.split if settings.kind == "whitespace" else _finder(settings.pattern)
+            self._split = (lambda text: split(text.lower())) if settings.lowercase else split
 
     def __call__(self, text: str) -> list[str]:
         """The tokens of a text, in order; none is empty."""
@@ -115,30 +112,13 @@ def _marks() -> str:
 def _finder(pattern: str | None) -> Callable[[str], list[str]]:
     """A function from text to all matches of a pattern, the empty ones left out."""
     if not pattern:
-        raise ConfigError(
-            "tokenizer.kind is regex, but there is no tokenizer.pattern",
-            expected="a pattern of a token",
-            remedy="add --set tokenizer.pattern=REGEX, such as \\w+|[^\\w\\s]",
-        )
+        found = "tokenizer.kind is regex, but there is no tokenizer.pattern"
+        remedy = r"add --set tokenizer.pattern=REGEX, such as \w+|[^\w\s]"
+        raise ConfigError(found, expected="a pattern of a token", remedy=remedy)
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ConfigError(
-            f"tokenizer.pattern is '{pattern}', which is no regular expression: {error}",
-            expected=r"a Python regular expression of a token, such as \w+|[^\w\s]",
-            remedy="correct it, and quote it for the shell",
-        ) from error
+        found = f"tokenizer.pattern is '{pattern}', which is no regular expression: {error}"
+        expected = r"a Python regular expression of a token, such as \w+|[^\w\s]"
+        raise ConfigError(found, expected=expected, remedy="correct it, and quote it for the shell") from error
     return lambda text: [match.group() for match in compiled.finditer(text) if match.group()]
-
-
-def _lower_then(split: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
-    return lambda text: split(text.lower())
-
-
-def _refuse_pattern(settings: TokenizerSettings) -> None:
-    if settings.pattern is not None:
-        raise ConfigError(
-            f"tokenizer.pattern is given, but tokenizer.kind is {settings.kind}",
-            expected="a pattern only with kind regex",
-            remedy="set tokenizer.kind to regex, or remove the pattern",
-        )

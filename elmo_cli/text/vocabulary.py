@@ -32,35 +32,21 @@ SKIPPED_LINE = "!!!MAXTERMID"  # some published vocabularies hold it; it has no 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a vocabulary was counted on.
+    """What a vocabulary was counted on."""
 
-    Attributes:
-        tokens: Tokens of the corpus.
-        types: Distinct tokens of the corpus.
-        kept: Distinct tokens that have an id.
-        coverage: Share of the corpus' tokens that have an id.
-    """
-
-    tokens: int
-    types: int
-    kept: int
-    coverage: float
+    tokens: int  # of the corpus
+    types: int  # distinct tokens of the corpus
+    kept: int  # distinct tokens that have an id
+    coverage: float  # share of the corpus' tokens that have an id
 
 
 @dataclass(frozen=True)
 class OovReport:
-    """Tokens of a corpus that the vocabulary does not hold.
+    """Tokens of a corpus that the vocabulary does not hold."""
 
-    Attributes:
-        tokens: All tokens of the corpus.
-        unknown: Those of them that have no id.
-        types: Distinct tokens of the corpus.
-        unknown_types: Those of them that have no id.
-    """
-
-    tokens: int
-    unknown: int
-    types: int
+    tokens: int  # of the corpus
+    unknown: int  # those of them that have no id
+    types: int  # distinct tokens of the corpus
     unknown_types: int
 
     @property
@@ -70,15 +56,7 @@ class OovReport:
 
 
 class Vocabulary:
-    """Tokens with ids from 1 to V.
-
-    Attributes:
-        tokens: The tokens; the id is the index + 1.
-        counts: How often each token was seen; None where the vocabulary was read from a file.
-        tokenizer: How text becomes tokens for this vocabulary.
-        settings: Which tokens were kept; None for a file without `vocab.yaml`.
-        totals: What the vocabulary was counted on; None for a file without `vocab.yaml`.
-    """
+    """Tokens with ids from 1 to V."""
 
     def __init__(
         self,
@@ -89,13 +67,13 @@ class Vocabulary:
         settings: VocabularySettings | None = None,
         totals: Totals | None = None,
     ) -> None:
-        self.tokens = tuple(tokens)
-        self.counts = tuple(counts) if counts is not None else None
-        self.tokenizer = tokenizer
-        self.settings = settings
-        self.totals = totals
-        self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
+        self.tokens = tuple(tokens)  # the id is the index + 1
+        self.counts = tuple(counts) if counts is not None else None  # how often each was seen; None of a file
+        self.tokenizer = tokenizer  # how text becomes tokens for this vocabulary
+        # which tokens were kept, and what they were counted on; None of a file without `vocab.yaml`
+        self.settings, self.totals = settings, totals
         self._ids = {"": PAD} | {token: number for number, token in enumerate(self.tokens, start=1)}
+        self._looked_up: tuple[Sequence[str], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         """V: ids run from 1 to V, so a table needs V + 1 rows."""
@@ -106,12 +84,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, corpus: EncodedCorpus, settings: VocabularySettings, tokenizer: TokenizerSettings) -> Vocabulary:
-        """Count a corpus and keep its frequent tokens.
-
-        Args:
-            corpus: Training text; never test text.
-            settings: How often a token must be seen, and how many are kept.
-            tokenizer: What the corpus was tokenised with; kept with the vocabulary.
+        """Count a corpus of training text, tokenised as `tokenizer` says, and keep its frequent tokens.
 
         Raises:
             DataError: No token is seen often enough.
@@ -121,21 +94,15 @@ class Vocabulary:
         if settings.max_size is not None:
             order = order[: settings.max_size - len(SPECIAL_TOKENS)]
         if not order:
-            raise DataError(
-                f"no token occurs {settings.min_count} times among {corpus.token_count} tokens",
-                remedy="give more text, or lower --min-count",
-            )
+            found = f"no token occurs {settings.min_count} times among {corpus.token_count} tokens"
+            raise DataError(found, remedy="give more text, or lower --min-count")
         ordinary = [int(counts[number]) for number in order]
         special = [int(counts[number]) for number in (1, 2)]
         seen = corpus.token_count
         totals = Totals(seen, int(np.count_nonzero(counts)), len(order), sum(ordinary) / seen)
-        return cls(
-            [*SPECIAL_TOKENS, *(types[number] for number in order)],
-            counts=[*special, seen - sum(ordinary) - sum(special), *ordinary],
-            tokenizer=tokenizer,
-            settings=settings,
-            totals=totals,
-        )
+        tokens = [*SPECIAL_TOKENS, *(types[number] for number in order)]
+        all_counts = [*special, seen - sum(ordinary) - sum(special), *ordinary]
+        return cls(tokens, counts=all_counts, tokenizer=tokenizer, settings=settings, totals=totals)
 
     def lookup(self, types: Sequence[str]) -> NDArray[np.int64]:
         """(types,) the id of each token: `UNK` where it has none, 0 for the empty string. Not to be written to."""
@@ -158,27 +125,15 @@ class Vocabulary:
         """How much of a corpus has no id."""
         counts = corpus.counts()
         unknown = self.lookup(corpus.types) == UNK
-        return OovReport(
-            tokens=corpus.token_count,
-            unknown=int(counts[unknown].sum()),
-            types=int(np.count_nonzero(counts)),
-            unknown_types=int(np.count_nonzero(counts[unknown])),
-        )
+        types, unknown_types = int(np.count_nonzero(counts)), int(np.count_nonzero(counts[unknown]))
+        return OovReport(corpus.token_count, int(counts[unknown].sum()), types, unknown_types)
 
     def fingerprint(self) -> str:
         """`sha256:...` of the tokens in their order: equal exactly when all ids are."""
         return "sha256:" + hashlib.sha256("\n".join(self.tokens).encode()).hexdigest()
 
     def save(self, folder: Path, *, kept: str = "nothing was kept") -> None:
-        """Write `vocab.txt` and `vocab.yaml` into a folder, which is made where it is missing.
-
-        Args:
-            folder: Where to.
-            kept: For the message: what is on disk if this fails.
-
-        Raises:
-            ElmoError: The disk is full or refuses.
-        """
+        """Write `vocab.txt` and `vocab.yaml` into a folder, made where it is missing; see `write_atomically`."""
         details = {
             "size": len(self),
             "tokenizer": self.tokenizer.model_dump(mode="json"),
@@ -222,24 +177,16 @@ def _read_tokens(path: Path) -> list[str]:
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except FileNotFoundError as error:
-        raise DataError(
-            f"there is no vocabulary {path}", where=path, remedy="write one with `elmo vocab build`"
-        ) from error
+        found = f"there is no vocabulary {path}"
+        raise DataError(found, where=path, remedy="write one with `elmo vocab build`") from error
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}",
-            where=path,
-            expected="a vocabulary file",
-            remedy="name a vocab.txt, or a run that holds one",
-        ) from error
+        found, remedy = f"{path} cannot be read: {error.strerror}", "name a vocab.txt, or a run that holds one"
+        raise DataError(found, where=path, expected="a vocabulary file", remedy=remedy) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        where = f"{path}, line {line}"
+        remedy = "convert it, or build one from text with `elmo vocab build`"
         raise DataError(
-            f"{path} is not UTF-8",
-            where=where,
-            expected="a token a line, in UTF-8",
-            remedy="convert it, or build one from text with `elmo vocab build`",
+            f"{path} is not UTF-8", where=f"{path}, line {line}", expected="a token a line, in UTF-8", remedy=remedy
         ) from error
     if lines[-1] == "":
         del lines[-1]
@@ -249,26 +196,19 @@ def _read_tokens(path: Path) -> list[str]:
     for number, token in enumerate(lines, start=1):
         if token == SKIPPED_LINE:
             continue
-        if not token:
-            raise DataError(
-                "a line is empty",
-                where=f"{path}, line {number}",
-                expected="a token on every line",
-                remedy="remove the line; ids of the tokens after it change",
-            )
-        if token in first_lines:
-            raise DataError(
-                f"the token '{token}' stands twice, first on line {first_lines[token]}",
-                where=f"{path}, line {number}",
-                expected="every token once",
-                remedy="remove the second; ids of the tokens after it change",
-            )
+        if not token or token in first_lines:
+            found, expected, remedy = "a line is empty", "a token on every line", "remove the line"
+            if token:
+                found = f"the token '{token}' stands twice, first on line {first_lines[token]}"
+                expected, remedy = "every token once", "remove the second"
+            where, remedy = f"{path}, line {number}", f"{remedy}; ids of the tokens after it change"
+            raise DataError(found, where=where, expected=expected, remedy=remedy)
         first_lines[token] = number
     tokens = list(first_lines)
     if tuple(tokens[:3]) != SPECIAL_TOKENS:
-        found = ", ".join(token if len(token) <= 20 else f"{token[:19]}…" for token in tokens[:3]) or "nothing"
+        begins = ", ".join(token if len(token) <= 20 else f"{token[:19]}…" for token in tokens[:3]) or "nothing"
         raise DataError(
-            f"{path} does not begin as a vocabulary does, but with {found}",
+            f"{path} does not begin as a vocabulary does, but with {begins}",
             where=f"{path}, line 1",
             expected="<S>, </S> and <UNK> on the first three lines, then a token a line by descending count",
             remedy="build one from text with `elmo vocab build`",
@@ -285,16 +225,12 @@ def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabula
         totals = Totals(**details["totals"]) if details["totals"] else None
         size = details["size"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
-        raise DataError(
-            f"{details_file} does not describe a vocabulary: {error}".splitlines()[0],
-            where=details_file,
-            expected="the keys size, tokenizer, settings and totals, as `elmo vocab build` writes them",
-            remedy="build the vocabulary again with `elmo vocab build`, or restore the file",
-        ) from error
+        found = f"{details_file} does not describe a vocabulary: {error}".splitlines()[0]
+        expected = "the keys size, tokenizer, settings and totals, as `elmo vocab build` writes them"
+        remedy = "build the vocabulary again with `elmo vocab build`, or restore the file"
+        raise DataError(found, where=details_file, expected=expected, remedy=remedy) from error
     if size != len(tokens):
-        raise DataError(
-            f"{file} holds {len(tokens)} tokens, but {details_file.name} says {size}",
-            where=file,
-            remedy="one of the two was changed: build the vocabulary again, or restore the file",
-        )
+        found = f"{file} holds {len(tokens)} tokens, but {details_file.name} says {size}"
+        remedy = "one of the two was changed: build the vocabulary again, or restore the file"
+        raise DataError(found, where=file, remedy=remedy)
     return Vocabulary(tokens, tokenizer=tokenizer, settings=settings, totals=totals)

@@ -30,23 +30,14 @@ PARTS = ("network", "optimiser", "average", "state", "random")  # first part of 
 
 @dataclass
 class PretrainingState(TrainingState):
-    """Where a pretraining stands: all that changes in its loop, but for weights, moments and random numbers.
+    """Where a pretraining stands: all that changes in its loop, but for weights, moments and random numbers."""
 
-    Attributes:
-        window: Windows done of the epoch under way.
-        best: Best validation perplexity so far; None before the first.
-        last_share: Share of the last validated epoch that was trained on: below 1 where time was up.
-        precision: What matrices are multiplied in.
-        native_loop: Whether the LSTM's steps run in C++; a training that is resumed goes the way it began.
-        lstm: LSTM state after the last window; None between epochs.
-    """
-
-    window: int = 0
-    best: float | None = None
-    last_share: float = 1.0
-    precision: Precision = "float32"
-    native_loop: bool = False
-    lstm: BiLmState | None = None
+    window: int = 0  # windows done of the epoch under way
+    best: float | None = None  # best validation perplexity so far; None before the first
+    last_share: float = 1.0  # share of the last validated epoch that was trained on: below 1 where time was up
+    precision: Precision = "float32"  # what matrices are multiplied in
+    native_loop: bool = False  # whether the LSTM's steps run in C++; a training that is resumed goes the way it began
+    lstm: BiLmState | None = None  # LSTM state after the last window; None between epochs
 
 
 class Checkpoint:

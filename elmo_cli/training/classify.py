@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def classify_run(
     overwrite: bool = False,
     device: str = "auto",
     stop: Stop = never,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train a classifier on an LM run, and write it as a run that holds its biLM.
 
     Args:

@@ -11,16 +11,15 @@ decision must not depend on the moment, and a training that is resumed goes the 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from elmo_cli.cluster import memory_here
 from elmo_cli.config import ModelSettings, Precision, PrecisionChoice, PretrainSettings
 from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.model.bilm import BiLm
@@ -29,7 +28,6 @@ from elmo_cli.model.kernel.products import bfloat16_is_native, packing_pays
 FLOAT = 4  # bytes
 STATES = {"adamw": 2, "adagrad": 1}  # numbers that an optimiser keeps for each parameter
 CHUNK = 2**22  # logits that are in memory at once, at least
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
@@ -129,13 +127,7 @@ def memory_of(device: torch.device) -> int | None:
     """Bytes of memory that a device has, or this process may use; None where it cannot be told."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    limits = []
-    with suppress(AttributeError, ValueError, OSError):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in _CGROUPS:
-        with suppress(OSError, ValueError):
-            limits.append(int(Path(path).read_text(encoding="ascii")))
-    return min(limits, default=None)
+    return memory_here()
 
 
 def _size(count: int) -> str:

@@ -47,39 +47,22 @@ class LeakTest:
 
 @dataclass(frozen=True)
 class LmResults:
-    """`results.json` of a pretraining.
+    """`results.json` of a pretraining."""
 
-    Attributes:
-        validation: Perplexity of the best epoch.
-        epochs: Epochs done.
-        best_epoch: Counted from 1.
-        ended_by: What ended the training.
-        last_epoch_share: Share of the last epoch that was trained on, below 1 where time was up.
-        steps: Optimiser steps.
-        tokens: Predicted steps of one direction.
-        seconds: Over all sessions.
-        tokens_per_second: Over all of that time, validation included.
-        precision: What matrices were multiplied in.
-        native_loop: Whether the LSTM's steps ran in C++.
-        parameters: Softmax included.
-        vocabulary_size: Without padding.
-        leak_test: None if no validation sentence has two different tokens.
-    """
-
-    validation: Perplexity
+    validation: Perplexity  # of the best epoch
     epochs: int
-    best_epoch: int
+    best_epoch: int  # counted from 1
     ended_by: EndedBy
-    last_epoch_share: float
-    steps: int
-    tokens: int
-    seconds: float
-    tokens_per_second: float
-    precision: Precision
-    native_loop: bool
-    parameters: int
-    vocabulary_size: int
-    leak_test: LeakTest | None
+    last_epoch_share: float  # share of the last epoch that was trained on, below 1 where time was up
+    steps: int  # of the optimiser
+    tokens: int  # predicted steps of one direction
+    seconds: float  # over all sessions
+    tokens_per_second: float  # over all of that time, validation included
+    precision: Precision  # what matrices were multiplied in
+    native_loop: bool  # whether the LSTM's steps ran in C++
+    parameters: int  # softmax included
+    vocabulary_size: int  # without padding
+    leak_test: LeakTest | None  # None if no validation sentence has two different tokens
 
 
 def write_lm_results(

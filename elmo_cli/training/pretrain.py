@@ -17,7 +17,7 @@ from elmo_cli.events import Event, Finished, Notice, Step, Stop, Stopped, Tell, 
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import initialise_table
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.runs import WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.models import describe_network
 from elmo_cli.text.streams import Stream, Window
@@ -123,7 +123,7 @@ def _begin(job: PretrainJob, writer: RunWriter, network: BiLm, device: torch.dev
 
 def _native_notices(state: PretrainingState, network: BiLm, resumed: bool) -> Iterator[Notice]:
     """What the user should know of the loop that this training goes through."""
-    problem = native.obstacle()
+    problem = native_library.obstacle()
     if problem and next(network.parameters()).device.type == "cpu":
         yield Notice(f"{IN_TORCH}: {problem}")
         if resumed and state.native_loop:
@@ -184,7 +184,7 @@ def pretrain_run(
     device: str = "auto",
     stop: Stop = never,
     tell: Tell = silent,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Pretrain a biLM into a run: read, check, train, write.
 
     Args:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, SvdSettings, Word2VecSettings
 from elmo_cli.config.choices import BaselineMethod
 from elmo_cli.disk import refuse_target
 from elmo_cli.events import Notice, Progress, Tell, silent
@@ -17,45 +17,27 @@ from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.formats import write_word2vec
 from elmo_cli.vectors.static import StaticVectors
 
-OnSteps = Callable[[int, int], None]  # told the steps done and the steps to do
-
 
 @dataclass(frozen=True)
 class VectorFile:
-    """A file that was written.
-
-    Attributes:
-        path: Where.
-        window: Tokens on each side that its vectors were trained with.
-    """
+    """A file that was written."""
 
     path: Path
-    window: int
+    window: int  # tokens on each side that its vectors were trained with
 
 
 @dataclass(frozen=True)
 class BaselineReport:
-    """What was trained and written.
-
-    Attributes:
-        method: How the vectors were made.
-        files: One for each window.
-        tokens: Running tokens of the corpus.
-        unknown: Those of them that were trained as `<UNK>`.
-        vectors: Tokens that have a vector.
-        width: Numbers in a vector.
-        vocabulary: Where the vocabulary is from; None: it was built from the corpus.
-        reproducible: Whether the same call gives the same files.
-    """
+    """What was trained and written."""
 
     method: BaselineMethod
-    files: tuple[VectorFile, ...]
-    tokens: int
-    unknown: int
-    vectors: int
-    width: int
-    vocabulary: Path | None
-    reproducible: bool
+    files: tuple[VectorFile, ...]  # one for each window
+    tokens: int  # running tokens of the corpus
+    unknown: int  # those of them that were trained as `<UNK>`
+    vectors: int  # tokens that have a vector
+    width: int  # numbers in a vector
+    vocabulary: Path | None  # where it is from; None: it was built from the corpus
+    reproducible: bool  # whether the same call gives the same files
 
 
 def baseline_run(
@@ -82,7 +64,7 @@ def baseline_run(
             the runs, and if there is none, it is built from the corpus.
         binary: word2vec's binary format in place of text.
         overwrite: Replace files that exist.
-        tell: Told what the user should know of how it goes, and the steps done over all windows.
+        tell: Told of notices, and the steps done over all windows.
 
     Raises:
         RunError: A file exists, or the vocabulary cannot be used.
@@ -98,10 +80,13 @@ def baseline_run(
     vectors = 0, 0
     for turn, file in enumerate(files):
 
-        def advance(done: int, total: int, turn: int = turn) -> None:
-            tell(Progress("windows" if method == "svd" else "epochs", turn * total + done, len(files) * total))
+        def tell_of_all(event: Notice | Progress, turn: int = turn) -> None:
+            if isinstance(event, Progress) and event.total:  # of one window; the user waits for all
+                event = replace(event, done=turn * event.total + event.done, total=len(files) * event.total)
+            tell(event)
 
-        trained = _train(experiment, method, file.window, corpus, vocabulary, advance)
+        changed = settings.model_copy(update={"window": file.window})
+        trained = _train(corpus, vocabulary, changed, experiment.seed, tell_of_all)
         write_word2vec(file.path, trained.tokens, trained.matrix, binary)
         vectors = len(trained.tokens), trained.width
     reproducible = method == "svd" or experiment.word2vec.workers == 1
@@ -132,28 +117,19 @@ def _read(
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        told = (
-            f"text becomes tokens as for {place} (kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}), "
-            "not as the settings say; --vocab takes another vocabulary"
-        )
-        tell(Notice(told))
+        kind = f"kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}"
+        other = "not as the settings say; --vocab takes another vocabulary"
+        tell(Notice(f"text becomes tokens as for {place} ({kind}), {other}"))
     return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, tell=tell)
 
 
 def _train(
-    experiment: Experiment,
-    method: BaselineMethod,
-    window: int,
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    progress: OnSteps,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: SvdSettings | Word2VecSettings, seed: int, tell: Tell
 ) -> StaticVectors:
-    if method == "svd":
+    if isinstance(settings, SvdSettings):
         from elmo_cli.vectors.svd import train_svd
 
-        changed = experiment.svd.model_copy(update={"window": window})
-        return train_svd(corpus, vocabulary, changed, experiment.seed, progress)
+        return train_svd(corpus, vocabulary, settings, seed, tell)
     from elmo_cli.vectors.word2vec import train_word2vec
 
-    settings = experiment.word2vec.model_copy(update={"window": window})
-    return train_word2vec(corpus, vocabulary, settings, experiment.seed, progress)
+    return train_word2vec(corpus, vocabulary, settings, seed, tell)

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.cluster import memory_here
+from elmo_cli.data.files import unreadable
 from elmo_cli.disk import write_atomically
-from elmo_cli.errors import DataError, nearest_file
+from elmo_cli.errors import DataError
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
 from elmo_cli.vectors.plain import FORMATS, read_plain
 from elmo_cli.vectors.static import StaticVectors
@@ -29,16 +31,14 @@ _FOREIGN = {
     b"\x93NUM": ("a NumPy array without its tokens", "write the vectors as word2vec text first"),
     b"\xba\x16\x4f\x2f": ("a fastText model", "give the .vec file that fastText writes beside it"),
 }
+_TOO_LARGE, _FEWER = "needs more memory than there is", "keep only the vectors that you need"
 # Text of numbers shrinks to a third or a half; gzip of nothing but zeros, to a thousandth.
 _GROWTH = 100
-_ALWAYS = 1 << 24  # bytes that may be unpacked whatever the growth
+_ALWAYS = 1 << 20  # bytes that may be unpacked whatever the growth: short lines of so many take a second to read
 
 
 def read_vectors(path: Path) -> StaticVectors:
-    """Read static vectors of any supported format.
-
-    Args:
-        path: The file; its format is found by its content, not by its name.
+    """Read static vectors of any supported format, which is found by the content, not by the name.
 
     Raises:
         DataError: The file is missing, empty, cut off, ragged, not numeric, not finite, not UTF-8, or of a format that
@@ -48,51 +48,34 @@ def read_vectors(path: Path) -> StaticVectors:
         with open(path, "rb") as file:
             start = file.read(64)
         if start.startswith(_ZIP) or is_torch(start):
-            return read_course(path).without_duplicates()
+            return read_course(path, old=is_torch(start)).without_duplicates()
         if start[:4] in _FOREIGN:
             found, remedy = _FOREIGN[start[:4]]
             raise DataError(f"{path} is {found}", where=path, expected=FORMATS, remedy=remedy)
-        with _open(path, start) as stream:
+        zipped = start.startswith(_GZIP)
+        with io.BufferedReader(_Unzipped(path), 1 << 17) if zipped else open(path, "rb") as stream:
             pickled = stream.peek(1)[:1] == _PICKLE
             return (read_gensim if pickled else read_plain)(path, stream).without_duplicates()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"there is no file {path}", where=path, expected="a file of static vectors", remedy=nearest_file(path)
-        ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file: {error}", where=path, remedy="fetch it again") from error
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}",
-            where=path,
-            remedy="give a file of static vectors that this user may read",
-        ) from error
+        raise unreadable(path, error) from error
     except MemoryError as error:
-        raise DataError(
-            f"{path} needs more memory than there is", where=path, remedy="keep only the vectors that you need"
-        ) from error
+        raise DataError(f"{path} {_TOO_LARGE}", where=path, remedy=_FEWER) from error
 
 
 def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32], binary: bool = False) -> None:
-    """Write vectors in word2vec's text or binary format, beside and renamed.
+    """Write V distinct tokens and their (V, D) vectors in word2vec's text or binary format, beside and renamed.
 
-    Args:
-        path: The file, compressed if it ends in .gz; the numbers of the text format read back as exactly the same
-            float32.
-        tokens: V distinct tokens.
-        matrix: (V, D) float32.
-        binary: Float32 as bytes in place of text.
+    A file whose name ends in .gz is compressed. Numbers of the text format read back as exactly the same float32.
 
     Raises:
         DataError: A token is empty or holds whitespace, which the formats cannot tell from the gap before the numbers.
     """
     bad = next((token for token in tokens if token.encode().split() != [token.encode()]), None)
     if bad is not None:
-        raise DataError(
-            f"token {bad!r} cannot be written to a word2vec file",
-            expected="tokens without whitespace",
-            remedy="use a tokenizer that splits at whitespace",
-        )
+        found, remedy = f"token {bad!r} cannot be written to a word2vec file", "use a tokenizer that splits at spaces"
+        raise DataError(found, expected="tokens without whitespace", remedy=remedy)
 
     def fill(beside: Path) -> None:
         # No time of day in the gzip header: the same vectors are the same file.
@@ -107,46 +90,35 @@ def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32
 
 
 class _Unzipped(io.RawIOBase):
-    """What a gzip file holds, up to where it grows as no file of numbers does."""
+    """What a gzip file holds, up to where it grows as no file of numbers does, or beyond the memory."""
 
     def __init__(self, path: Path) -> None:
         self._packed = open(path, "rb")  # noqa: SIM115 -- closed with this stream
         self._content = GzipFile(fileobj=self._packed)
         self._path = path
+        self._memory = memory_here()
 
     def readable(self) -> bool:
-        """Always."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go back, or on."""
         return self._content.seek(offset, whence)
 
-    def tell(self) -> int:
-        """Bytes that were unpacked."""
-        return self._content.tell()
-
     def readinto(self, buffer: Any, /) -> int:
-        """Unpack as much as there is room for."""
         count = self._content.readinto(buffer)
-        if self._content.tell() > max(_ALWAYS, _GROWTH * self._packed.tell()):
-            raise DataError(
-                f"{self._path} grows to more than {_GROWTH} times its size",
-                where=self._path,
-                expected="a gzip file of vectors, which grows to 2 or 3 times its size",
-                remedy="if it is what you want, unpack it first with gunzip",
-            )
+        unpacked = self._content.tell()
+        if unpacked > max(_ALWAYS, _GROWTH * self._packed.tell()):
+            found = f"{self._path} grows to more than {_GROWTH} times its size"
+            expected = "a gzip file of vectors, which grows to 2 or 3 times its size"
+            remedy = "if it is what you want, unpack it first with gunzip"
+            raise DataError(found, where=self._path, expected=expected, remedy=remedy)
+        if self._memory is not None and unpacked > self._memory:
+            raise DataError(f"{self._path} {_TOO_LARGE}", where=self._path, remedy=_FEWER)
         return count
 
     def close(self) -> None:
-        """Close the file."""
         self._packed.close()
         super().close()
-
-
-def _open(path: Path, start: bytes) -> io.BufferedReader:
-    return io.BufferedReader(_Unzipped(path), 1 << 17) if start.startswith(_GZIP) else open(path, "rb")

@@ -30,6 +30,9 @@ _NPY = re.compile(
     re.DOTALL,
 )
 
+_NAMED = "save a dictionary of word_embeddings and words_to_ind, or write word2vec text"
+_AGAIN = "save the vectors again, a finite row for each token"
+
 # tokens may share a row, but not make a matrix of a few numbers fill the memory
 _TOKENS_OF_A_ROW = 64
 
@@ -42,22 +45,17 @@ def is_torch(start: bytes) -> bool:
     return start.startswith(_OLD_TORCH)
 
 
-def read_course(path: Path) -> StaticVectors:
+def read_course(path: Path, *, old: bool) -> StaticVectors:
     """Tokens and matrix of a `.pt` dictionary; the two values are found by their content, names settle doubt.
+
+    `old` files are of torch's format from before its zip files.
 
     Raises:
         DataError: The file is damaged, asks for something other than data, or holds no such dictionary.
     """
-    with open(path, "rb") as file:
-        old = is_torch(file.read(64))
-    with _archive(path) if not old else _old_file(path) as (content, storage):
+    with _old_file(path) if old else _archive(path) as (content, storage):
         if not isinstance(content, dict):
-            raise DataError(
-                f"{path} holds a {_kind(content)}",
-                where=path,
-                expected=COURSE,
-                remedy="save a dictionary of word_embeddings and words_to_ind, or write word2vec text",
-            )
+            raise DataError(f"{path} holds a {_kind(content)}", where=path, expected=COURSE, remedy=_NAMED)
         return _course_vectors(content, storage, path)
 
 
@@ -72,8 +70,10 @@ def _archive(path: Path) -> Iterator[tuple[object, Storage]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            found = f"{path} is an archive of {', '.join(printable(name) for name in list(entries)[:3]) or 'nothing'}"
-            raise DataError(found, where=path, expected="a file of vectors", remedy="unpack it first")
+            held = ", ".join(map(printable, list(entries)[:3])) or "nothing"
+            raise DataError(
+                f"{path} is an archive of {held}", where=path, expected="a file of vectors", remedy="unpack it first"
+            )
         folder = pickles[0].removesuffix("data.pkl")
 
         def read(name: str) -> bytes:
@@ -124,10 +124,6 @@ def _old_file(path: Path) -> Iterator[tuple[object, Storage]]:
 def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
     """Tokens and matrix of gensim's KeyedVectors, large ones from the `.npy` that gensim writes beside them.
 
-    Args:
-        path: The file, for messages and for what lies beside it.
-        stream: Its content, unzipped.
-
     Raises:
         DataError: The file is damaged, asks for something other than data, or is no KeyedVectors.
     """
@@ -142,12 +138,8 @@ def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
     else:
         values = matrix.values if isinstance(matrix, ArrayStandIn) else None
     if not isinstance(tokens, list) or not isinstance(values, np.ndarray):
-        raise DataError(
-            f"{path} holds a gensim object without tokens and vectors",
-            where=path,
-            expected="KeyedVectors",
-            remedy="save it as KeyedVectors: model.wv.save(...)",
-        )
+        found = f"{path} holds a gensim object without tokens and vectors"
+        raise DataError(found, where=path, expected="KeyedVectors", remedy="save them alone: model.wv.save(...)")
     return _vectors(tokens, values, path, "gensim KeyedVectors")
 
 
@@ -161,12 +153,10 @@ def _read_npy(beside: Path, path: Path) -> NDArray[Any]:
         dtype, shape = np.dtype(kind.decode() or "u1"), tuple(map(int, sizes))
         start = header.end() if header else 0
         if not header or start + math.prod(shape) * dtype.itemsize != beside.stat().st_size:
-            raise DataError(
-                f"{beside} is a damaged array" + (f": its header speaks of {shape} {dtype}" if header else ""),
-                where=beside,
-                expected="a matrix of numbers as NumPy saves it, of the size that its header says",
-                remedy="save or fetch it again, together with the file beside it",
-            )
+            found = f"{beside} is a damaged array" + (f": its header speaks of {shape} {dtype}" if header else "")
+            expected = "a matrix of numbers as NumPy saves it, of the size that its header says"
+            remedy = "save or fetch it again, together with the file beside it"
+            raise DataError(found, where=beside, expected=expected, remedy=remedy)
         file.seek(start)
         return np.frombuffer(file.read(), dtype).reshape(shape, order="F" if fortran == b"True" else "C")
 
@@ -174,12 +164,8 @@ def _read_npy(beside: Path, path: Path) -> NDArray[Any]:
 def _damaged(path: Path, error: object) -> DataError:
     if isinstance(error, ElmoError):
         raise error
-    return DataError(
-        f"{path} is a damaged torch file: {printable(str(error))}",
-        where=path,
-        expected=COURSE,
-        remedy="save or fetch it again",
-    )
+    found = f"{path} is a damaged torch file: {printable(str(error))}"
+    return DataError(found, where=path, expected=COURSE, remedy="save or fetch it again")
 
 
 def _kind(value: object) -> str:
@@ -192,19 +178,14 @@ def _shown(value: object) -> str:
 
 
 def _course_vectors(content: Mapping[object, object], storage: Storage, path: Path) -> StaticVectors:
-    arrays = {str(name): value for name, value in content.items() if _is_matrix(value)}
+    matrices = {str(name): value for name, value in content.items() if _is_matrix(value)}
     indices = {str(name): value for name, value in content.items() if _is_index(value)}
-    matrix = _choose(arrays, ("word_embeddings", "embed", "vector"))
+    matrix = _choose(matrices, ("word_embeddings", "embed", "vector"))
     index = _choose(indices, ("words_to_ind", "ind", "stoi", "vocab", "word"))
     if matrix is None or index is None:
         missing = "no single (V, D) array" if matrix is None else "no single index of tokens"
         held = ", ".join(f"{_shown(name)}: {_kind(value)}" for name, value in list(content.items())[:8])
-        raise DataError(
-            f"{path} has {missing}; it holds {{{held}}}",
-            where=path,
-            expected=COURSE,
-            remedy="save it under these names, or write word2vec text",
-        )
+        raise DataError(f"{path} has {missing}; it holds {{{held}}}", where=path, expected=COURSE, remedy=_NAMED)
     values = _values(matrix, storage, path)
     if isinstance(index, dict):
         pairs = list(index.items())
@@ -215,19 +196,10 @@ def _course_vectors(content: Mapping[object, object], storage: Storage, path: Pa
         pairs = [(token, row) for row, token in enumerate(index)]
         if len(pairs) != len(values):
             found = f"{path} has {len(pairs)} tokens and {len(values)} vectors"
-            raise DataError(
-                found,
-                where=path,
-                expected="a row for each token of the list",
-                remedy="save the vectors again, a finite row for each token",
-            )
+            raise DataError(found, where=path, expected="a row for each token of the list", remedy=_AGAIN)
     if len(pairs) > _TOKENS_OF_A_ROW * len(values):
-        raise DataError(
-            f"{path} has {len(pairs)} tokens for {len(values)} vectors",
-            where=path,
-            expected=f"at most {_TOKENS_OF_A_ROW} tokens a vector",
-            remedy="leave the tokens out that have no vector of their own",
-        )
+        found, remedy = f"{path} has {len(pairs)} tokens for {len(values)} vectors", "leave tokens out that share one"
+        raise DataError(found, where=path, expected=f"at most {_TOKENS_OF_A_ROW} tokens a vector", remedy=remedy)
     rows = sorted(((token, _row(row, token, len(values), path)) for token, row in pairs), key=lambda pair: pair[1])
     return _vectors([token for token, _ in rows], values[[row for _, row in rows]], path, "course .pt")
 
@@ -267,44 +239,27 @@ def _choose(found: Mapping[str, _Value], names: Sequence[str]) -> _Value | None:
 
 
 def _row(row: object, token: object, count: int, path: Path) -> int:
-    number = row if isinstance(row, int) else -1
-    if not 0 <= number < count:
-        raise DataError(
-            f"token {_shown(token)} has row {_shown(row)}",
-            where=path,
-            expected=f"a row of 0 to {count - 1}",
-            remedy="number the tokens by the rows of the matrix, from 0",
-        )
-    return number
+    if not isinstance(row, int) or not 0 <= row < count:
+        found, remedy = f"token {_shown(token)} has row {_shown(row)}", "number the tokens by the rows of the matrix"
+        raise DataError(found, where=path, expected=f"a row of 0 to {count - 1}", remedy=remedy)
+    return row
 
 
 def _vectors(tokens: Sequence[object], matrix: NDArray[Any], path: Path, kind: str) -> StaticVectors:
     """Tokens and matrix that fit each other, as strings and float32 of our own."""
-    other = next((token for token in tokens if not isinstance(token, str)), "")
-    if other != "":
-        raise DataError(
-            f"{path} has the token {_shown(other)}",
-            where=path,
-            expected="tokens that are strings",
-            remedy="use text as tokens",
-        )
+    texts = [token for token in tokens if isinstance(token, str)]
+    if len(texts) < len(tokens):
+        other = next(token for token in tokens if not isinstance(token, str))
+        found = f"{path} has the token {_shown(other)}"
+        raise DataError(found, where=path, expected="tokens that are strings", remedy="use text as tokens")
     if matrix.ndim != 2 or matrix.shape[0] != len(tokens) or not matrix.size or matrix.dtype.kind not in "fiu":
         found = f"{path} has {len(tokens)} tokens and an array of shape {matrix.shape} and type {matrix.dtype}"
-        raise DataError(
-            found,
-            where=path,
-            expected="numbers, with a row for each token",
-            remedy="save the vectors again, a finite row for each token",
-        )
+        raise DataError(found, where=path, expected="numbers, with a row for each token", remedy=_AGAIN)
     with np.errstate(over="ignore"):
         own = np.array(matrix, dtype=np.float32, order="C")
     bad = np.flatnonzero(~np.isfinite(own).all(axis=1))
     if len(bad):
         found = f"the vectors of {len(bad)} tokens hold NaN or infinity"
-        raise DataError(
-            found,
-            where=f"{path}, token {_shown(tokens[bad[0]])}",
-            expected="finite numbers",
-            remedy="save the vectors again, a finite row for each token",
-        )
-    return StaticVectors([str(token) for token in tokens], own, path, kind)
+        where = f"{path}, token {_shown(texts[bad[0]])}"
+        raise DataError(found, where=where, expected="finite numbers", remedy=_AGAIN)
+    return StaticVectors(texts, own, path, kind)

@@ -10,7 +10,9 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +24,10 @@ from elmo_cli.vectors.static import StaticVectors
 
 FORMATS = "word2vec or fastText text, GloVe text, word2vec binary (each also .gz), gensim KeyedVectors, or a course .pt"
 
+_ANOTHER = "fetch it again, give another file of static vectors, or train one with `elmo baseline`"
+_CUT_OFF = "the file is cut off or its header wrong"
+_WRONG_HEADER = "its header is wrong, or the file is of another format"
+
 _SAMPLE = 1 << 20
 _CHUNK = 1 << 22
 _LONGEST_LINE = 1 << 24
@@ -32,20 +38,14 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
-    """Tell the text and binary formats apart by their content and read the one that it is.
-
-    Args:
-        path: The file, for messages.
-        stream: Its content, unzipped.
+    """Tell the text and binary formats apart by their content, unzipped, and read the one that it is.
 
     Raises:
         DataError: See `read_vectors`.
     """
     sample = stream.read(_SAMPLE)
     if not sample.strip():
-        raise DataError(
-            f"{path} is empty", where=path, expected=FORMATS, remedy="fetch it again, or train one with `elmo baseline`"
-        )
+        raise DataError(f"{path} is empty", where=path, expected=FORMATS, remedy=_ANOTHER)
     stream.seek(0)
     line, _, rest = sample.partition(b"\n")
     first = line.removeprefix(b"\xef\xbb\xbf").split()
@@ -54,12 +54,9 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
     stream.readline()
     if max(map(len, first)) > _LARGEST or not int(first[0]) or not int(first[1]):
         shown = [field[: _LARGEST + 1].decode() + "..." * (len(field) > _LARGEST) for field in first]
-        raise DataError(
-            f"{path} says that it holds {shown[0]} vectors of width {shown[1]}",
-            where=f"{path}, line 1",
-            expected=f"two numbers of 1 to {_LARGEST} digits, none of them 0",
-            remedy="fetch it again, or train one with `elmo baseline`",
-        )
+        found = f"{path} says that it holds {shown[0]} vectors of width {shown[1]}"
+        expected = f"two numbers of 1 to {_LARGEST} digits, none of them 0"
+        raise DataError(found, where=f"{path}, line 1", expected=expected, remedy=_ANOTHER)
     count, width = int(first[0]), int(first[1])
     return (_read_binary if _is_binary(rest, width) else _read_text)(stream, path, width, count)
 
@@ -67,42 +64,30 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
 def _is_binary(sample: bytes, width: int) -> bool:
     """Whether what follows a header is float32 bytes: a line without numbers, or control bytes, or no UTF-8."""
     line, newline, _ = sample.partition(b"\n")
-    if newline and len(_numbers(line)) >= width:
+    if newline and _numbers_at_end(line) >= width:
         return False
     fields = line.split()[1:]
     if fields and not any(map(_is_number, fields)):
         return True
-    try:
+    with suppress(UnicodeDecodeError):
         # a character may be cut at the end of the sample
         sample[: max(len(sample) - 4, 0)].decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return _CONTROL.search(sample) is not None
+        return _CONTROL.search(sample) is not None
+    return True
 
 
-def _numbers(line: bytes) -> list[float]:
-    """The numbers at the end of a line, its first field never being one."""
-    numbers: list[float] = []
-    for field in reversed(line.split()[1:]):
-        try:
-            numbers.append(float(field))
-        except ValueError:
-            break
-    return numbers
+def _numbers_at_end(line: bytes) -> int:
+    """How many numbers a line ends with, its first field never being one."""
+    return sum(1 for _ in takewhile(_is_number, reversed(line.split()[1:])))
 
 
 def _guess_width(sample: bytes, path: Path) -> int:
     """D of a file without header: what most of the first lines have."""
     lines = sample.split(b"\n")[:-1][:100] or [sample]
-    widths = Counter(len(_numbers(line)) for line in lines)
-    width = widths.most_common(1)[0][0]
+    width = Counter(map(_numbers_at_end, lines)).most_common(1)[0][0]
     if not width:
-        raise DataError(
-            f"{path} holds no vectors: its first lines do not end with numbers",
-            where=f"{path}, line 1",
-            expected=FORMATS,
-            remedy="give a file of static vectors, or train one with `elmo baseline`",
-        )
+        found = f"{path} holds no vectors: its first lines do not end with numbers"
+        raise DataError(found, where=f"{path}, line 1", expected=FORMATS, remedy=_ANOTHER)
     return width
 
 
@@ -117,12 +102,9 @@ def _read_text(stream: IO[bytes], path: Path, width: int, count: int | None) -> 
         if not fields and not any(rest.strip() for rest in lines):
             break  # empty lines at the end
         if len(line) == _LONGEST_LINE:
-            raise DataError(
-                f"the line has more than {_LONGEST_LINE:,} bytes",
-                where=f"{path}, line {number}",
-                expected=f"a token and {width} numbers",
-                remedy="give a file with a line for each vector",
-            )
+            found, remedy = f"the line has more than {_LONGEST_LINE:,} bytes", "give a file with a line for each vector"
+            expected = f"a token and {width} numbers"
+            raise DataError(found, where=f"{path}, line {number}", expected=expected, remedy=remedy)
         try:
             values.extend(map(float, fields[1:]))
             tokens.append(fields[0].decode("utf-8"))
@@ -134,7 +116,7 @@ def _read_text(stream: IO[bytes], path: Path, width: int, count: int | None) -> 
         tokens[0] = tokens[0].removeprefix("\ufeff")
     if count is not None and len(tokens) != count:
         found = f"{path} holds {len(tokens)} vectors, but its header says {count}"
-        raise DataError(found, where=f"{path}, line 1", remedy="the file is cut off or its header wrong")
+        raise DataError(found, where=f"{path}, line 1", remedy=_CUT_OFF)
     matrix = np.frombuffer(values, dtype=np.float32).reshape(len(tokens), width)
     _check_finite(matrix, lambda row: f"{path}, line {row + first_line}")
     return StaticVectors(tokens, matrix, path, "GloVe text" if count is None else "word2vec text")
@@ -146,20 +128,16 @@ def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError
     fields = line.split()
     wrong = next((field for field in fields[1:][-width:] if not _is_number(field)), None)
     if len(fields) <= width or (wrong is None and len(fields) > width + 1):
-        return DataError(
-            f"the line has {len(fields)} fields",
-            where=where,
-            expected=f"{width + 1} fields: {expected}",
-            remedy="correct the line, or fetch the file again",
-        )
-    if wrong is not None:
-        return DataError(
-            f"{wrong[:80].decode('utf-8', 'replace')!r} is not a number",
-            where=where,
-            expected=expected,
-            remedy="correct the line, or fetch the file again",
-        )
-    return DataError(f"the token {fields[0][:80]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
+        found, expected = f"the line has {len(fields)} fields", f"{width + 1} fields: {expected}"
+    elif wrong is not None:
+        found = f"{wrong[:80].decode('utf-8', 'replace')!r} is not a number"
+    else:
+        return _not_utf_8(fields[0], where)
+    return DataError(found, where=where, expected=expected, remedy="correct the line, or fetch the file again")
+
+
+def _not_utf_8(token: bytes, where: str) -> DataError:
+    return DataError(f"the token {token[:80]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
 
 
 def _is_number(field: bytes) -> bool:
@@ -181,32 +159,25 @@ def _read_binary(stream: IO[bytes], path: Path, width: int, count: int) -> Stati
         space = buffer.find(b" ", position, position + _LONGEST_TOKEN)
         while space < 0 or space + 1 + size > len(buffer):
             if space < 0 and len(buffer) - position >= _LONGEST_TOKEN:
-                raise DataError(
-                    f"no space follows the token within {_LONGEST_TOKEN:,} bytes",
-                    where=f"{path}, vector {number}",
-                    expected=f"a token, a space and {width} float32",
-                    remedy="its header is wrong, or the file is of another format",
-                )
+                found = f"no space follows the token within {_LONGEST_TOKEN:,} bytes"
+                where, expected = f"{path}, vector {number}", f"a token, a space and {width} float32"
+                raise DataError(found, where=where, expected=expected, remedy=_WRONG_HEADER)
             chunk = stream.read(min(max(_CHUNK, size), _LONGEST_READ))
             if not chunk:
                 found = f"{path} ends within vector {number}, but its header says {count} vectors of width {width}"
-                raise DataError(found, where=path, remedy="the file is cut off or its header wrong")
+                raise DataError(found, where=path, remedy=_CUT_OFF)
             buffer, position = buffer[position:] + chunk, 0
             space = buffer.find(b" ", 0, _LONGEST_TOKEN)
         token = buffer[position:space].lstrip(b"\n")
         try:
             tokens.append(token.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"the token {token[:80]!r} is not UTF-8",
-                where=f"{path}, vector {number}",
-                remedy="convert the file to UTF-8",
-            ) from error
+            raise _not_utf_8(token, f"{path}, vector {number}") from error
         position = space + 1 + size
         vectors += buffer[space + 1 : position]
     if (buffer[position:] + stream.read(1)).strip():
         found = f"{path} goes on after the {count} vectors of width {width} that its header speaks of"
-        raise DataError(found, where=path, remedy="its header is wrong, or the file is of another format")
+        raise DataError(found, where=path, remedy=_WRONG_HEADER)
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(count, width).astype(np.float32, copy=False)
     _check_finite(matrix, lambda row: f"{path}, vector {row + 1}")
     return StaticVectors(tokens, matrix, path, "word2vec binary")
@@ -218,6 +189,4 @@ def _check_finite(matrix: NDArray[np.float32], place: Callable[[int], str]) -> N
         row = int(bad[0])
         value = matrix[row][~np.isfinite(matrix[row])][0]
         found = f"the vector holds {value}; {len(bad)} of {len(matrix)} vectors are not finite"
-        raise DataError(
-            found, where=place(row), expected="finite numbers", remedy="fetch it again: it is cut off or damaged"
-        )
+        raise DataError(found, where=place(row), expected="finite numbers", remedy="fetch it again: it is damaged")

@@ -17,8 +17,11 @@ NUMBERS = "numbers of the types f2 to f8, i1 to i8, u1 to u8 or b1"
 
 _NAMES = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 _STORAGES = {
-    "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4", "Short": "i2",
-    "Char": "i1", "Byte": "u1", "Bool": "b1",
+    f"torch.{kind}Storage": dtype
+    for kind, dtype in {
+        "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4", "Short": "i2",
+        "Char": "i1", "Byte": "u1", "Bool": "b1",
+    }.items()
 }  # fmt: skip
 
 
@@ -79,23 +82,14 @@ class ObjectStandIn:
 
 @dataclass(frozen=True)
 class TensorStandIn:
-    """A tensor of torch, by its place in a storage that lies beside the pickle.
+    """A tensor of torch, by its place in a storage that lies beside the pickle."""
 
-    Attributes:
-        dtype: Type of the numbers.
-        key: Name of the storage.
-        count: Numbers that the storage holds.
-        offset: Where the tensor begins, in numbers.
-        shape: Its sizes.
-        strides: Numbers from one entry to the next, for each size.
-    """
-
-    dtype: str
-    key: str
-    count: int
-    offset: int
+    dtype: str  # of the numbers, `bfloat16` included
+    key: str  # name of the storage
+    count: int  # numbers that the storage holds
+    offset: int  # where the tensor begins, in numbers
     shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    strides: tuple[int, ...]  # numbers from one entry to the next, for each size
 
     @property
     def itemsize(self) -> int:
@@ -125,7 +119,19 @@ class Name:
     """What a name in a pickle stands for: a function of ours."""
 
     full: str
-    make: Callable[..., object]
+    make: Callable[..., object] | None  # None of a class that is only named
+
+
+def enter(target: dict[object, object], key: object, value: object) -> None:
+    """Put an entry into a dictionary, if its key takes no time to hash."""
+    if type(key) is not str and (type(key) is not int or not -(1 << 63) <= key < 1 << 64):
+        raise UnfitError(f"a key of type {type(key).__name__}")
+    target[key] = value
+
+
+def make_object(*_: object) -> ObjectStandIn:
+    """An object whose attributes follow, whatever it is called with."""
+    return ObjectStandIn()
 
 
 def _sizes(value: object) -> tuple[int, ...]:
@@ -153,11 +159,6 @@ def _reconstruct(kind: object, shape: object, code: object) -> ArrayStandIn:
     return ArrayStandIn()
 
 
-def _scalar(dtype: object, content: object) -> int | float | bool:
-    value: int | float | bool = _shaped(content, dtype, (1,), "C")[0].item()
-    return value
-
-
 def _encode(text: object, encoding: object) -> bytes:
     """How the older protocols write bytes."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
@@ -174,11 +175,11 @@ def _ordered(pairs: object = ()) -> dict[object, object]:
     return made
 
 
-def _tensor(storage: object, offset: object, shape: object, strides: object, *rest: object) -> TensorStandIn:
+def _tensor(storage: object, offset: object, shape: object, strides: object, *_: object) -> TensorStandIn:
     sizes, steps = _sizes(shape), _sizes(strides)
     match storage:
         case ("storage", Name(full=full), str(key), str(), int(count), *view) if view in ([], [None]):
-            dtype = _STORAGES.get(full.removeprefix("torch.").removesuffix("Storage"), "")
+            dtype = _STORAGES.get(full, "")
         case _:
             raise UnfitError("a tensor without a storage beside it")
     if not key.isascii() or not key.isdecimal():
@@ -188,45 +189,22 @@ def _tensor(storage: object, offset: object, shape: object, strides: object, *re
     return TensorStandIn(dtype, key, count, offset, sizes, steps)
 
 
-def make_object(*_: object) -> ObjectStandIn:
-    """An object whose attributes follow, whatever it is called with."""
-    return ObjectStandIn()
-
-
-def _never(*_: object) -> object:
-    raise UnfitError("a call of a class")
-
-
-def _parameter(data: object, *_: object) -> object:
-    return data
-
-
-def _known() -> dict[str, Name]:
-    """What a pickle of vectors may ask for, by its name in NumPy 1 and 2 and in torch."""
-    makers: dict[str, Callable[..., object]] = {
-        "numpy.dtype": _dtype,
-        "numpy.ndarray": _never,
-        "_codecs.encode": _encode,
-        "collections.OrderedDict": _ordered,
-        "torch.Size": _sizes,
-        "torch._utils._rebuild_tensor": _tensor,
-        "torch._utils._rebuild_tensor_v2": _tensor,
-        "torch._utils._rebuild_parameter": _parameter,
-        "gensim.models.fasttext.FastTextKeyedVectors": make_object,
+# what a pickle of vectors may ask for, by its name in NumPy 1 and 2 and in torch
+MAKERS: dict[str, Callable[..., object] | None] = {
+    "numpy.dtype": _dtype,
+    "numpy.ndarray": None,
+    "_codecs.encode": _encode,
+    "collections.OrderedDict": _ordered,
+    "torch.Size": _sizes,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": lambda data, *_: data,
+    "gensim.models.fasttext.FastTextKeyedVectors": make_object,
+    **dict.fromkeys(_STORAGES),
+}
+for _core in ("numpy.core", "numpy._core"):
+    MAKERS |= {
+        f"{_core}.multiarray._reconstruct": _reconstruct,
+        f"{_core}.multiarray.scalar": lambda dtype, content: _shaped(content, dtype, (1,), "C")[0].item(),
+        f"{_core}.numeric._frombuffer": lambda *given: ArrayStandIn(_shaped(*given)),
     }
-    for core in ("numpy.core", "numpy._core"):
-        makers[f"{core}.multiarray._reconstruct"] = _reconstruct
-        makers[f"{core}.multiarray.scalar"] = _scalar
-        makers[f"{core}.numeric._frombuffer"] = lambda *given: ArrayStandIn(_shaped(*given))
-    makers |= {f"torch.{kind}Storage": _never for kind in _STORAGES}
-    return {full: Name(full, make) for full, make in makers.items()}
-
-
-KNOWN = _known()
-
-
-def enter(target: dict[object, object], key: object, value: object) -> None:
-    """Put an entry into a dictionary, if its key takes no time to hash."""
-    if type(key) is not str and (type(key) is not int or not -(1 << 63) <= key < 1 << 64):
-        raise UnfitError(f"a key of type {type(key).__name__}")
-    target[key] = value

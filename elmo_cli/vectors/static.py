@@ -8,30 +8,25 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError
+from elmo_cli.model.static import StaticTable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
 @dataclass(frozen=True)
 class StaticVectors:
-    """One vector for each token.
+    """One vector for each token."""
 
-    Attributes:
-        tokens: The tokens in the order of the file, distinct where `read_vectors` or a training gave them.
-        matrix: (V, D) float32, a row for each token.
-        source: Where they come from.
-        format: What the file turned out to be.
-        duplicates: Lines that repeated a token and were left out; a token's first line counts.
-    """
-
-    tokens: list[str]
-    matrix: NDArray[np.float32]
+    tokens: list[str]  # in the order of the file, distinct where `read_vectors` or a training gave them
+    matrix: NDArray[np.float32]  # (V, D)
     source: Path
-    format: str = ""
-    duplicates: int = 0
+    format: str = ""  # what the file turned out to be
+    duplicates: int = 0  # lines that repeated a token and were left out; a token's first line counts
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -57,16 +52,11 @@ class StaticVectors:
 def table_for(
     vocabulary: Vocabulary, vectors: StaticVectors, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows of `vectors` in the order of a vocabulary's ids.
+    """Rows of `vectors` in the order of a vocabulary's ids, 1 to V.
 
     A token takes the vector of exactly its own form; in a vocabulary that lower-cases, failing that, of the first token
     of the file that lower-cases to it. Others are drawn from a normal distribution of the file's own spread, by the
     seed and their id alone; padding is zero.
-
-    Args:
-        vocabulary: V tokens, ids 1 to V.
-        vectors: The static vectors.
-        seed: Of the rows that are drawn.
 
     Returns:
         (V + 1, D) float32 table, and (V + 1,) whether a row comes from the file.
@@ -83,13 +73,18 @@ def table_for(
     table[known] = vectors.matrix[rows[known]]
     special = len(SPECIAL_TOKENS)
     if not known[special + 1 :].any():
-        raise DataError(
-            f"{vectors.source.name} has no token in common with the training text",
-            where=vectors.source,
-            expected="tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5]),
-            remedy="give vectors of the same language and the same upper or lower case",
-        )
+        found = f"{vectors.source.name} has no token in common with the training text"
+        expected = "tokens such as " + ", ".join(f"'{token}'" for token in vocabulary.tokens[special : special + 5])
+        remedy = "give vectors of the same language and the same upper or lower case"
+        raise DataError(found, where=vectors.source, expected=expected, remedy=remedy)
     return table, known
+
+
+def static_embedder(vectors: StaticVectors, vocabulary: Vocabulary, seed: int) -> Embedder:
+    """An embedder that looks vectors up, in a biLM's place; see `table_for`."""
+    table, _ = table_for(vocabulary, vectors, seed)
+    network = StaticTable(torch.from_numpy(table)).eval()
+    return Embedder.of(network, vocabulary, vocabulary.tokenizer, vectors.source.stem)
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,6 @@ def coverage(vectors: StaticVectors, corpus: EncodedCorpus, lowercase: bool = Fa
 def _find(tokens: Sequence[str], vectors: StaticVectors, lowercase: bool) -> NDArray[np.int64]:
     """Row of each token, -1 where there is none."""
     rows = vectors.rows
-    lowered: dict[str, int] = {}
-    if lowercase:
-        for row, token in enumerate(vectors.tokens):
-            lowered.setdefault(token.lower(), row)
+    # From the end, so that the first token of the file counts.
+    lowered = {token.lower(): row for token, row in reversed(rows.items())} if lowercase else {}
     return np.array([rows.get(token, lowered.get(token, -1)) for token in tokens], dtype=np.int64)

@@ -13,7 +13,6 @@ Legend: V words of the vocabulary that the corpus holds, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from scipy import sparse
 from elmo_cli.config import SvdSettings
 from elmo_cli.config.choices import SvdWeighting
 from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.static import StaticVectors
@@ -34,24 +34,13 @@ _NULL = 1e-6  # of the largest singular value: what float32 cannot tell from zer
 
 
 def train_svd(
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    settings: SvdSettings,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: SvdSettings, seed: int, tell: Tell = silent
 ) -> StaticVectors:
-    """Factorise the co-occurrences of a corpus.
-
-    Args:
-        corpus: The tokens; windows end at the ends of its sentences.
-        vocabulary: Tokens that get a vector, where the corpus holds them.
-        settings: Window, weighting and width.
-        seed: Of the random projection that the truncated SVD starts from.
-        progress: Called with 1 and 1 at the end.
+    """Factorise the co-occurrences of a corpus; windows end at the ends of its sentences.
 
     Returns:
-        Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens. In each of their
-        D columns the largest entry is positive.
+        Vectors in the order of the vocabulary, of its tokens that the corpus holds, `<UNK>` among them where there are
+        unknown ones. In each of their D columns the largest entry is positive.
 
     Raises:
         DataError: No two tokens stand together.
@@ -66,17 +55,11 @@ def train_svd(
     words = np.searchsorted(present, ids).astype(np.int32)[corpus.tokens]
     counts = cooccurrences(words, corpus.offsets, len(present), settings.window)
     if not counts.nnz:
-        raise DataError(
-            "no two tokens stand together in a sentence",
-            expected="text to train vectors on",
-            remedy="give more text, or a wider --window",
-        )
+        found, remedy = "no two tokens stand together in a sentence", "give more text, or a wider --window"
+        raise DataError(found, expected="text to train vectors on", remedy=remedy)
     if settings.dim > len(present):
-        raise ConfigError(
-            f"svd.dim is {settings.dim}, but the corpus has {len(present)} words of the vocabulary",
-            expected=f"at most {len(present)}",
-            remedy="lower --dim, or give more text",
-        )
+        found = f"svd.dim is {settings.dim}, but the corpus has {len(present)} words of the vocabulary"
+        raise ConfigError(found, expected=f"at most {len(present)}", remedy="lower --dim, or give more text")
     weighted = weigh(counts, settings.weighting, settings.smoothing).astype(np.float32)
     oversamples = 10 + settings.dim // 4
     # A second BLAS thread gains little, and on a busy machine each step waits for it, spinning: a QR of 19,000 x 330
@@ -88,24 +71,16 @@ def train_svd(
     # Beyond the rank, U is whatever rounding made of it.
     scale = np.where(values > _NULL * values[0], values**settings.exponent, 0.0)
     tokens = [vocabulary.tokens[number - 1] for number in present.tolist()]
-    if progress is not None:
-        progress(1, 1)
+    tell(Progress("windows", 1, 1))
     return StaticVectors(tokens, (left * scale).astype(np.float32), Path("svd"), "svd")
 
 
 def cooccurrences(
     words: NDArray[np.integer], offsets: NDArray[np.int64], size: int, window: int
 ) -> sparse.csr_array[np.float64]:
-    """Count the pairs of words at most `window` tokens apart in a sentence.
+    """(V, V) symmetric counts of the pairs of words at most `window` tokens apart in a sentence, all of one weight.
 
-    Args:
-        words: (N,) a number below `size` for each token.
-        offsets: (S + 1,) where the sentences begin and end.
-        size: V.
-        window: Tokens on each side, all of the same weight.
-
-    Returns:
-        (V, V) symmetric counts.
+    `words` are (N,) numbers below V, the `size`, for each token; `offsets` (S + 1,) where the sentences begin and end.
     """
     sentences = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     after: sparse.csr_array[np.float64] = sparse.csr_array((size, size), dtype=np.float64)
@@ -119,15 +94,9 @@ def cooccurrences(
 def weigh(
     counts: sparse.csr_array[np.float64], weighting: SvdWeighting, smoothing: float
 ) -> sparse.csr_array[np.float64]:
-    """Replace the counts by their weights; what weighs nothing is not stored.
+    """Replace counts, (V, V) of words in rows and contexts in columns, by their weights; zeros are not stored.
 
-    Args:
-        counts: (V, V) of words in rows and contexts in columns.
-        weighting: `raw`, `log` for log(1 + n), or `ppmi`.
-        smoothing: a, the exponent on the context counts of PPMI; 1 smooths nothing.
-
-    Returns:
-        (V, V) weights.
+    `log` is log(1 + n); `smoothing` is a, the exponent on the context counts of PPMI, where 1 smooths nothing.
     """
     if weighting == "raw":
         return counts

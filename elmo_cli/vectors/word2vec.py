@@ -7,14 +7,15 @@ seed give the same vectors each time; more workers race, and give others each ti
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from elmo_cli.config import Word2VecSettings
 from elmo_cli.errors import DataError
+from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.vectors.static import StaticVectors
@@ -24,23 +25,13 @@ _LONGEST = 10_000
 
 
 def train_word2vec(
-    corpus: EncodedCorpus,
-    vocabulary: Vocabulary,
-    settings: Word2VecSettings,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    corpus: EncodedCorpus, vocabulary: Vocabulary, settings: Word2VecSettings, seed: int, tell: Tell = silent
 ) -> StaticVectors:
-    """Train word2vec.
-
-    Args:
-        corpus: The tokens.
-        vocabulary: Tokens that get a vector, where the corpus holds them.
-        settings: Sizes and algorithm.
-        seed: Of initial vectors and samples.
-        progress: Called with the epochs done and the epochs to do.
+    """Train word2vec; whoever is told gets the epochs done.
 
     Returns:
-        Vectors in the order of the vocabulary, `<UNK>` among them where the corpus has unknown tokens.
+        Vectors in the order of the vocabulary, of its tokens that the corpus holds, `<UNK>` among them where there are
+        unknown ones.
 
     Raises:
         DataError: The corpus has no tokens.
@@ -50,22 +41,20 @@ def train_word2vec(
 
     sentences = _Sentences(corpus, vocabulary)
     if not corpus.token_count:
-        raise DataError(
-            "there are no tokens to train vectors on",
-            expected="text",
-            remedy="give text that is not empty, or lower vocab.min_count",
-        )
+        remedy = "give text that is not empty, or lower vocab.min_count"
+        raise DataError("there are no tokens to train vectors on", expected="text", remedy=remedy)
 
     class _EpochEnd(CallbackAny2Vec):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.done = 0
+        done = 0
 
         def on_epoch_end(self, model: object) -> None:
             self.done += 1
-            if progress is not None:
-                progress(self.done, settings.epochs)
+            tell(Progress("epochs", self.done, settings.epochs))
 
-    with _quiet():
+    logger = logging.getLogger("gensim")
+    before = logger.level
+    logger.setLevel(logging.ERROR)  # its advice on batch sizes is not for the user
+    try:
         model = Word2Vec(
             vector_size=settings.dim,
             window=settings.window,
@@ -83,6 +72,8 @@ def train_word2vec(
             epochs=settings.epochs,
             callbacks=[_EpochEnd()],
         )
+    finally:
+        logger.setLevel(before)
     tokens = [token for token in vocabulary.tokens if token in model.wv.key_to_index]
     matrix = np.stack([model.wv[token] for token in tokens]).astype(np.float32, copy=False)
     return StaticVectors(tokens, matrix, Path("word2vec"), "word2vec")
@@ -106,20 +97,7 @@ class _Sentences:
 
     def counts(self) -> dict[str, int]:
         """How often each token is trained."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for name, count in zip(self._names.tolist(), self._corpus.counts().tolist(), strict=True):
-            if count:
-                counts[name] = counts.get(name, 0) + count
-        return counts
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep gensim's advice on batch sizes from the user's screen."""
-    logger = logging.getLogger("gensim")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+            counts[name] += count
+        return +counts  # those above 0

@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.model.kernel.layer import LstmWeights
 from elmo_cli.model.kernel.lstm import lstm
 
@@ -84,7 +84,7 @@ def machine() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "compiler": native.obstacle() or "present",
+        "compiler": native_library.obstacle() or "present",
     }
 
 
@@ -141,7 +141,7 @@ def ways(case: Case, directions: int) -> dict[str, Callable[[], None]]:
         "nn.LSTM": lambda: their_step(False),
         "nn.LSTM autocast": lambda: their_step(True),
     }
-    for native_loop in (True, False) if native.obstacle() is None else (False,):
+    for native_loop in (True, False) if native_library.obstacle() is None else (False,):
         for precision in ("float32", "bfloat16"):
             name = precision + ("" if native_loop else " in torch")
             found[name] = lambda precision=precision, loop=native_loop: our_step(precision, loop, False)

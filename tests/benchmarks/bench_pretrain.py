@@ -6,7 +6,8 @@
 `direct` is the direct way in torch: one embedding table, for each direction an `nn.LSTM` of two layers (256), torch's
 `AdaptiveLogSoftmaxWithLoss` with the same clusters, batches of sentences of similar length under the same number of
 tokens, the same AdamW, schedule, dropout and clipping, in float32 and under bfloat16 autocast. It has the vocabulary of
-AG News' first rows (lower case, tokens seen twice). Both see the same tokens, epoch by epoch, and the exact validation perplexity is taken after each.
+AG News' first rows (lower case, tokens seen twice). Both see the same tokens, epoch by epoch, and the exact validation
+perplexity is taken after each.
 
 `course` is what student projects publish: batches of 32 texts in random order, each padded to the longest text of the
 file, embeddings of 300, two layers of 100 cells in each direction, a linear layer to all 38,000 words for each
@@ -39,7 +40,7 @@ from torch.nn import functional
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.events import Step, Validation
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.model.parameters import decay_groups
 from elmo_cli.model.softmax import TAIL_SHRINKAGE, adaptive_cutoffs
 from elmo_cli.runs import RunWriter
@@ -169,7 +170,7 @@ def ours(job: PretrainJob, folder: Path, native_loop: bool = True) -> Told:
     with RunWriter(folder, "lm", "benchmark") as writer:
         events = pretrain(job, writer)
         while True:
-            os.environ[native.SWITCH] = str(int(native_loop))
+            os.environ[native_library.SWITCH] = str(int(native_loop))
             event = next(events, None)
             if event is None:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_sentences(
     assert [int(row["unknown"]) for row in rows] == [0, 2, 0, 1]
     assert [row["text"] for row in rows] == TEXTS
     assert float(rows[0]["perplexity"]) == pytest.approx(math.exp(expected[0].sum() / 8), rel=1e-5)
-    whole = perplexity(embedder, corpus).as_dict()
+    whole = asdict(perplexity(embedder, corpus))
     assert {key: done.json[key] for key in whole} == pytest.approx(whole)
     assert done.json["scores"] == str(tmp_path / name)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -203,6 +205,24 @@ def test_what_does_not_fit_is_named(
     with pytest.raises(ElmoError):
         import_run(folder, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_options_that_are_too_wide_are_refused_by_their_numbers(tmp_path: Path) -> None:
+    """Without building a network, not even one without memory: torch loads sympy for that, which takes seconds."""
+    made = make(Shape())
+    made.options["lstm"]["dim"] = 1 << 22
+    folder = made.write(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from elmo_cli.errors import WeightsError;"
+        "from elmo_cli.interop.bilm_tf import load_bilm_tf\n"
+        "before = 'sympy' in sys.modules\n"
+        "try: load_bilm_tf(Path('options.json'), Path('weights.hdf5'))\n"
+        "except WeightsError as error: print(before, 'sympy' in sys.modules, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("False False RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0 has shape (8, 24)"), (
+        done.stderr
+    )
 
 
 def test_training_options_are_no_obstacle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_every_step_counts_once_and_no_padding(max_tokens: int) -> None:
     assert scores.mean == pytest.approx(math.sqrt(scores.forward * scores.backward), rel=1e-9)
     assert (scores.tokens, scores.unknown) == (6, 1)
     assert scores.oov_rate == pytest.approx(1 / 6)
-    assert set(scores.as_dict()) == {"forward", "backward", "mean", "steps", "tokens", "unknown", "oov_rate"}
+    assert set(asdict(scores)) == {"forward", "backward", "mean", "steps", "tokens", "unknown", "oov_rate"}
 
 
 def test_sentences_are_scored_in_the_order_of_the_corpus() -> None:

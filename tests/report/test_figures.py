@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from elmo_cli.report.figure_files import inline_svg, write_files
+from elmo_cli.report.figure_files import inline_svg, paths_of, write_files
 from elmo_cli.report.figures import (
     GRID,
     INK,
@@ -69,8 +69,8 @@ def test_a_figure_fits_into_a_page(drawing: Drawing) -> None:
 
 @pytest.mark.parametrize("drawing", all_kinds(), ids=lambda drawing: drawing.name)
 def test_files_are_the_same_each_time(drawing: Drawing, tmp_path: Path) -> None:
-    first = write_files(drawing, tmp_path / "one.two").paths
-    again = write_files(drawing, tmp_path / "again").paths
+    first, again = paths_of(tmp_path / "one.two"), paths_of(tmp_path / "again")
+    assert write_files(drawing, tmp_path / "one.two") == write_files(drawing, tmp_path / "again")
     assert [path.name for path in first] == ["one.two.svg", "one.two.png"]
     for path, other in zip(first, again, strict=True):
         assert path.read_bytes() == other.read_bytes()

@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from elmo_cli.report import fonts
-from elmo_cli.report.figure_files import write_files
+from elmo_cli.report.figure_files import paths_of, write_files
 from elmo_cli.report.figures import confusion
 from elmo_cli.report.page import write_report
 
@@ -33,7 +33,7 @@ def has(family: str, letter: str) -> bool:
     return bool(get_font(findfont(FontProperties(family=family))).get_char_index(ord(letter)))
 
 
-def draw(folder: Path, name: str):
+def draw(folder: Path, name: str) -> frozenset[str]:
     drawing = confusion("confusion", "title", "about", [name, "b"], [[8, 1], [2, 3]])
     return write_files(drawing, folder / "figure")
 
@@ -42,27 +42,26 @@ def test_a_letter_is_taken_from_a_font_that_has_it(tmp_path: Path, caplog: pytes
     beyond = (chr(code) for code in range(0x2000, 0xD7FF) if has("STIXGeneral", chr(code)))
     letter = next(letter for letter in beyond if not has("DejaVu Sans", letter))
     with caplog.at_level(logging.WARNING, "matplotlib"):
-        written = draw(tmp_path, f"name {letter}")
-    assert not written.absent
+        assert not draw(tmp_path, f"name {letter}")
+    svg, png = paths_of(tmp_path / "figure")
     assert not caplog.records
     styles = {
         element.text: element.get("style", "")
-        for element in ElementTree.parse(written.paths[0]).iter("{http://www.w3.org/2000/svg}text")
+        for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")
     }
     assert "STIXGeneral" in styles[f"name {letter}"]
     assert "STIXGeneral" not in styles["b"]
-    with_font = written.paths[1].read_bytes()
+    with_font = png.read_bytes()
     fonts._choose.cache_clear()
     font_manager.fontManager.ttflist[:] = [font for font in font_manager.fontManager.ttflist if "DejaVu" in font.name]
-    without = draw(tmp_path, f"name {letter}")
-    assert without.absent == {letter}
-    assert without.paths[1].read_bytes() != with_font
+    assert draw(tmp_path, f"name {letter}") == {letter}
+    assert png.read_bytes() != with_font
 
 
 def test_a_font_that_is_new_since_matplotlib_looked_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_font(tmp_path / "made.ttf", "Elmo Made", CHINESE)
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda *_, **__: [str(made), str(tmp_path / "gone.ttf")])
-    assert draw(tmp_path, f"a {CHINESE}").absent == frozenset()
+    assert draw(tmp_path, f"a {CHINESE}") == frozenset()
     assert "Elmo Made" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
 
 
@@ -92,10 +91,10 @@ def make_font(path: Path, family: str, letters: str) -> Path:
 
 
 def test_a_script_without_a_font_is_told_in_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    written = draw(tmp_path, CHINESE)  # a warning would be an error here
-    assert written.absent == set(CHINESE)
-    assert written.paths[1].read_bytes().startswith(b"\x89PNG")
-    assert CHINESE in written.paths[0].read_text(encoding="utf-8")
+    assert draw(tmp_path, CHINESE) == set(CHINESE)  # a warning would be an error here
+    svg, png = paths_of(tmp_path / "figure")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert CHINESE in svg.read_text(encoding="utf-8")
     assert not caplog.records
 
 

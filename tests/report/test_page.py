@@ -187,6 +187,13 @@ def test_an_unfinished_run_shows_what_it_has(tmp_path: Path) -> None:
     assert page.headings == ["Perplexity", "Settings and versions"]
 
 
+def test_a_model_without_results_and_log_does_not_spoil_the_page(tmp_path: Path) -> None:
+    imported = write_run(tmp_path / "imported", "lm")
+    page = page_of(classifier(tmp_path / "classify"), imported)
+    assert "This language model has no final results: it has no perplexity." in page.text
+    assert "Left out, as this run has nothing to show: perplexity, figures." in page.text
+
+
 def test_many_classes_become_a_list_of_mistakes(tmp_path: Path) -> None:
     run = classifier(tmp_path / "classify")
     results = json.loads((run / "results.json").read_text())

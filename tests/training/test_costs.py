@@ -14,7 +14,6 @@ import torch
 from elmo_cli.commands.options import Preset as PresetOption
 from elmo_cli.config import (
     PRESET_PURPOSES,
-    PRESET_SIZES,
     PRESETS,
     Experiment,
     ModelSettings,
@@ -24,7 +23,7 @@ from elmo_cli.config import (
 from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.training import costs
 from elmo_cli.training.costs import (
     estimate,
@@ -37,6 +36,8 @@ from elmo_cli.training.costs import (
 )
 from elmo_cli.training.pretrain import IN_TORCH, OTHER_BITS, pretrain_run
 
+# Parameters of encoder and LSTM layers, without the tables of embedding and softmax: those grow with the vocabulary.
+PRESET_SIZES = {"tiny": 33_280, "small": 2_101_248, "base": 9_453_568, "original": 93_600_864}
 CHARACTERS = {"filters": [[1, 3], [2, 5]], "dim": 4}
 MODELS: list[dict[str, Any]] = [
     {"softmax": "full"},
@@ -312,10 +313,10 @@ def test_a_resumed_training_goes_the_way_it_began(
 @pytest.mark.usefixtures("wanted")
 def test_what_stands_in_the_way_of_the_loop_in_cpp_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BiLm, "can_run_native", lambda *given: True)
-    monkeypatch.setattr(native, "obstacle", lambda: None)
+    monkeypatch.setattr(native_library, "obstacle", lambda: None)
     said = [event.message for event in run(tmp_path, steps=3) if isinstance(event, Notice)]
     assert not [message for message in said if message.startswith(IN_TORCH)]
-    monkeypatch.setattr(native, "obstacle", lambda: "there is no compiler")
+    monkeypatch.setattr(native_library, "obstacle", lambda: "there is no compiler")
     said = [event.message for event in run(tmp_path, resume=True) if isinstance(event, Notice)]
     assert f"{IN_TORCH}: there is no compiler" in said
     assert OTHER_BITS in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +105,7 @@ def test_the_stored_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     scores = perplexity(embedder, job.valid)
     assert scores.mean == pytest.approx(best.mean, rel=1e-9)
     results = Run.open(tmp_path / "runs" / "lm").results()
-    assert results["validation"] == scores.as_dict()
+    assert results["validation"] == asdict(scores)
     assert (results["best_epoch"], results["epochs"]) == (best.epoch, len(validations))
 
 

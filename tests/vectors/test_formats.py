@@ -22,6 +22,7 @@ from elmo_cli.config import TokenizerSettings, VocabularySettings
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.text.vocabulary import Vocabulary
+from elmo_cli.vectors import formats, plain
 from elmo_cli.vectors.formats import read_vectors, write_word2vec
 from elmo_cli.vectors.static import StaticVectors, coverage, table_for
 
@@ -183,6 +184,25 @@ def test_damage_is_named_with_its_place(content: str | bytes, message: str, wher
     assert caught.value.where == (f"{path}, {where}" if where else str(path))
 
 
+def test_a_gzip_of_short_lines_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "vectors.gz", []
+    path.write_bytes(gzip.compress(b"a 1\n" * (1 << 22)))
+    monkeypatch.setattr(plain, "float", lambda field: read.append(field) or 1.0, raising=False)
+    with pytest.raises(DataError, match="grows to more than 100 times"):
+        read_vectors(path)
+    assert len(read) < 1 << 19  # the lines of 2 MiB
+
+
+def test_a_gzip_that_is_larger_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "vectors.gz"
+    numbers = np.random.default_rng(1).normal(size=(100_000, 2)).tolist()
+    path.write_bytes(gzip.compress("".join(f"{row} {x} {y}\n" for row, (x, y) in enumerate(numbers)).encode()))
+    assert len(read_vectors(path).tokens) == len(numbers)
+    monkeypatch.setattr(formats, "memory_here", lambda: 1 << 20)
+    with pytest.raises(DataError, match="needs more memory than there is"):
+        read_vectors(path)
+
+
 def test_damaged_binaries(tmp_path: Path) -> None:
     path = tmp_path / "vectors.bin"
     binary(path)
@@ -206,7 +226,7 @@ def test_damaged_binaries(tmp_path: Path) -> None:
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file"):
         read_vectors(tmp_path / "absent")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder"):
         read_vectors(tmp_path)
     cut = tmp_path / "cut.gz"
     cut.write_bytes(gzip.compress(b"a 1 2\n" * 500)[:-12])

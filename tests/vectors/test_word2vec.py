@@ -7,10 +7,10 @@ import pytest
 
 from elmo_cli.config import TokenizerSettings, VocabularySettings, Word2VecSettings
 from elmo_cli.errors import DataError
+from elmo_cli.events import Notice, Progress
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.vectors.embedder import static_embedder
-from elmo_cli.vectors.static import table_for
+from elmo_cli.vectors.static import static_embedder, table_for
 from elmo_cli.vectors.word2vec import train_word2vec
 
 SETTINGS = Word2VecSettings(dim=8, window=2, epochs=3)
@@ -72,10 +72,10 @@ def test_rare_words_are_trained_as_unknown() -> None:
 
 
 def test_progress_by_epoch() -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[Notice | Progress] = []
     encoded = corpus()
-    train_word2vec(encoded, vocabulary_of(encoded), SETTINGS, 1, lambda done, epochs: seen.append((done, epochs)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    train_word2vec(encoded, vocabulary_of(encoded), SETTINGS, 1, seen.append)
+    assert seen == [Progress("epochs", done, 3) for done in (1, 2, 3)]
 
 
 def test_nothing_is_lost_from_long_sentences(monkeypatch: pytest.MonkeyPatch) -> None:

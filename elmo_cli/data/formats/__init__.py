@@ -28,32 +28,20 @@ _UNREAD = {
 
 
 def format_of(path: Path) -> type[Format]:
-    """The format of a file, by its name; text unless it says otherwise.
-
-    Raises:
-        DataError: The name is that of a format that is not read.
-    """
+    """The format of a file, by its name; text unless it says otherwise; a DataError names a format that is not read."""
     ending, compressed = _ending_of(path), path.name.lower().endswith(".gz")
     found = _BY_ENDING.get(ending, Text)
     remedy = _UNREAD.get(ending)
     if compressed and not found.packed:
         remedy = f"unpack it: {found.title} is compressed inside"
     if remedy is not None:
-        raise DataError(
-            f"{path.name}: files of the kind {ending}{'.gz' if compressed else ''} are not read",
-            where=path,
-            expected=READ,
-            remedy=remedy,
-        )
+        kind = ending + ".gz" * compressed
+        raise DataError(f"{path.name}: files of the kind {kind} are not read", where=path, expected=READ, remedy=remedy)
     return found
 
 
 def open_file(path: Path, reading: ReadingSettings) -> Format:
-    """A file in its format, to be read as the settings say.
-
-    Raises:
-        DataError: The name is that of a format that is not read.
-    """
+    """A file in its format (see `format_of`), to be read as the settings say."""
     return format_of(path)(path, reading)
 
 

@@ -20,13 +20,9 @@ LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fil
 
 
 class Delimited(Format):
-    """A file of rows with equally many columns each.
+    """A file of rows with equally many columns each."""
 
-    Attributes:
-        usual: The sign between the columns, unless the settings or the first rows say otherwise.
-    """
-
-    usual: ClassVar[str]
+    usual: ClassVar[str]  # the sign between the columns, unless the settings or the first rows say otherwise
 
     def columns(self, *, labelled: bool) -> Columns:
         """Names in the first row, or numbers; text and label by name or content."""
@@ -50,10 +46,9 @@ class Delimited(Format):
             yield Record(" ".join([row[place] for place in text_places]), label, line)
 
     def _find_delimiter(self) -> str:
-        """The sign between the columns.
+        """The sign between the columns: that of the settings, where the format looks at it; else the usual one.
 
-        The one in the settings, where the format looks at it; else the usual one, unless this does not split the first
-        rows into equally many columns, more than one, and another does.
+        Another takes its place where it alone splits the first rows into equally many columns, more than one.
         """
         if "delimiter" in self.settings and self.reading.delimiter != "auto":
             return self.reading.delimiter
@@ -71,15 +66,11 @@ class Delimited(Format):
     def _columns(self, delimiter: str, labelled: bool) -> Columns:
         rows = [row for _, row in islice(self._rows(delimiter), SAMPLE_ROWS + 1)]
         if not rows:
-            raise self._empty("rows of text", "rows")
+            raise self._empty("rows")
         named = has_header(rows, self.reading)
         if named and len(rows) == 1:
-            raise DataError(
-                f"{self.path} holds column names but no rows",
-                where=self.path,
-                expected="a row for each text",
-                remedy="give a file with rows in it",
-            )
+            message, remedy = f"{self.path} holds column names but no rows", "give a file with rows in it"
+            raise DataError(message, where=self.path, expected="a row for each text", remedy=remedy)
         names = [str(place) for place in range(1, len(rows[0]) + 1)]
         if named:
             names = [name.strip() or number for name, number in zip(rows[0], names, strict=True)]
@@ -89,11 +80,7 @@ class Delimited(Format):
         return replace(found, delimiter=delimiter, unusual_delimiter=unusual)
 
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
-        """The rows, blank ones left out, each with the line on which it begins.
-
-        Raises:
-            DataError: As `read_lines`, or the quotes of a row do not match.
-        """
+        """The rows, blank ones left out, each with the line on which it begins."""
         lines = read_lines(self.path, self.reading.encoding, on_bytes)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         begins = 1
@@ -123,12 +110,9 @@ class Delimited(Format):
             problem = "text goes on after a closing quote"
         elif "new-line character" in problem:
             problem, expected = "a line ends in a carriage return alone", r"lines that end in \n or \r\n"
-        return DataError(
-            f"{self.path.name} is broken in the row that begins on line {begins}: {problem}",
-            where=f"{self.path}, line {begins}",
-            expected=expected,
-            remedy="correct the row, or write the file again with a CSV library",
-        )
+        found = f"{self.path.name} is broken in the row that begins on line {begins}: {problem}"
+        where, remedy = f"{self.path}, line {begins}", "correct the row, or write the file again with a CSV library"
+        return DataError(found, where=where, expected=expected, remedy=remedy)
 
     def _wrong_width(self, line: int, row: Sequence[str], columns: Columns) -> DataError:
         width = len(columns.names)
@@ -138,12 +122,9 @@ class Delimited(Format):
         else:
             signs = NAMES.get(columns.delimiter or "", "the delimiter")
             remedy = f"put texts that contain {signs} in quotes, or name another delimiter (setting data.delimiter)"
-        return DataError(
-            f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}",
-            where=f"{self.path}, line {line}",
-            expected=f"{width} columns: " + ", ".join(columns.names),
-            remedy=remedy,
-        )
+        found = f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}"
+        expected = f"{width} columns: " + ", ".join(columns.names)
+        return DataError(found, where=f"{self.path}, line {line}", expected=expected, remedy=remedy)
 
 
 class Csv(Delimited):

@@ -13,25 +13,21 @@ from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no
 from elmo_cli.data.values import as_label, as_text, check_value, is_nested
 from elmo_cli.errors import DataError
 
+_NULL = "write it as null where a text has none, or remove the row"
+
 Fields = dict[str, object]  # the values of a row by their names, as the file has them
 
 
 class WithFields(Format):
-    """A file of rows that name their fields, of which those that hold objects, lists or bytes are no columns.
+    """A file of rows that name their fields, of which those that hold objects, lists or bytes are no columns."""
 
-    Attributes:
-        place: What the number of a row counts.
-    """
-
-    place: ClassVar[str]
+    place: ClassVar[str]  # what the number of a row counts
 
     @abstractmethod
     def rows(self, names: Sequence[str] | None = None, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, Fields]]:
         """The rows with their lines, or their numbers from 1.
 
-        Args:
-            names: The fields that are needed; the others may be left out. None: all that are not nested.
-            on_bytes: Told now and then how many bytes were read.
+        Fields that are not among `names` may be left out; without names all are there that are not nested.
 
         Raises:
             DataError: The file is missing, unreadable or broken.
@@ -41,7 +37,7 @@ class WithFields(Format):
         """The fields of the first rows, in order of appearance."""
         rows = [row for _, row in islice(self.rows(), SAMPLE_ROWS)]
         if not rows:
-            raise self._empty("rows of text", "rows")
+            raise self._empty("rows")
         there = dict.fromkeys(name for row in rows for name in row)
         names = [name for name in there if not any(is_nested(row.get(name)) for row in rows)]
         self._refuse_nested(rows, names)
@@ -52,16 +48,15 @@ class WithFields(Format):
         """A record for each row."""
         columns = self.columns(labelled=labelled)
         label_field = self._label_in(columns) if labelled else None
-        needed = [
-            *columns.text,
-            *([label_field] if label_field is not None and label_field not in columns.text else []),
-        ]
+        needed = list(dict.fromkeys([*columns.text, *([] if label_field is None else [label_field])]))
         for number, row in self.rows(needed, on_bytes):
             where = f"{self.path}, {self.place} {number}"
             try:
                 for name in needed:
                     if name not in row:
-                        raise _no_field(name, row, where)
+                        found = f"there is no field '{name}', as there is in other rows"
+                        expected = "the same fields in every row; here are " + (", ".join(row) or "none")
+                        raise DataError(found, where=where, expected=expected, remedy=_NULL)
                     check_value(row[name], name, where, columns.names)
                 label = None if label_field is None else as_label(row[label_field])
                 if label == "":
@@ -79,18 +74,6 @@ class WithFields(Format):
                     check_value(row[name], name, f"{self.path}, {self.place} {number}", names)
         if not names:
             found = ", ".join(rows[0]) or "nothing"
-            raise DataError(
-                f"{self.path.name} has no field of text or numbers, but {found}",
-                where=self.path,
-                expected="a field that holds a text",
-                remedy="write the texts as strings in a field of their own",
-            )
-
-
-def _no_field(name: str, row: Fields, where: str) -> DataError:
-    return DataError(
-        f"there is no field '{name}', as there is in other rows",
-        where=where,
-        expected="the same fields in every row; here are " + (", ".join(row) or "none"),
-        remedy="write it as null where a text has none, or remove the row",
-    )
+            message = f"{self.path.name} has no field of text or numbers, but {found}"
+            remedy = "write the texts as strings in a field of their own"
+            raise DataError(message, where=self.path, expected="a field that holds a text", remedy=remedy)

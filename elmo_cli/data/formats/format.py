@@ -23,35 +23,21 @@ SAMPLE_ROWS = 200  # by which columns and delimiters are judged
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A text of a file.
+    """A text of a file."""
 
-    Attributes:
-        text: Its columns joined by a space, cleaned as the settings say.
-        label: Its label, in the one form of `elmo_cli.data.values`; None where labels were not asked for.
-        line: The line of the file on which it begins; of Parquet the number of its row, from 1.
-    """
-
-    text: str
-    label: str | None
-    line: int
+    text: str  # its columns joined by a space, cleaned as the settings say
+    label: str | None  # in the one form of `elmo_cli.data.values`; None where labels were not asked for
+    line: int  # of the file, on which it begins; of Parquet the number of its row, from 1
 
 
 class Format(ABC):
-    """A file in one format, read as often as it is asked; nothing is kept but where it is and how to read it.
+    """A file in one format, read as often as it is asked; nothing is kept but where it is and how to read it."""
 
-    Attributes:
-        kind: The format's name, as results have it.
-        title: Its name in words.
-        endings: How the names of its files end.
-        settings: Names of the settings that change what is read.
-        packed: Whether a file may be compressed, its name ending in `.gz`.
-    """
-
-    kind: ClassVar[str]
-    title: ClassVar[str]
-    endings: ClassVar[tuple[str, ...]]
-    settings: ClassVar[frozenset[str]]
-    packed: ClassVar[bool] = True
+    kind: ClassVar[str]  # its name, as results have it
+    title: ClassVar[str]  # its name in words
+    endings: ClassVar[tuple[str, ...]]  # how the names of its files end
+    settings: ClassVar[frozenset[str]]  # names of the settings that change what is read
+    packed: ClassVar[bool] = True  # whether a file may be compressed, its name ending in `.gz`
 
     def __init__(self, path: Path, reading: ReadingSettings) -> None:
         self.path = path
@@ -61,8 +47,7 @@ class Format(ABC):
     def columns(self, *, labelled: bool) -> Columns:
         """Find out from the first rows which columns there are, and which hold the text and the label.
 
-        Args:
-            labelled: Whether a label column that the user named must be there.
+        With `labelled`, a label column that the user named must be there.
 
         Raises:
             DataError: The file is missing, empty, or not what its name says; or a named column is not in it.
@@ -76,31 +61,24 @@ class Format(ABC):
         """How many rows there are, where the file says it without being read."""
         return None
 
-    def _empty(self, expected: str, holds: str) -> DataError:
+    def _empty(self, holds: str) -> DataError:
         return DataError(
             f"{self.path} is empty",
             where=self.path,
-            expected=expected,
+            expected=f"{holds} of text",
             remedy=f"give a file with {holds} in it",
         )
 
     def _label_in(self, columns: Columns) -> str:
         """The label column, which must be there."""
         if columns.label is None:
-            raise DataError(
-                f"no column of {self.path.name} looks like a label: none has a usual name or few distinct values",
-                where=f"{self.path}, line 1",
-                expected="a label column among " + ", ".join(columns.names),
-                remedy="name it (setting data.label)",
-            )
+            found = f"no column of {self.path.name} looks like a label: none has a usual name or few distinct values"
+            where, expected = f"{self.path}, line 1", "a label column among " + ", ".join(columns.names)
+            raise DataError(found, where=where, expected=expected, remedy="name it (setting data.label)")
         return columns.label
 
 
 def no_label(column: str | None, where: str) -> DataError:
     """The error for a row whose label is empty."""
-    return DataError(
-        f"the label is empty (column '{column}')",
-        where=where,
-        expected="a label in every row",
-        remedy="fill it in, or remove the row",
-    )
+    found, remedy = f"the label is empty (column '{column}')", "fill it in, or remove the row"
+    return DataError(found, where=where, expected="a label in every row", remedy=remedy)

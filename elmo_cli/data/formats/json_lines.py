@@ -37,21 +37,15 @@ class JsonLines(WithFields):
     def _no_object(self, number: int, value: object) -> DataError:
         found = {list: "a list", str: "a string", type(None): "null"}.get(type(value), f"the value {value}")
         remedy = _LINE_BY_LINE.format(self.path.name) if isinstance(value, list) else "write each text as an object"
-        return DataError(
-            f"line {number} of {self.path.name} holds {found}",
-            where=f"{self.path}, line {number}",
-            expected='an object a line, such as {"label": "sports", "text": "The match ended in a draw"}',
-            remedy=remedy,
-        )
+        expected = 'an object a line, such as {"label": "sports", "text": "The match ended in a draw"}'
+        message, where = f"line {number} of {self.path.name} holds {found}", f"{self.path}, line {number}"
+        return DataError(message, where=where, expected=expected, remedy=remedy)
 
     def _broken_line(self, number: int, line: str, error: Exception) -> DataError:
         column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         problem = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
         document = line.strip() in ("[", "{", "[{")  # one document over many lines begins like this
-        by_line = _LINE_BY_LINE.format(self.path.name)
-        return DataError(
-            f"line {number} of {self.path.name} is no JSON: {problem}",
-            where=f"{self.path}, line {number}{column}",
-            expected="a JSON object a line",
-            remedy=by_line if document else "correct the line, or write it again with a library",
-        )
+        remedy = _LINE_BY_LINE.format(self.path.name) if document else "correct the line, or write it with a library"
+        message = f"line {number} of {self.path.name} is no JSON: {problem}"
+        where = f"{self.path}, line {number}{column}"
+        return DataError(message, where=where, expected="a JSON object a line", remedy=remedy)

@@ -66,12 +66,8 @@ class Parquet(WithFields):
             raise unreadable(self.path, error) from error
 
     def _broken(self, problem: str) -> DataError:
-        return DataError(
-            f"{self.path.name} cannot be read as Parquet: {problem.splitlines()[0]}",
-            where=self.path,
-            expected="a whole Parquet file",
-            remedy="fetch or write it again",
-        )
+        found = f"{self.path.name} cannot be read as Parquet: {problem.splitlines()[0]}"
+        return DataError(found, where=self.path, expected="a whole Parquet file", remedy="fetch or write it again")
 
 
 def _plain_columns(file: ParquetFile) -> list[str]:

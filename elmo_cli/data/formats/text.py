@@ -28,16 +28,14 @@ class Text(Format):
     def records(self, *, labelled: bool, refuse: Refuse, on_bytes: OnBytes | None = None) -> Iterator[Record]:
         """A record for each line that is not blank."""
         if labelled:
-            raise DataError(
-                f"{self.path.name} is read as a text file, which has no labels",
-                where=self.path,
-                expected="a CSV, JSON lines or Parquet file with a text and a label column",
-                remedy="give such a file, or rename the file if it is one",
-            )
+            found = f"{self.path.name} is read as a text file, which has no labels"
+            expected = "a CSV, JSON lines or Parquet file with a text and a label column"
+            remedy = "give such a file, or rename the file if it is one"
+            raise DataError(found, where=self.path, expected=expected, remedy=remedy)
         empty = True
         for number, line in enumerate(read_lines(self.path, self.reading.encoding, on_bytes), start=1):
             if text := line.strip():
                 empty = False
                 yield Record(text, None, number)
         if empty:
-            raise self._empty("one text a line", "text")
+            raise self._empty("lines")

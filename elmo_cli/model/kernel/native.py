@@ -1,11 +1,8 @@
 """Adds the loop over the steps in C++: all steps of a layer in one call, the pointwise work done while it is in cache.
 
-`native.cpp` is compiled on first use, for the processor at hand and in some seconds, and kept in the user's cache
-folder under a digest of all that it depends on. Without a compiler, and for what the C++ does not do (other devices,
-float64, sizes that are no multiple of its vectors), `steps` does the same in torch; the two differ in rounding alone.
-
-Steps that a shorter sentence does not have are not computed: rows are taken longest first, and each step has only
-those that are not over. What is kept by steps is therefore laid out like torch's PackedSequence.
+Without a compiler, and for what the C++ does not do (other devices, float64, sizes that are no multiple of its
+vectors), `steps` does the same in torch; the two differ in rounding alone. Steps that a shorter sentence does not have
+are not computed.
 
 Legend: G directions, B batch, T steps, N the rows of all steps together, I input size, D cell size, P output size, C
 the type of the products.
@@ -15,125 +12,31 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
-from elmo_cli.disk import write_atomically
-from elmo_cli.errors import ElmoError
 from elmo_cli.model.kernel.layer import LstmState, LstmWeights, Prepared
 from elmo_cli.model.kernel.memory import buffer
+from elmo_cli.model.kernel.native_library import function, has, in_threads, lanes, obstacle
+from elmo_cli.model.kernel.native_products import each, fill_weight_gradient, pack, product
 from elmo_cli.model.kernel.pointwise import Clips
+from elmo_cli.model.kernel.rows import Rows
 
-SWITCH = "ELMO_NATIVE"  # environment variable: 0 never compiles
-CACHE = "ELMO_CACHE"  # environment variable: the folder of what was compiled
-COMPILERS = ("g++", "clang++", "c++")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-shared", "-fPIC")
-COMPILING_SECONDS = 120.0  # a compiler that hangs must not hang the training
 UNBOUNDED = 3.0e38
 FEWEST_ROWS = 12  # of a thread: two blocks of the products
 
 
-def obstacle() -> str | None:
-    """Why there is no native loop here, or None. The first call may compile it."""
-    return _library()[1]
-
-
 def can_run(weights: LstmWeights, precision: torch.dtype) -> bool:
     """Whether the native loop takes a layer with such products."""
-    if weights.bias.device.type != "cpu" or weights.bias.dtype != torch.float32 or os.environ.get(SWITCH) == "0":
+    if weights.bias.device.type != "cpu" or weights.bias.dtype != torch.float32 or obstacle() is not None:
         return False
-    library = _library()[0]
-    if library is None or not hasattr(library, f"forward_{_name(precision)}"):
+    if not has("forward", precision):
         return False
-    lanes = library.lanes()
     _, input_size, gates = weights.input.shape
-    return all(size % lanes == 0 for size in (input_size, weights.recurrent.shape[1], gates // 4))
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Which rows of a batch each step has, longest first.
-
-    Attributes:
-        order: (B,) the rows as the loop takes them; None: as they stand.
-        offsets: (T + 1) where the cells of each step begin.
-        places: (N,) where each cell stands in (B, T); None: all of them, step by step.
-        last: (B,) where the last cell of each row is, counted from 1; 0 for a row without any.
-    """
-
-    order: Tensor | None
-    offsets: Tensor
-    places: Tensor | None
-    last: Tensor
-
-    @classmethod
-    def of(cls, batch: int, steps: int, lengths: Tensor | None) -> Rows:
-        """Those of a batch.
-
-        Args:
-            batch: B.
-            steps: T.
-            lengths: (B,) real steps of each row; None: T.
-        """
-        if lengths is None:
-            offsets = torch.arange(steps + 1) * batch
-            return cls(None, offsets, None, torch.arange(batch) + (steps - 1) * batch + 1)
-        lengths = lengths.cpu().clamp(max=steps)
-        sizes, order = torch.sort(lengths, descending=True, stable=True)
-        active = (sizes[None] > torch.arange(steps)[:, None]).sum(1)
-        offsets = torch.cat([active.new_zeros(1), active.cumsum(0)])
-        step = torch.repeat_interleave(torch.arange(steps), active)
-        row = torch.arange(int(offsets[-1])) - offsets[step]
-        last = torch.where(sizes > 0, offsets[(sizes - 1).clamp(min=0)] + torch.arange(batch) + 1, 0)
-        return cls(order, offsets, order[row] * steps + step, last)
-
-    @property
-    def count(self) -> int:
-        """N."""
-        return int(self.offsets[-1])
-
-    def take(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        """(G, B, T, W) as (G, N, W) cells, contiguous."""
-        if self.places is None:
-            rows = values.transpose(1, 2).to(dtype, memory_format=torch.contiguous_format).contiguous()
-            return rows.view(len(values), self.count, values.shape[-1])
-        return values.reshape(len(values), -1, values.shape[-1]).index_select(1, self.places).to(dtype)
-
-    def put(self, cells: Tensor, batch: int, steps: int) -> Tensor:
-        """(G, N, W) cells as (G, B, T, W), zero where a row has ended."""
-        if self.places is None:
-            return cells.view(len(cells), steps, batch, -1).transpose(1, 2)
-        values = cells.new_zeros(len(cells), batch * steps, cells.shape[-1])
-        return values.index_copy_(1, self.places, cells).view(len(cells), batch, steps, -1)
-
-    def final(self, first: Tensor, cells: Tensor) -> Tensor:
-        """(G, B, W) after each row's last step, of (G, N, W) after each step; where there is none, `first`."""
-        if self.order is None:
-            return cells[:, -first.shape[1] :].clone()
-        if not self.count:
-            return first
-        return torch.where(self.last[:, None] > 0, cells.index_select(1, (self.last - 1).clamp(min=0)), first)
-
-    def sort(self, values: Tensor) -> Tensor:
-        """(G, B, W) in the order of the loop, as memory of its own."""
-        return values.clone(memory_format=torch.contiguous_format) if self.order is None else values[:, self.order]
-
-    def unsort(self, values: Tensor) -> Tensor:
-        """The reverse of `sort`."""
-        return values if self.order is None else torch.empty_like(values).index_copy_(1, self.order, values)
+    return all(size % lanes() == 0 for size in (input_size, weights.recurrent.shape[1], gates // 4))
 
 
 @dataclass(slots=True)
@@ -163,11 +66,11 @@ class Packed:
 
     def __init__(self, weights: LstmWeights, forget_bias: float, precision: torch.dtype) -> None:
         size = weights.bias.shape[1] // 4
-        self.input = _pack(weights.input.to(precision), gates=True)
+        self.input = pack(weights.input.to(precision), gates=True)
         self.bias = weights.bias.clone()
         self.bias[:, 2 * size : 3 * size] += forget_bias
-        self.recurrent = _pack(weights.recurrent.to(precision), gates=True)
-        self.projection = None if weights.projection is None else _pack(weights.projection.to(precision))
+        self.recurrent = pack(weights.recurrent.to(precision), gates=True)
+        self.projection = None if weights.projection is None else pack(weights.projection.to(precision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +199,7 @@ def _run_inference(inputs: Tensor, packed: Packed, hidden: Tensor, cell: Tensor,
 
 def _forward(tape: Tape, packed: Packed, batch: int, kept: bool, call: Call) -> None:
     """Fill a tape, or with `kept` false its hidden states and final cells alone."""
-    sums = _product(tape.inputs, packed.input, packed.bias.shape[1], gates=True)
+    sums = product(tape.inputs, packed.input, packed.bias.shape[1], gates=True)
     fields: dict[str, Tensor | None] = {
         "recurrent_matrix": packed.recurrent,
         "projection_matrix": packed.projection,
@@ -348,10 +251,10 @@ def _run_backward(
     gates = buffer(cell, tape.gates.shape, precision)
     projected = None if tape.unprojected is None else buffer(cell, upstream.shape, precision)
     fields: dict[str, Tensor | None] = {
-        "recurrent_matrix": _pack(weights.recurrent.to(precision), transposed=True),
+        "recurrent_matrix": pack(weights.recurrent.to(precision), transposed=True),
         "projection_matrix": None
         if weights.projection is None
-        else _pack(weights.projection.to(precision), transposed=True),
+        else pack(weights.projection.to(precision), transposed=True),
         "hidden": tape.hidden,
         "cell": tape.cell,
         "gates": tape.gates,
@@ -365,16 +268,16 @@ def _run_backward(
     if call.begins is not None:
         first = int(call.rows.offsets[1])
         hidden[:, :first].masked_fill_(call.begins[0, :first, None].bool(), 0.0)
-    packed = _pack(gates)
-    _fill_weight_gradient(gradients.input, tape.inputs, packed)
-    _fill_weight_gradient(gradients.recurrent, tape.recurrent, packed)
+    packed = pack(gates)
+    fill_weight_gradient(gradients.input, tape.inputs, packed)
+    fill_weight_gradient(gradients.recurrent, tape.recurrent, packed)
     if gradients.projection is not None and tape.unprojected is not None and projected is not None:
-        _fill_weight_gradient(gradients.projection, tape.unprojected, _pack(projected))
-    _each("sum_rows", gates, gradients.bias, gates.shape[1:])
+        fill_weight_gradient(gradients.projection, tape.unprojected, pack(projected))
+    each("sum_rows", gates, gradients.bias, gates.shape[1:])
     if not wants_inputs:
         return None
-    matrix = _pack(weights.input.to(precision), transposed=True)
-    return _product(gates, matrix, tape.inputs.shape[2])
+    matrix = pack(weights.input.to(precision), transposed=True)
+    return product(gates, matrix, tape.inputs.shape[2])
 
 
 _NUMBERS = ("steps", "batch", "cells", "outputs", "projected", "kept", "first", "last")
@@ -430,164 +333,5 @@ def _loop(
         for direction in range(directions)
         for part in range(parts)
     ]
-    run = _function(name, call.precision)
-    _in_threads([functools.partial(run, ctypes.byref(window)) for window in windows])
-
-
-def _product(rows: Tensor, packed: Tensor, width: int, gates: bool = False) -> Tensor:
-    """(G, N, K) rows, C, times a packed matrix of so many columns: (G, N, width), C."""
-    result = buffer(rows, (*rows.shape[:2], width))
-    _multiply("product", rows, packed, result, (rows.shape[2], int(gates)), (rows.shape[1], 1))
-    return result
-
-
-def _fill_weight_gradient(result: Tensor, rows: Tensor, packed: Tensor) -> None:
-    """Fill `result` (G, K, M) float32 with rowsᵀ (G, K, N) times a packed (G, N, M): all steps at once."""
-    _, count, width = rows.shape
-    panel = 4 * _lanes()
-    _multiply("weight_gradient", _pack(rows), packed, result, (_paired(count, rows.dtype),), (width, panel))
-
-
-def _multiply(
-    name: str, left: Tensor, packed: Tensor, result: Tensor, sizes: Sequence[int], rows: tuple[int, int]
-) -> None:
-    """Let the threads share out the rows of a product of each direction.
-
-    Args:
-        name: Of the function in native.cpp.
-        left: What is multiplied.
-        packed: With what.
-        result: (G, rows, columns), filled.
-        sizes: What the function takes between `left` and `packed`, then after the columns.
-        rows: How many there are, and in what blocks they may be shared out.
-    """
-    inner, *options = sizes
-    count, block = rows
-    blocks = -(-count // block)
-    parts = max(1, min(torch.get_num_threads() // len(left), blocks))
-    run = _function(name, left.dtype)
-    work = []
-    for one, matrix, out in zip(left, packed, result, strict=True):
-        first, second, third = (ctypes.c_void_p(each.data_ptr()) for each in (one, matrix, out))
-        for part in range(parts):
-            ends = (min(count, block * (blocks * end // parts)) for end in (part, part + 1))
-            numbers = map(ctypes.c_int64, (out.shape[-1], *options, *ends))
-            work.append(functools.partial(run, first, ctypes.c_int64(inner), second, *numbers, third))
-    _in_threads(work)
-
-
-def _each(name: str, given: Tensor, result: Tensor, numbers: Sequence[int]) -> None:
-    """Let a function of native.cpp fill `result` from `given`, each direction on its own."""
-    run = _function(name, given.dtype)
-    sizes = [ctypes.c_int64(number) for number in numbers]
-    pointers = ([ctypes.c_void_p(each.data_ptr()) for each in pair] for pair in zip(given, result, strict=True))
-    _in_threads([functools.partial(run, one, *sizes, other) for one, other in pointers])
-
-
-def _in_threads(work: Sequence[Callable[[], object]]) -> None:
-    """Do some pieces of work side by side, in as many threads as torch uses; C++ lets go of Python's lock."""
-    if torch.get_num_threads() == 1:
-        for piece in work:
-            piece()
-    else:
-        list(_threads(torch.get_num_threads()).map(lambda piece: piece(), work))
-
-
-@functools.cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="lstm")
-
-
-def _pack(matrix: Tensor, *, gates: bool = False, transposed: bool = False) -> Tensor:
-    """(G, K, N) in the panels of native.cpp.
-
-    Args:
-        matrix: C.
-        gates: Whether the columns are those of four gates, so that a panel has the same cells of each.
-        transposed: Whether (G, N, K) is what is packed: the transposed matrix.
-    """
-    matrix = matrix.contiguous()
-    directions, height, width = matrix.shape if not transposed else matrix.transpose(1, 2).shape
-    panel = 4 * _lanes()
-    packed = buffer(matrix, (directions, -(-width // panel) * panel * _paired(height, matrix.dtype)))
-    options = () if transposed else (int(gates),)
-    _each("pack_transposed" if transposed else "pack", matrix, packed, (height, width, *options))
-    return packed
-
-
-def _paired(count: int, precision: torch.dtype) -> int:
-    """How many rows of a matrix make whole pairs, where they are multiplied in pairs."""
-    return count + count % 2 if precision == torch.bfloat16 else count
-
-
-def _function(name: str, precision: torch.dtype) -> Callable[..., None]:
-    """A function of native.cpp for elements of a type."""
-    function: Callable[..., None] = getattr(_library()[0], f"{name}_{_name(precision)}")
-    return function
-
-
-def _lanes() -> int:
-    """How many floats the vectors of native.cpp hold."""
-    library = _library()[0]
-    assert library is not None
-    lanes: int = library.lanes()
-    return lanes
-
-
-def _name(precision: torch.dtype) -> str:
-    return str(precision).removeprefix("torch.")
-
-
-@functools.cache
-def _library() -> tuple[ctypes.CDLL | None, str | None]:
-    """The compiled loop, or why there is none; compiled where that was not done before."""
-    if os.environ.get(SWITCH) == "0":
-        return None, f"{SWITCH} is 0"
-    compiler = next(
-        (found for name in (os.environ.get("CXX"), *COMPILERS) if name and (found := shutil.which(name))), None
-    )
-    if compiler is None:
-        return None, "there is no C++ compiler (g++ or clang++) on the path"
-    source = resources.files("elmo_cli.model.kernel").joinpath("native.cpp").read_bytes()
-    try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILING_SECONDS)
-        folder = _folder()
-        made = hashlib.sha256(b"\0".join([source, version.stdout, " ".join(FLAGS).encode(), _processor()])).hexdigest()
-        path = folder / f"lstm-{made[:32]}.so"
-        with FileLock(folder / f"lstm-{made[:32]}.lock", timeout=COMPILING_SECONDS):
-            if not path.exists():
-                write_atomically(path, lambda beside: _compile(compiler, source, beside))
-        library = ctypes.CDLL(str(path))
-        library.lanes.restype = ctypes.c_int64
-        return library, None
-    except (OSError, subprocess.SubprocessError, Timeout, ElmoError) as error:
-        return None, f"the loop in C++ could not be had: {error}"
-
-
-def _compile(compiler: str, source: bytes, path: Path) -> None:
-    command = [compiler, *FLAGS, "-x", "c++", "-", "-o", str(path)]
-    done = subprocess.run(command, input=source, capture_output=True, check=False, timeout=COMPILING_SECONDS)
-    if done.returncode:
-        raise OSError(f"{compiler} failed: {done.stderr.decode(errors='replace').strip()[:500]}")
-
-
-def _folder() -> Path:
-    """The folder of what was compiled: the user's own, since what lies there is run."""
-    named = os.environ.get(CACHE)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else base / "elmo"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name == "posix":
-        status = folder.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o022:
-            raise OSError(f"{folder} belongs to someone else, or others may write there")
-    return folder
-
-
-def _processor() -> bytes:
-    """What tells processors apart for which a compiler makes different code."""
-    try:
-        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
-        return b"".join(sorted({line for line in lines if line.startswith((b"flags", b"Features", b"model name"))}))
-    except OSError:
-        return f"{platform.machine()} {platform.processor()} {platform.node()}".encode()
+    run = function(name, call.precision)
+    in_threads([functools.partial(run, ctypes.byref(window)) for window in windows])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elmo_cli.model.kernel import memory, native, pointwise, products
+from elmo_cli.model.kernel import memory, native, native_library, pointwise, products
 from elmo_cli.model.kernel import steps as kernel_steps
 from elmo_cli.model.kernel.layer import LstmState, LstmWeights, Prepared
 from elmo_cli.model.kernel.lstm import lstm
@@ -297,8 +297,8 @@ def test_prepared_matrices_serve_further_calls_until_the_weights_change(
 ) -> None:
     if way == "packed":
         monkeypatch.setattr(products, "PACKING_PAYS", 1)
-    if way == "in C++" and native.obstacle():
-        pytest.skip(str(native.obstacle()))
+    if way == "in C++" and native_library.obstacle():
+        pytest.skip(str(native_library.obstacle()))
     size = 16 if way == "in C++" else 4
     matrices = native.Packed if way == "in C++" else kernel_steps.ForwardProducts
     made: list[object] = []

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lstm import Case, make_case, run
 
-from elmo_cli.model.kernel import native
+from elmo_cli.model.kernel import native_library
 from elmo_cli.model.kernel.lstm import lstm
 from elmo_cli.model.kernel.naive import naive_lstm
 
-pytestmark = pytest.mark.skipif(native.obstacle() is not None, reason=str(native.obstacle()))
+pytestmark = pytest.mark.skipif(native_library.obstacle() is not None, reason=str(native_library.obstacle()))
 
 # How far results and gradients may be from those in float64, as a share of the largest one.
 CLOSE = {"float32": 3e-6, "bfloat16": 0.06}

@@ -6,24 +6,18 @@ import os
 import signal
 from concurrent.futures import BrokenExecutor
 from multiprocessing import active_children
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from compareworld import change, make_world
+from compareworld import change
 
 from elmo_cli.cluster import cores
-from elmo_cli.comparison import crew
+from elmo_cli.comparison import train
 from elmo_cli.comparison.compare import compare_run
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Experiment:
-    return make_world(tmp_path)
 
 
 def side_by_side(world: Experiment, **given: Any) -> list[Event]:
@@ -72,7 +66,7 @@ def test_without_processes_the_classifiers_are_trained_here(world: Experiment, m
     def refuse(*arguments: object, **more: object) -> None:
         raise BrokenExecutor("Resource temporarily unavailable")
 
-    monkeypatch.setattr(crew, "pool", refuse)
+    monkeypatch.setattr(train, "pool", refuse)
     assert isinstance(side_by_side(change(world, "compare", lambdas=("layer:0",), seeds=1))[-1], Finished)
 
 
@@ -96,14 +90,14 @@ def test_an_error_of_a_process_is_the_error_of_the_comparison(
     world: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a process reads the input anew, so it meets what has changed since
-    start = crew.pool
+    start = train.pool
 
     def spoil(*arguments: Any, **more: Any) -> Any:
         assert world.data.test is not None
         world.data.test.write_text("label,text\nunknown,a b\n", encoding="utf-8")
         return start(*arguments, **more)
 
-    monkeypatch.setattr(crew, "pool", spoil)
+    monkeypatch.setattr(train, "pool", spoil)
     with pytest.raises(ElmoError, match="unknown"):
         side_by_side(world)
     assert not (world.output / "compare").exists()

@@ -1,0 +1,100 @@
+"""A call of a command: the options that all commands have, declared once, and what is done with them.
+
+A function that takes a `Call` is registered with one of the two classes below, which add these options to its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from elmo_cli.commands import options
+from elmo_cli.commands.progress import Display
+from elmo_cli.commands.render import Output
+from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.config.choices import Preset
+from elmo_cli.config.loading import TUNING
+from elmo_cli.events import Notice
+
+
+class Call(typer.Context):
+    """What the common options of a call say."""
+
+    output: Output
+    config: Path | None
+    assignments: Sequence[str]
+
+    def display(self) -> Display:
+        """What shows the user how a work goes that is told of it."""
+        return Display(self.output)
+
+    def settings(
+        self, *, preset: Preset | None = None, seed: int | None = None, **sections: dict[str, Any]
+    ) -> Experiment:
+        """The settings of a command: preset, settings file, `--set`, then its own flags.
+
+        Args:
+            preset: Value of `--preset`.
+            seed: Value of `--seed`.
+            **sections: Of each section the flags by their settings' names; None and empty lists were not given.
+        """
+        flags = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+        given = {key: value for key, value in flags.items() if value != []}
+        return load_experiment(self.config, self.assignments, {"preset": preset, "seed": seed, **given})
+
+    def note(self, *messages: str) -> None:
+        """What the user should know, as the library says it."""
+        with self.display() as tell:
+            for message in messages:
+                tell(Notice(message))
+
+    def note_idle_settings(self, experiment: Experiment) -> None:
+        """Say which values of `--set` only a tuned classifier looks at, where none is tuned."""
+        keys = {assignment.partition("=")[0].strip() for assignment in self.assignments}
+        idle = [key for name in TUNING if (key := f"classify.{name}") in keys]
+        if idle and not experiment.classify.tune:
+            self.note(f"{', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used without --tune")
+
+
+def _common(
+    call: Call,
+    config: options.Config = None,
+    assignments: options.Assignments = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """The options that all commands have."""
+    call.output, call.config, call.assignments = Output(json, quiet), config, assignments or ()
+
+
+_alone = typer.Typer(add_completion=False)
+_alone.command()(_common)
+COMMON = typer.main.get_command(_alone)
+
+
+class Command(TyperCommand):
+    """A command with the common options."""
+
+    context_class = Call
+    without: tuple[str, ...] = ()
+
+    def __init__(self, name: str | None, *, params: list[Any], **more: Any) -> None:
+        common = [option for option in COMMON.params if option.name not in self.without]
+        super().__init__(name, params=[*params, *common], **more)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Keep the common options in the call, and hand the function its own."""
+        assert COMMON.callback is not None
+        COMMON.callback(**{option.name: ctx.params.pop(option.name, None) for option in COMMON.params if option.name})
+        return super().invoke(ctx)
+
+
+class CommandWithoutSettings(Command):
+    """A command that reads no settings."""
+
+    without = ("config", "assignments")
