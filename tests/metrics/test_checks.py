@@ -208,7 +208,7 @@ def test_which_predictions_may_move_and_which_must() -> None:
 
 def test_differences_are_absolute_up_to_one_and_relative_beyond() -> None:
     def value(found: float, expected: float) -> CheckResult:
-        return agreement("name", torch.tensor([0.0, found]), torch.tensor([0.0, expected]), 0.125, "this and that")
+        return agreement("name", [torch.tensor([0.0, found])], [torch.tensor([0.0, expected])], 0.125, "this and that")
 
     assert value(0.75, 0.5).value == 0.25
     assert value(80.0, 64.0).value == 0.25
@@ -218,7 +218,7 @@ def test_differences_are_absolute_up_to_one_and_relative_beyond() -> None:
     assert not value(float("nan"), 1.0).passed
     result = value(0.75, 0.5)
     assert (result.name, result.tolerance, result.detail) == ("name", 0.125, "difference between this and that")
-    nothing = agreement("name", torch.zeros(0), torch.zeros(0), 0.125, "")
+    nothing = agreement("name", [torch.zeros(0)], [torch.zeros(0)], 0.125, "")
     assert (nothing.value, nothing.passed) == (0.0, True)
 
 

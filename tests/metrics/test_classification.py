@@ -62,9 +62,7 @@ def test_an_interval_says_by_what_it_was_drawn() -> None:
     right = np.array([k % 3 > 0 for k in range(60)])
     given = {"truth": np.ones(60, dtype=int), "predicted": right.astype(int), "classes": ["a", "b"]}
     assert classification_scores(**given).interval == accuracy_interval(right, seed=1, resamples=1000)
-    other = classification_scores(**given, bootstrap_seed=2, resamples=7).interval
-    assert other == accuracy_interval(right, seed=2, resamples=7)
-    assert other != accuracy_interval(right, seed=1, resamples=7)
+    assert classification_scores(**given, resamples=7).interval == accuracy_interval(right, seed=1, resamples=7)
 
 
 def test_as_dict_is_plain_json() -> None:

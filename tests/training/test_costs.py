@@ -210,7 +210,7 @@ def test_the_smallest_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     limits = [tmp_path / name for name in ("none", "max", "small", "smaller")]
     for path, content in zip(limits[1:], ("max\n", "70000\n", "60000\n"), strict=True):
         path.write_text(content)
-    monkeypatch.setattr(costs, "_CGROUPS", tuple(map(str, limits)))
+    monkeypatch.setattr("elmo_cli.cluster._CGROUPS", tuple(map(str, limits)))
     assert memory_of(torch.device("cpu")) == 60_000
 
 
