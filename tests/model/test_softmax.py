@@ -84,6 +84,16 @@ def test_own_column_and_left_out_columns():
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_the_loss_is_differentiated_once_and_no_more():
+    """Its gradient is made beside it and has none of its own, which must not pass for zero."""
+    hidden, targets = make_rows()
+    (gradient,) = torch.autograd.grad(
+        FullSoftmax(SIZE, VOCABULARY).double().loss(hidden, targets).total, hidden, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_frozen_weights_get_no_gradient():
     softmax = FullSoftmax(SIZE, VOCABULARY).double()
     softmax.table.requires_grad_(False)
