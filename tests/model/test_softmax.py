@@ -87,9 +87,9 @@ def test_own_column_and_left_out_columns():
 def test_the_loss_is_differentiated_once_and_no_more():
     """Its gradient is made beside it and has none of its own, which must not pass for zero."""
     hidden, targets = make_rows()
-    (gradient,) = torch.autograd.grad(
-        FullSoftmax(SIZE, VOCABULARY).double().loss(hidden, targets).total, hidden, create_graph=True
-    )
+    scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    total = scale * FullSoftmax(SIZE, VOCABULARY).double().loss(hidden, targets).total
+    (gradient,) = torch.autograd.grad(total, hidden, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
 
