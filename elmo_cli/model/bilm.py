@@ -203,7 +203,7 @@ class BiLm(nn.Module):
         hidden, targets = hidden.reshape(2 * steps, -1), targets.reshape(-1)
         total, rows = self.require_softmax().loss(hidden, targets, mode.precision)
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
-        return StreamLoss(total / max(1, 2 * steps), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
+        return StreamLoss(total / (2 * steps), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
 
     def token_vectors(self, tokens: TokenIds | Tensor, mode: Mode = EXACT) -> Tensor:
         """Ids of any shape to what the LSTM layers read, (..., P); vectors that are known are taken as they are."""

@@ -64,5 +64,5 @@ def accumulate_gradients(
 def _together(first: StreamLoss, second: StreamLoss) -> StreamLoss:
     """Loss of windows that follow each other."""
     steps = first.steps + second.steps
-    loss = (first.loss * first.steps + second.loss * second.steps) / max(1, steps)
+    loss = (first.loss * first.steps + second.loss * second.steps) / steps
     return StreamLoss(loss, first.sums + second.sums, steps, second.state)

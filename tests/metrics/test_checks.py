@@ -15,7 +15,9 @@ from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings,
 from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.metrics.checks import (
     CheckResult,
+    LeakResults,
     activation_leak_test,
+    agreement,
     finite_weights,
     invariances,
     leak_test,
@@ -138,6 +140,88 @@ def test_a_leak_test_needs_different_tokens() -> None:
         leak_test(network, TokenIds(torch.tensor([[1, 4, 4, 2]])))
 
 
+class Prescribed(nn.Module):
+    """Activations or distributions whose cells move as it is written down, by so much for each step of an id.
+
+    Args:
+        moves: (2, ..., T) what the ids of the T tokens add to each cell of forward and backward direction.
+    """
+
+    def __init__(self, moves: Tensor) -> None:
+        super().__init__()
+        self.moves = moves
+
+    def cells(self, tokens: TokenIds) -> Tensor:
+        return self.moves @ tokens.ids[0, 1:-1].double()
+
+    def layers(self, tokens: TokenIds, lengths: Tensor) -> tuple[Tensor, None]:
+        forward, backward = self.cells(tokens)[:, :, None, :, None]
+        return torch.cat([forward, backward], dim=3), None
+
+    def distributions(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+        return self.cells(tokens)[:, None, :, None]
+
+
+SPELT = TokenIds(torch.tensor([[1, 5, 4, 5, 4, 2]]))  # two words in turn, so a change is always by one
+LEGAL = 1e-3  # of what moves where it may
+
+
+def expect(found: LeakResults, leaks: bool, misses: bool) -> None:
+    assert failed(found) == {name for name, wrong in (("leak", leaks), ("context", misses)) if wrong}
+
+
+def test_which_activations_may_move_and_which_must() -> None:
+    """Cell by cell of 3 layers, 4 places and 4 tokens: what a token does to an activation of either direction."""
+    moves = torch.zeros(2, 3, 4, 4, dtype=torch.float64)
+    hidden, needed = {}, {}
+    for direction, layer, place, token in np.ndindex(*moves.shape):
+        before = place < token if direction == 0 else place > token
+        hidden[direction, layer, place, token] = before or (layer == 0 and place != token)
+        needed[direction, layer, place, token] = layer == 2 and place == token + (1, -1)[direction]
+        if not hidden[direction, layer, place, token]:
+            moves[direction, layer, place, token] = LEGAL
+    expect(activation_leak_test(Prescribed(moves), SPELT), leaks=False, misses=False)
+    for cell in np.ndindex(*moves.shape):
+        more, less = moves.clone(), moves.clone()
+        more[cell], less[cell] = 1.0, 0.0
+        expect(activation_leak_test(Prescribed(more), SPELT), leaks=hidden[cell], misses=False)
+        expect(activation_leak_test(Prescribed(less), SPELT), leaks=False, misses=needed[cell])
+
+
+def test_which_predictions_may_move_and_which_must() -> None:
+    """The same of scores: [0, k] predicts framed token k + 1 and has read those up to k, [1, k] those after k."""
+    moves = torch.zeros(2, 5, 4, dtype=torch.float64)
+    hidden, needed = {}, {}
+    for direction, place, token in np.ndindex(*moves.shape):
+        framed = token + 1
+        hidden[direction, place, token] = place < framed if direction == 0 else place >= framed
+        needed[direction, place, token] = place == framed - direction
+        if not hidden[direction, place, token]:
+            moves[direction, place, token] = LEGAL
+    expect(leak_test(Prescribed(moves), SPELT), leaks=False, misses=False)
+    for cell in np.ndindex(*moves.shape):
+        more, less = moves.clone(), moves.clone()
+        more[cell], less[cell] = 1.0, 0.0
+        expect(leak_test(Prescribed(more), SPELT), leaks=hidden[cell], misses=False)
+        expect(leak_test(Prescribed(less), SPELT), leaks=False, misses=needed[cell])
+
+
+def test_differences_are_absolute_up_to_one_and_relative_beyond() -> None:
+    def value(found: float, expected: float) -> CheckResult:
+        return agreement("name", [torch.tensor([0.0, found])], [torch.tensor([0.0, expected])], 0.125, "this and that")
+
+    assert value(0.75, 0.5).value == 0.25
+    assert value(80.0, 64.0).value == 0.25
+    assert value(-80.0, -64.0).value == 0.25
+    assert value(1.125, 1.0).passed  # the tolerance itself is within it
+    assert not value(1.25, 1.0).passed
+    assert not value(float("nan"), 1.0).passed
+    result = value(0.75, 0.5)
+    assert (result.name, result.tolerance, result.detail) == ("name", 0.125, "difference between this and that")
+    nothing = agreement("name", [torch.zeros(0)], [torch.zeros(0)], 0.125, "")
+    assert (nothing.value, nothing.passed) == (0.0, True)
+
+
 class Wrong(BiLm):
     """A biLM with one fault."""
 
@@ -191,6 +275,33 @@ def test_without_a_softmax_activations_are_checked() -> None:
     results = [*invariances(embedder, CORPUS), *stream_agreement(embedder, CORPUS)]
     assert [result.name for result in results] == ["batch", "padding", "order", "stream activations"]
     assert not failed(results)
+
+
+def test_a_softmax_without_a_vocabulary_is_not_scored() -> None:
+    """The corpus has no targets for it; nor has a network with a vocabulary and without a softmax any scores."""
+    settings = ModelSettings(encoder="char", hidden_size=6, characters=ARCHITECTURES["char"]["characters"])
+    scoring = Embedder.of(BiLm(settings, len(VOCABULARY)).eval(), None, VOCABULARY.tokenizer, "lm")
+    silent = embedder_of(BiLm(ModelSettings(hidden_size=6), len(VOCABULARY), softmax=False))
+    for embedder in (scoring, silent):
+        names = [result.name for result in (*invariances(embedder, CORPUS), *stream_agreement(embedder, CORPUS))]
+        assert names == ["batch", "padding", "order", "stream activations"]
+
+
+class Dearer(BiLm):
+    """Scores nothing, and costs a quarter of a nat a step in the stream."""
+
+    def score(self, *arguments: Any) -> Tensor:
+        return torch.zeros_like(super().score(*arguments))
+
+    def stream_loss(self, *arguments: Any) -> Any:
+        loss = super().stream_loss(*arguments)
+        return loss._replace(sums=torch.full_like(loss.sums, 0.25 * loss.steps))
+
+
+def test_losses_are_compared_as_means_of_all_predicted_steps() -> None:
+    network = Dearer(ModelSettings(hidden_size=6, softmax="full"), len(VOCABULARY))
+    (result,) = [each for each in stream_agreement(embedder_of(network), CORPUS) if each.name == "stream losses"]
+    assert result.value == pytest.approx(0.25, rel=1e-6)
 
 
 def test_weights_that_are_no_numbers() -> None:

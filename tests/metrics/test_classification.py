@@ -53,6 +53,18 @@ def test_interval_is_that_of_the_binomial() -> None:
     assert accuracy_interval(right, seed=3) == accuracy_interval(right, seed=3)
 
 
+def test_an_interval_says_by_what_it_was_drawn() -> None:
+    """1,000 resamples of seed 1 unless others are asked for."""
+    shares = np.random.default_rng(4).random(97)  # so many values that any other draw gives another interval
+    usual = accuracy_interval(shares)
+    assert usual == accuracy_interval(shares, seed=1, resamples=1000)
+    assert len({usual, accuracy_interval(shares, seed=2), accuracy_interval(shares, resamples=999)}) == 3
+    right = np.array([k % 3 > 0 for k in range(60)])
+    given = {"truth": np.ones(60, dtype=int), "predicted": right.astype(int), "classes": ["a", "b"]}
+    assert classification_scores(**given).interval == accuracy_interval(right, seed=1, resamples=1000)
+    assert classification_scores(**given, resamples=7).interval == accuracy_interval(right, seed=1, resamples=7)
+
+
 def test_as_dict_is_plain_json() -> None:
     scores = classification_scores(TRUTH, PREDICTED, ["a", "b", "c"])
     values = json.loads(json.dumps(scores.as_dict()))

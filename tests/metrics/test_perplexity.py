@@ -12,7 +12,8 @@ import torch
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import WeightsError
-from elmo_cli.metrics.perplexity import perplexity, sentence_scores
+from elmo_cli.events import Event, Progress
+from elmo_cli.metrics.perplexity import Nats, perplexity, sentence_scores, token_scores
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.softmax import FullSoftmax
 from elmo_cli.text.encoded import encode_tokens
@@ -78,6 +79,32 @@ def test_scores_of_a_sentence_do_not_depend_on_its_batch() -> None:
     alone = sentence_scores(scorer, CORPUS, max_tokens=1)
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert np.ptp(together[:, 0] / (CORPUS.lengths + 1)) > 1e-3
+
+
+def test_batches_are_as_large_as_they_may_be_and_progress_is_told() -> None:
+    """Cells of a batch count the frame: three sentences of three tokens are 15."""
+    corpus = encode_tokens([["a", "b", "a"]] * 6)
+    scorer = context_free(PROBABILITIES)
+    for most, sizes in ((15, [3, 3]), (14, [2, 2, 2]), (1, [1] * 6)):
+        assert [len(sentences) for sentences, _ in token_scores(scorer, corpus, max_tokens=most)] == sizes
+    told: list[Event] = []
+    sentence_scores(scorer, corpus, max_tokens=20, tell=told.append)
+    assert told == [Progress("sentences", 4, 6), Progress("sentences", 6, 6)]
+
+
+def test_nats_of_texts_add_up() -> None:
+    first, second = Nats(1.0, 2.0, 3, 4, 5), Nats(10.0, 20.0, 30, 40, 50)
+    assert first + second == Nats(11.0, 22.0, 33, 44, 55)
+    assert first + Nats() == first
+
+
+def test_one_step_is_its_own_mean_and_a_hopeless_one_infinite() -> None:
+    scores = Nats(forward=math.log(3), backward=710.0, steps=1, tokens=1, unknown=1).perplexity()
+    assert scores.forward == pytest.approx(3.0)
+    assert scores.backward == math.inf  # exp(710) is beyond a double
+    assert scores.mean == pytest.approx(math.exp((math.log(3) + 710) / 2))
+    assert scores.oov_rate == 1.0
+    assert Nats(forward=690.0, steps=1).perplexity().forward == math.exp(690.0)
 
 
 def test_a_model_without_softmax_scores_nothing() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +81,32 @@ def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
     assert [adjusted[k] for k in order] == sorted(adjusted)
 
 
-def test_unpaired_rows_are_an_error() -> None:
+def test_no_p_value_is_below_that_of_the_resamples() -> None:
+    """All right against all wrong: no resample is as far from the mean as zero is, so p = 1 / (1 + resamples)."""
+    first, second = np.ones(20), np.zeros(20)
+    for resamples, found in (
+        (10_000, paired_bootstrap(first, second)),
+        (3, paired_bootstrap(first, second, resamples=3)),
+    ):
+        assert found.p == 1 / (1 + resamples)
+        assert (found.difference, found.interval) == (1.0, (1.0, 1.0))
+    rows = np.random.default_rng(2).random((2, 50))
+    usual = paired_bootstrap(*rows)
+    assert usual == paired_bootstrap(*rows, seed=1, resamples=10_000)
+    assert usual != paired_bootstrap(*rows, seed=2)
+
+
+@pytest.mark.parametrize("test", [mcnemar_exact, paired_bootstrap])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (np.array([True]), np.array([True, False])),
+        (np.array([]), np.array([])),
+        (np.array(True), np.array(False)),
+        (np.eye(2), np.eye(2)),
+    ],
+    ids=["unpaired", "none", "single numbers", "tables"],
+)
+def test_unpaired_rows_are_an_error(test: Callable[..., Any], first: np.ndarray, second: np.ndarray) -> None:
     with pytest.raises(ValueError, match="same examples"):
-        mcnemar_exact([True], [True, False])
+        test(first, second)

@@ -28,6 +28,7 @@ def make(seed=1, embedder=None, **changes):
 
 
 def test_static_table():
+    torch.manual_seed(0)
     matrix = torch.randn(10, 3)
     table = StaticTable(matrix).eval()
     layers, state = table.layers(TokenIds(torch.tensor([[4, 5], [6, 7]])), torch.tensor([2, 1]))
@@ -41,6 +42,11 @@ def test_static_table():
     assert torch.equal(table.layers(TokenIds(ids), torch.tensor([9]), mode=mode)[0][0, 0], matrix[1:])
     table.train()
     assert (table.layers(TokenIds(ids), torch.tensor([9]), mode=mode)[0] == 0).any()
+    assert torch.equal(table.layers(TokenIds(ids), torch.tensor([9]))[0][0, 0], matrix[1:])
+    words = table.layers(TokenIds(ids), torch.tensor([9]), mode=Mode(word_dropout=0.5))[0][0, 0]
+    dropped = (words == 0).all(dim=1)
+    assert torch.equal(words, torch.where(dropped[:, None], 0.0, 2 * matrix[1:]))
+    assert 0 < dropped.sum() < 9
 
 
 def test_pooling_by_hand():
@@ -188,6 +194,14 @@ def test_rates_fall_from_layer_to_layer():
     }
     grouped = {id(parameter) for group in groups for parameter in group["params"]}
     assert grouped == {id(each) for name, each in classifier.named_parameters() if "softmax" not in name}
+
+
+def test_a_table_of_one_layer_has_no_rates_below_it():
+    settings = {"tune": True, "tune_rate": 0.8, "layer_rate_decay": 0.5, "weight_decay": 0.25}
+    classifier, given = make(embedder=StaticTable(torch.randn(10, 3)), **settings)
+    groups = {group["name"]: (group["lr"], group["weight_decay"]) for group in classifier.parameter_groups(given)}
+    assert groups["embedder.0"] == (0.8, 0.25)
+    assert [len(layer) for layer in classifier.embedder_layers()] == [1]
 
 
 def test_layers_thaw_from_the_top():

@@ -141,6 +141,9 @@ def test_a_layer_that_is_not_there():
     with pytest.raises(InputError, match="has 3 layers") as caught:
         make("layer:3")
     assert caught.value.expected == "layer:0 to layer:2"
+    with pytest.raises(InputError, match="has 1 layers") as caught:
+        make_combiner(ClassifySettings(lambdas="layer:1"), 1, WIDTH, seed=1)
+    assert caught.value.expected == "layer:0"
 
 
 @pytest.mark.parametrize("mode", ["trainable", "frozen", "function", "layer:1"])

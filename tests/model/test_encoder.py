@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from elmo_cli.config import CharacterSettings, ModelSettings
 from elmo_cli.errors import ConfigError
-from elmo_cli.model.encoder import CharacterEncoder, TokenIds, WordCharacterEncoder, WordEncoder, initialise_table
+from elmo_cli.model.encoder import (
+    CharacterEncoder,
+    Highway,
+    TokenIds,
+    WordCharacterEncoder,
+    WordEncoder,
+    initialise_table,
+)
 
 
 def test_ids_from_numpy():
@@ -80,6 +89,33 @@ def test_frozen_table():
     frozen = WordEncoder(4, ModelSettings(hidden_size=8, embedding_size=6, freeze_embeddings=True))
     assert not frozen.table.requires_grad
     assert frozen.projection.weight.requires_grad
+
+
+def test_a_fresh_highway_is_near_the_identity():
+    """Its gates are closed by a bias of -2, which lets an eighth of the transform through."""
+    torch.manual_seed(0)
+    highway = Highway(64)
+    gates = torch.sigmoid(highway.carry(torch.zeros(1, 64)))
+    assert torch.allclose(gates, torch.full((1, 64), 1 / (1 + math.exp(2))))
+    assert not highway.transform.bias.any()
+    for layer in (highway.carry, highway.transform):
+        assert float(layer.weight.detach().std()) == pytest.approx(1 / 8, rel=0.05)
+    inputs = torch.randn(5, 64)
+    gate = torch.sigmoid(inputs @ highway.carry.weight.T - 2.0)
+    expected = gate * torch.relu(inputs @ highway.transform.weight.T) + (1 - gate) * inputs
+    assert torch.allclose(highway(inputs), expected, atol=1e-6)
+
+
+def test_fresh_vectors_of_characters():
+    torch.manual_seed(0)
+    encoder = CharacterEncoder(ModelSettings(encoder="char", hidden_size=8))
+    table = encoder.table.detach()
+    assert table.shape == (262, encoder.table.shape[1])
+    assert not table[0].any()
+    assert table[1:].abs().amax(dim=1).min() > 0
+    assert 0.99 < table.max() <= 1
+    assert -1 <= table.min() < -0.99
+    assert float(table[1:].mean()) == pytest.approx(0, abs=0.05)
 
 
 def words_of(lengths, max_characters=50, seed=0):

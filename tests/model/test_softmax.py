@@ -84,6 +84,16 @@ def test_own_column_and_left_out_columns():
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_the_loss_is_differentiated_once_and_no_more():
+    """Its gradient is made beside it and has none of its own, which must not pass for zero."""
+    hidden, targets = make_rows()
+    scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    total = scale * FullSoftmax(SIZE, VOCABULARY).double().loss(hidden, targets).total
+    (gradient,) = torch.autograd.grad(total, hidden, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_frozen_weights_get_no_gradient():
     softmax = FullSoftmax(SIZE, VOCABULARY).double()
     softmax.table.requires_grad_(False)
@@ -135,11 +145,35 @@ def test_adaptive_softmax_is_a_distribution_and_its_loss_exact(cutoffs):
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_scores_carry_no_gradient():
+    hidden, targets = make_rows()
+    for softmax in (
+        FullSoftmax(SIZE, VOCABULARY),
+        SampledSoftmax(SIZE, VOCABULARY, 9),
+        AdaptiveSoftmax(SIZE, VOCABULARY, (5,)),
+    ):
+        softmax.double()
+        assert softmax.loss(hidden, targets).total.requires_grad
+        assert not softmax.loss(hidden, targets).rows.requires_grad
+        assert not softmax.nll(hidden, targets).requires_grad
+
+
+def test_fresh_logits_are_of_size_one():
+    """For hidden vectors of size one in each element: a standard deviation of 1 / sqrt(width), and no bias."""
+    torch.manual_seed(0)
+    full, adaptive = FullSoftmax(64, 400), AdaptiveSoftmax(64, 900, (100, 400))
+    for weight in (full.table, *(layer.weight for layer in (adaptive.head, *adaptive.tails))):
+        assert float(weight.detach().std()) == pytest.approx(weight.shape[1] ** -0.5, rel=0.05)
+    for bias in (full.bias, *(layer.bias for layer in (adaptive.head, *adaptive.tails))):
+        assert not bias.any()
+
+
 def test_adaptive_sizes():
     softmax = AdaptiveSoftmax(64, 100, (10, 40))
     assert softmax.head.weight.shape == (12, 64)
     assert [tuple(down.weight.shape) for down in softmax.downs] == [(32, 64), (16, 64)]
     assert [tuple(tail.weight.shape) for tail in softmax.tails] == [(30, 32), (60, 16)]
+    assert [len(down.weight) for down in AdaptiveSoftmax(3, 100, (10, 40)).downs] == [1, 1]
     assert adaptive_cutoffs(500) == adaptive_cutoffs(1499) == ()
     assert adaptive_cutoffs(1500) == adaptive_cutoffs(7499) == (1000,)
     assert adaptive_cutoffs(16_000) == (1000, 5000)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tinyworld import TOKENIZER, make_bilm, make_corpus, make_experiment, make_texts, write_csv
+from tinyworld import make_bilm, make_corpus, make_experiment, make_texts, write_csv
 
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
@@ -20,7 +21,6 @@ from elmo_cli.inference.predict import predict_stream
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, RunWriter, load_classifier, save_lm
 from elmo_cli.training.classify import classify_run
-from elmo_cli.training.labelled import read_corpus
 
 TRAIN, TEST = make_texts(60), make_texts(30, seed=8)
 
@@ -113,6 +113,29 @@ def test_tables_agree_with_the_scores(world: Experiment) -> None:
     table = list(csv.reader((path / "confusion_matrix.csv").read_text(encoding="utf-8").splitlines()))
     assert table[0] == ["true class", "money", "sports"]
     assert [[int(count) for count in row[1:]] for row in table[1:]] == test["confusion"]
+    train = list(csv.reader((path / "confusion_matrix_train.csv").read_text(encoding="utf-8").splitlines()))
+    assert [[int(count) for count in row[1:]] for row in train[1:]] == Run.open(path).results()["train"]["confusion"]
+
+
+def test_the_card_says_what_the_results_do(world: Experiment) -> None:
+    classify(world)
+    path = world.output / "classify-trainable"
+    results, card = Run.open(path).results(), (path / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", card, re.MULTILINE))
+    for role, count in (("training", "60"), ("test", "30")):
+        assert rows[f"{role} texts"] == count
+    assert (rows["training file"], rows["test file"], rows["biLM"]) == ("train.csv", "test.csv", "frozen")
+    assert rows["layer weights"] == " ".join(f"{value:.3f}" for value in results["lambdas"])
+    low, high = results["test"]["interval"]
+    accuracy = f"{results['test']['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f})"
+    assert rows["test accuracy"] == accuracy
+    assert 'elmo_cli.load("classify-trainable")' in card
+
+
+def test_a_run_is_named_by_what_it_combines(world: Experiment) -> None:
+    classify(change(world, "classify", lambdas="layer:0", tune=True, tune_epochs=1))
+    card = (world.output / "classify-layer-0-tune" / "README.md").read_text(encoding="utf-8")
+    assert "trained along" in card
 
 
 @pytest.mark.parametrize("tune", [False, True])
@@ -206,18 +229,6 @@ def test_bad_input_leaves_nothing(world: Experiment, tmp_path: Path) -> None:
     classify(world)
     with pytest.raises(RunError, match="exists already"):
         classify(world)
-
-
-def test_labels_that_training_never_saw_are_named(tmp_path: Path) -> None:
-    numbered = write_csv(tmp_path / "test.csv", [("1", "a b"), ("2", "c d"), ("1", "e")])
-    with pytest.raises(DataError, match="never saw: '1', '2'") as caught:
-        read_corpus(numbered, make_experiment(tmp_path).data, TOKENIZER, 8, ("money", "sports"))
-    assert caught.value.where == str(numbered)
-    assert "names for its labels and the other numbers" in str(caught.value.remedy)
-    other = write_csv(tmp_path / "other.csv", [("money", "a b"), ("arts", "c d")])
-    with pytest.raises(DataError, match="never saw: 'arts'") as caught:
-        read_corpus(other, make_experiment(tmp_path).data, TOKENIZER, 8, ("money", "sports"))
-    assert "names for its labels" not in str(caught.value.remedy)
 
 
 def test_perplexity_of_an_lm_run(world: Experiment, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +20,7 @@ from elmo_cli.config import (
     PretrainSettings,
     load_experiment,
 )
+from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Saved
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.kernel import native_library
@@ -120,6 +122,23 @@ def test_needs_by_hand() -> None:
     assert frozen.weights == 4 * (4 * count - 3 * 51 * 8)
 
 
+def test_needs_of_characters_by_hand() -> None:
+    """2 rows and 3 steps make 12 places of 7 characters, whose widest image is that of the 5 filters of 2."""
+    characters = {"filters": [[1, 3], [2, 5]], "dim": 4, "max_characters": 7, "highway_layers": 2}
+    given = {"encoder": "char", "characters": characters, "projection_size": 6, "softmax": "full", "layers": 1}
+    model, training = settings(**given), PretrainSettings(batch_size=2, window=3)
+    layer = 12 * (4 * 8 + 2 * 8 + 8 + 2 * 6)
+    rest = 12 * 4 * 8 + 2**22 + 3 * 12 * 6
+
+    def words(count: int) -> int:
+        return count * (7 * 4 + 5 * 6 + (3 + 5) * 4 * 2)
+
+    assert estimate(model, training, 50).activations == 4 * (layer + rest + words(12))
+    assert estimate(model, training, 9).activations == 4 * (layer + rest + words(9))  # no more than there are
+    needs = estimate(model, training, 50)
+    assert needs.memory == needs.weights + needs.activations
+
+
 class Usage(NamedTuple):
     total: int
     used: int
@@ -160,6 +179,50 @@ def test_what_lies_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     out.mkdir()
     (out / "file").write_bytes(b"0123456789")
     refuse_too_large(model, training, 50, out, device)
+
+
+@pytest.mark.parametrize(
+    ("memory", "shown"),
+    [(99_900_000, "99.9 MB"), (100_000_000, "0.1 GB"), (1_234_000, "1.2 MB"), (0, "0.0 MB")],
+)
+def test_what_fits_to_the_byte_is_let_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, shown: str
+) -> None:
+    model, training, device = (
+        settings(softmax="full"),
+        PretrainSettings(batch_size=5000, window=100),
+        torch.device("cpu"),
+    )
+    needs = estimate(model, training, 50)
+    for room in (needs.memory, None):
+        monkeypatch.setattr(costs, "memory_of", lambda device, room=room: room)
+        refuse_too_large(model, training, 50, tmp_path / "lm", device)
+    for room, expected in ((needs.memory - 1, f"at most {needs.memory / 1e9:,.1f} GB"), (memory, f"at most {shown}")):
+        monkeypatch.setattr(costs, "memory_of", lambda device, room=room: room)
+        with pytest.raises(ConfigError, match="M parameters needs about") as caught:
+            refuse_too_large(model, training, 50, tmp_path / "lm", device)
+        assert caught.value.expected == f"{expected}, which cpu has"
+    assert caught.value.message.startswith(f"training {needs.parameters / 1e6:,.1f} M parameters")
+    assert f"{needs.weights / 1e6:,.1f} MB for weights" in caught.value.message
+
+
+def test_the_smallest_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [tmp_path / name for name in ("none", "max", "small", "smaller")]
+    for path, content in zip(limits[1:], ("max\n", "70000\n", "60000\n"), strict=True):
+        path.write_text(content)
+    monkeypatch.setattr("elmo_cli.cluster._CGROUPS", tuple(map(str, limits)))
+    assert memory_of(torch.device("cpu")) == 60_000
+
+
+def test_a_gpu_tells_its_memory_and_whether_it_multiplies_bfloat16_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=12_345))
+    assert memory_of(cuda) == 12_345
+    for own, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation, own=own: own or including_emulation
+        )
+        assert pick_precision("auto", 1, cuda) == precision
 
 
 def test_this_machine_has_memory() -> None:

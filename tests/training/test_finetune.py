@@ -13,13 +13,11 @@ from tinyworld import SETTINGS, make_bilm, make_corpus, make_static, make_texts
 
 from elmo_cli.config import ClassifySettings
 from elmo_cli.embedder import Embedder
-from elmo_cli.errors import DataError, ElmoError
+from elmo_cli.errors import ElmoError
 from elmo_cli.events import EpochDone, Event, Step, Stopped
-from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.mode import Mode
-from elmo_cli.training.cache import ActivationCache, LiveTexts, make_cache, predict
+from elmo_cli.training.cache import make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuningState, finetune
-from elmo_cli.training.labelled import LabelledCorpus, cut_sentences, split
+from elmo_cli.training.labelled import LabelledCorpus
 
 TRAIN = make_corpus(make_texts(60))
 
@@ -145,49 +143,6 @@ def test_tuning_trains_a_copy() -> None:
     assert {name for name in before if not name.startswith("softmax.")} == moved
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max+mean", "attention"])
-@pytest.mark.parametrize("layer_norm", [True, False])
-def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
-    embedder = make_bilm()
-    settings = SETTINGS.model_copy(update={"pooling": pooling, "layer_norm": layer_norm, "epochs": 1})
-    classifier = train(embedder, settings).classifier
-    indices = np.array([5, 3, 11])
-    live = LiveTexts(embedder, TRAIN.corpus, "cpu")
-    exact = ActivationCache(embedder, TRAIN.corpus, settings, tokens=pooling != "mean")
-    with torch.no_grad():
-        torch.testing.assert_close(
-            exact.logits(classifier, indices), live.logits(classifier, indices), atol=2e-6, rtol=1e-5
-        )
-
-
-def test_half_precision_in_memory_and_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    embedder = make_bilm()
-    exact = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
-    half = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-    monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", 0)
-    filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
-    assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
-    assert len(list(tmp_path.iterdir())) == 1
-    indices = np.arange(len(TRAIN))
-    true, rounded = exact.batch(indices)[0], half.batch(indices)[0]
-    assert (true - rounded).abs().max() > 0
-    # float16 keeps 11 bits: half of the last one is 2^-11 of the value, and 2^-25 below its normal range
-    assert ((true - rounded).abs() <= true.abs() * 2**-11 + 2**-25).all()
-    assert torch.equal(rounded, filed.batch(indices)[0])
-    del filed
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_activations_out_of_range_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
-    embedder = make_static()
-    with torch.no_grad():
-        embedder.network.table.mul_(1e6)
-    with pytest.raises(ElmoError, match="not finite in float16"):
-        ActivationCache(embedder, TRAIN.corpus, SETTINGS)
-
-
 def test_empty_texts_are_classified() -> None:
     rows = [*make_texts(30), ("money", ""), ("sports", "")]
     for embedder in (make_bilm(), make_static()):
@@ -204,6 +159,70 @@ def test_predictions_do_not_depend_on_company() -> None:
     together = predict(classifier, embedder, TRAIN.corpus)
     alone = np.concatenate([predict(classifier, embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
     np.testing.assert_allclose(together[:8], alone, atol=1e-5)
+
+
+def test_figures_of_an_epoch_by_hand() -> None:
+    """At no rate to speak of, the loss of an epoch is that of the classifier that comes out of it."""
+    still = {"learning_rate": 1e-12, "lambda_rate": 1e-12, "dropout": 0.0, "batch_norm": False}
+    settings = ClassifySettings.model_validate({**SETTINGS.model_dump(), **still, "epochs": 1, "batch_size": 7})
+    embedder, (fit, valid) = make_bilm(), (np.arange(5, 60), np.arange(5))
+    found = train(embedder, settings, parts=(fit, valid))
+    chances = predict(found.classifier, embedder, TRAIN.corpus)
+    nats, right = -np.log(chances[np.arange(60), TRAIN.labels]), chances.argmax(axis=1) == TRAIN.labels
+    (epoch,) = found.epochs
+    assert epoch.loss == pytest.approx(nats[fit].mean(), rel=1e-4)
+    assert epoch.train_accuracy == pytest.approx(right[fit].mean())
+    assert (found.results.valid.examples, found.results.valid.accuracy) == (5, epoch.valid_accuracy)
+    assert epoch.valid_accuracy == pytest.approx(right[valid].mean())
+    assert found.results.valid.loss == pytest.approx(nats[valid].mean(), rel=1e-4)
+    assert 0 <= found.results.seconds < 60
+
+
+def test_steps_are_told_about_ten_times_an_epoch() -> None:
+    settings = SETTINGS.model_copy(update={"batch_size": 2, "epochs": 2})
+    parts = np.arange(4, 60), np.arange(4)  # 28 steps an epoch
+    events, _ = to_the_end(finetune(make_static(), TRAIN, settings, seed=1, parts=parts))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [event.step for event in steps] == list(range(2, 57, 2))
+    assert {event.steps for event in steps} == {56}
+    few, _ = to_the_end(finetune(make_static(), TRAIN, SETTINGS.model_copy(update={"epochs": 1}), seed=1, parts=parts))
+    assert [event.step for event in few if isinstance(event, Step)] == list(range(1, 8))
+
+
+def test_batches_of_long_texts_are_as_large_as_those_of_short_ones() -> None:
+    corpus = make_corpus([(label, " ".join(["goal"] * 12)) for label, _ in make_texts(32)])
+    settings = SETTINGS.model_copy(update={"max_tokens": 12, "epochs": 1})
+    for batch_size, steps in ((8, 4), (15, 2)):
+        given = settings.model_copy(update={"batch_size": batch_size})
+        parts = np.arange(2, 32), np.arange(2)
+        events, _ = to_the_end(finetune(make_static(), corpus, given, seed=1, parts=parts))
+        assert [event.steps for event in events if isinstance(event, Step)][-1:] == [steps]
+        assert sum(isinstance(event, Step) for event in events) == steps
+
+
+def test_the_rate_of_a_classifier_rises_and_falls() -> None:
+    """Over a tenth of the steps up to its peak, and from there along a cosine to a twentieth of it."""
+    settings = SETTINGS.model_copy(update={"batch_size": 2, "epochs": 2, "learning_rate": 0.1, "patience": 9})
+    events, _ = to_the_end(finetune(make_static(), TRAIN, settings, seed=1, parts=(np.arange(10, 60), np.arange(10))))
+    rates = {event.step: event.rate for event in events if isinstance(event, Step)}
+    assert rates[2] == pytest.approx(0.1 * 2 / 5)
+    assert max(rates.values()) < 0.1
+    assert rates[50] == pytest.approx(0.1 * (0.05 + 0.95 * (1 + np.cos(np.pi)) / 2))
+    middle = 0.05 + 0.95 * (1 + np.cos(np.pi * 23 / 45)) / 2
+    assert rates[28] == pytest.approx(0.1 * middle)
+
+
+def test_of_equal_epochs_the_one_of_lower_loss_is_kept() -> None:
+    classifier = train(make_static(), SETTINGS.model_copy(update={"epochs": 1})).classifier
+    state = FinetuningState()
+    answers = []
+    for accuracy, loss in ((0.0, 9.0), (0.5, 2.0), (0.5, 2.0), (0.5, 2.5), (0.5, 1.5), (0.4, 0.1), (0.6, 7.0)):
+        state.epoch += 1
+        answers.append(state.keep_if_best(accuracy, loss, classifier))
+    assert answers == [True, True, False, False, True, False, True]
+    assert (state.best_epoch, state.best_accuracy, state.best_loss) == (7, 0.6, 7.0)
+    assert state.best_weights["head.2.weight"].data_ptr() != classifier.state_dict()["head.2.weight"].data_ptr()
+    assert not any(name.startswith("embedder.") for name in state.best_weights)
 
 
 def test_patience_ends_the_training() -> None:
@@ -228,136 +247,3 @@ def test_divergence_is_an_error() -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "clip_norm": None, "batch_norm": False})
     with pytest.raises(ElmoError, match="diverged"):
         train(make_static(), settings)
-
-
-def test_split_by_hand() -> None:
-    labels = np.array([0] * 20 + [1] * 10 + [2])
-    fit, valid = split(labels, 0.1, seed=1)
-    assert sorted([*fit, *valid]) == list(range(31))
-    assert np.bincount(labels[valid]).tolist() == [2, 1]
-    assert 30 in fit  # the only text of its class is trained on
-    again = split(labels, 0.1, seed=1)
-    assert (again[1] == valid).all()
-    assert any((split(labels, 0.1, seed=seed)[1] != valid).any() for seed in range(2, 6))
-    with pytest.raises(DataError, match="held out"):
-        split(np.array([0, 1]), 0.1, seed=1)
-
-
-def test_long_texts_are_cut_at_the_end() -> None:
-    corpus = make_corpus([("money", "a b c d"), ("money", ""), ("money", "e f"), ("money", "g h i")]).corpus
-    cut, count = cut_sentences(corpus, 2)
-    words = [[cut.types[number] for number in cut.sentence(row)] for row in range(len(cut))]
-    assert words == [["a", "b"], [], ["e", "f"], ["g", "h"]]
-    assert count == 2
-    assert cut_sentences(corpus, 4) == (corpus, 0)
-
-
-def test_tuning_multiplies_in_the_precision_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set()
-    layers = BiLm.layers
-
-    def watched(self: BiLm, *arguments: Any, **named: Any) -> Any:
-        mode = named.get("mode", arguments[-1])
-        seen.add((self.training, mode.precision))
-        return layers(self, *arguments, **named)
-
-    monkeypatch.setattr(BiLm, "layers", watched)
-    results = {}
-    for tune in (True, False):
-        given = {**SETTINGS.model_dump(), "tune": tune, "tune_epochs": 1, "epochs": 1, "precision": "bfloat16"}
-        results[tune] = train(make_bilm(), ClassifySettings.model_validate(given)).results.precision
-    assert results == {True: "bfloat16", False: "float32"}
-    assert seen == {(True, "bfloat16"), (False, "float32")}
-
-
-def test_a_learned_function_multiplies_in_the_precision_of_the_settings() -> None:
-    for precision in ("bfloat16", "float32"):
-        given = {**SETTINGS.model_dump(), "lambdas": "function", "epochs": 1, "precision": precision}
-        found = train(make_bilm(), ClassifySettings.model_validate(given))
-        assert found.results.precision == precision
-        assert found.classifier.combiner.precision == precision
-
-
-# Options
-
-
-def test_targets_are_smoothed_and_classes_weighted(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Any, float]] = []
-    cross_entropy = torch.nn.functional.cross_entropy
-
-    def watched(logits: torch.Tensor, targets: torch.Tensor, weight: Any = None, **options: float) -> torch.Tensor:
-        seen.append((weight, options["label_smoothing"]))
-        return cross_entropy(logits, targets, weight, **options)
-
-    monkeypatch.setattr(torch.nn.functional, "cross_entropy", watched)
-    corpus = make_corpus([*make_texts(30), *[("money", "bank")] * 30])  # 45 of money, 15 of sports
-    parts = np.arange(60), np.arange(5)
-    for given, expected in (
-        (None, None),
-        ("balanced", [60 / (2 * 45), 60 / (2 * 15)]),
-        ("sports=3", [1.0, 3.0]),
-        ({"money": 0.5}, [0.5, 1.0]),
-    ):
-        seen.clear()
-        settings = ClassifySettings.model_validate(
-            {**SETTINGS.model_dump(), "class_weights": given, "label_smoothing": 0.1, "epochs": 1}
-        )
-        train(make_static(), settings, corpus, parts=parts)
-        weights, smoothing = seen[0]
-        assert smoothing == 0.1
-        assert weights is None if expected is None else weights.tolist() == pytest.approx(expected)
-    wrong = SETTINGS.model_copy(update={"class_weights": {"sport": 2.0}})
-    with pytest.raises(ElmoError, match=r"'sport', which train\.csv does not have") as caught:
-        train(make_static(), wrong)
-    assert "sports" in str(caught.value.remedy)
-
-
-def test_words_are_dropped_only_while_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = set()
-    layers = BiLm.layers
-
-    def watched(self: BiLm, *arguments: Any, mode: Mode) -> Any:
-        rates.add((self.training, mode.word_dropout, mode.dropout))
-        return layers(self, *arguments, mode=mode)
-
-    monkeypatch.setattr(BiLm, "layers", watched)
-    embedder = make_bilm()
-    train(embedder, SETTINGS.model_copy(update={"tune": True, "word_dropout": 0.4, "tune_epochs": 1}))
-    assert rates == {(True, 0.4, SETTINGS.tune_dropout), (False, 0.0, None)}
-
-
-def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    embedder = make_bilm()
-    before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
-    moved = []
-    keep = FinetuningState.keep_if_best
-
-    def watched(self: FinetuningState, accuracy: float, loss: float, classifier: Any) -> bool:
-        now = classifier.embedder.state_dict()
-        moved.append({".".join(name.split(".")[:2]) for name in before if not torch.equal(now[name], before[name])})
-        return keep(self, accuracy, loss, classifier)
-
-    monkeypatch.setattr(FinetuningState, "keep_if_best", watched)
-    settings = SETTINGS.model_copy(update={"tune": True, "unfreeze": True, "tune_epochs": 5, "patience": 9})
-    classifier = train(embedder, settings).classifier
-    assert moved[:4] == [
-        set(),
-        {"lstm_layers.1"},
-        {"lstm_layers.1", "lstm_layers.0"},
-        {"lstm_layers.1", "lstm_layers.0", "encoder.table"},
-    ]
-    assert moved[4] == moved[3]
-    assert all(weight.requires_grad for weight in classifier.embedder.parameters())
-
-
-@pytest.mark.parametrize("tune", [False, True])
-def test_the_average_is_what_is_kept(tune: bool) -> None:
-    settings = SETTINGS.model_copy(update={"tune": tune, "epochs": 1, "tune_epochs": 1})
-    plain = train(make_bilm(), settings).classifier.state_dict()
-    averaged = train(make_bilm(), settings.model_copy(update={"average": 0.9})).classifier.state_dict()
-    begun = train(make_bilm(), settings.model_copy(update={"average": 0.9999})).classifier.state_dict()
-    name = "head.2.weight"
-    assert not torch.equal(plain[name], averaged[name])
-    assert not torch.equal(begun[name], plain[name])
-    assert torch.equal(plain["embedder.softmax.bias"], averaged["embedder.softmax.bias"])
-    assert torch.equal(plain["embedder.lstm_layers.0.bias"], averaged["embedder.lstm_layers.0.bias"]) is not tune

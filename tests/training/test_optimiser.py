@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.events import Finished
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
+from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run
 from elmo_cli.text.streams import Stream
 from elmo_cli.training.cache import ActivationCache
 from elmo_cli.training.finetune import FINAL_RATE
+from elmo_cli.training.optimiser import Schedule, make_optimiser, set_rate
 from elmo_cli.training.prepare import prepare_pretraining
 from elmo_cli.training.pretrain import pretrain_run
 
@@ -80,3 +83,40 @@ def test_a_step_of_a_pretraining_by_hand(tmp_path: Path, clip: float | None) -> 
         expected = weights[name].detach().double().numpy()
         expected = expected - final * rate * gradients[name] / np.sqrt(1 + np.square(gradients[name]))
         np.testing.assert_allclose(trained.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_rate_rises_then_falls_along_a_cosine() -> None:
+    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
+    assert [schedule.factor(step) for step in (1, 5, 10)] == pytest.approx([0.1, 0.5, 1.0])
+    assert schedule.factor(55) == pytest.approx(0.6)  # halfway down from 1 to 0.2
+    assert schedule.factor(100) == pytest.approx(0.2)
+    assert Schedule(steps=4, warmup=0.0, final=0.0).factor(4) == pytest.approx(0.0)
+    assert Schedule(steps=1, warmup=0.05, final=1.0).factor(1) == 1.0
+
+
+def test_the_ends_of_a_schedule() -> None:
+    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
+    quarter = 0.2 + 0.8 * (1 + math.cos(math.pi / 3)) / 2
+    assert schedule.factor(40) == pytest.approx(quarter)
+    assert schedule.factor(104) == pytest.approx(0.2)  # a later epoch had more windows than the first
+    assert schedule.factor(10.5) == pytest.approx(1.0, abs=1e-3)  # time may be between two steps
+    assert Schedule(steps=14, warmup=0.05, final=0.0).factor(1) == 1.0  # 0.7 of a step is one
+    rising = Schedule(steps=4, warmup=1.0, final=0.2)
+    assert [rising.factor(step) for step in (1, 4, 5)] == pytest.approx([0.25, 1.0, 0.2])
+
+
+def test_biases_and_vectors_are_spared_the_decay() -> None:
+    network = torch.nn.Module()
+    network.weight = torch.nn.Parameter(torch.ones(2, 2))
+    network.bias = torch.nn.Parameter(torch.ones(2, 2))
+    network.scale = torch.nn.Parameter(torch.ones(2))
+    network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
+    optimiser = make_optimiser("adamw", decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
+    set_rate(optimiser, 0.5)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    # decoupled: w -= rate * decay * w, whatever the gradient
+    assert network.weight.tolist() == [[pytest.approx(1 - 0.25 * 0.1)] * 2] * 2
+    for untouched in (network.bias, network.scale, network.fixed):
+        assert torch.equal(untouched, torch.ones_like(untouched))

@@ -7,22 +7,23 @@ import math
 import os
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.config import Experiment, PretrainSettings, load_experiment
 from elmo_cli.errors import ConfigError, DataError, ElmoError, RunError
 from elmo_cli.events import Event, Finished, Notice, Saved, Step, Stopped, Validation
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.model.parameters import decay_groups
 from elmo_cli.runs import Run, load_lm
-from elmo_cli.training.optimiser import Schedule, make_optimiser, set_rate
+from elmo_cli.training.checkpoint import PretrainingState
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
-from elmo_cli.training.pretrain import pretrain_run
+from elmo_cli.training.pretrain import _ended_by, pretrain_run
+from elmo_cli.training.state import StepCounter
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "one", "dog"]
 
@@ -155,13 +156,27 @@ def test_a_given_vocabulary_brings_its_tokenizer(tmp_path: Path) -> None:
     assert Run.open(tmp_path / "runs" / "lm").settings["tokenizer"]["lowercase"] is False
 
 
-def test_a_vocabulary_of_another_world_is_said_aloud(tmp_path: Path) -> None:
-    other = tmp_path / "other.txt"
-    other.write_text("cat nothing\nelse here\n")
-    build_vocabulary_run(experiment(tmp_path), [other])
-    notices = [event.message for event in train(tmp_path) if isinstance(event, Notice)]
-    assert len(notices) == 1
-    assert "not in the vocabulary" in notices[0]
+@pytest.mark.parametrize(
+    ("known", "notice"),
+    [
+        ("cat", "75 % of the training tokens are not in the vocabulary"),
+        ("cat sat the", "25 % of the training tokens are not in the vocabulary"),
+        ("cat sat the mat", None),
+    ],
+)
+def test_a_vocabulary_of_another_world_is_said_aloud(tmp_path: Path, known: str, notice: str | None) -> None:
+    (tmp_path / "corpus.txt").write_text("the cat sat mat\n" * 20)
+    (tmp_path / "other.txt").write_text(f"{known}\nand else\n")
+    build_vocabulary_run(experiment(tmp_path), [tmp_path / "other.txt"])
+    notices = [event.message for event in train(tmp_path, pretrain__epochs=1) if isinstance(event, Notice)]
+    assert [message.partition(":")[0] for message in notices] == ([notice] if notice else [])
+
+
+def test_a_fifth_of_unknown_tokens_is_not_worth_a_word(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("the cat sat mat on\n" * 20)
+    (tmp_path / "other.txt").write_text("the cat sat mat\n")
+    build_vocabulary_run(experiment(tmp_path), [tmp_path / "other.txt"])
+    assert not any(isinstance(event, Notice) for event in train(tmp_path, pretrain__epochs=1))
 
 
 # Initial vectors
@@ -217,44 +232,6 @@ def test_initial_vectors_need_a_table(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tie"):
         train(tmp_path, model__init_embeddings=str(wide), model__tie=True)
     assert not (tmp_path / "runs").exists()
-
-
-# Which text
-
-
-def test_text_of_the_test_file_is_never_read(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus.txt")
-    for key, role in (("data__test", "test"), ("data__valid", "validation")):
-        with pytest.raises(ConfigError, match=f"the {role} file"):
-            train(tmp_path, **{key: str(corpus)})
-        with pytest.raises(ConfigError, match=f"the {role} file"):
-            build_vocabulary_run(experiment(tmp_path, **{key: str(corpus)}), [corpus])
-
-
-def test_validation_comes_from_the_file_that_is_given(tmp_path: Path) -> None:
-    valid = tmp_path / "valid.txt"
-    valid.write_text("the cat sat\n")
-    corpus = write_corpus(tmp_path / "corpus.txt")
-    job = prepare_pretraining(experiment(tmp_path, data__valid=str(valid)), [corpus], None)
-    assert (len(job.corpus), len(job.valid)) == (60, 1)
-    assert job.validation == "the file valid.txt"
-    assert job.files["valid"][0]["name"] == "valid.txt"
-    assert "saw" in job.vocabulary
-
-
-def test_the_training_file_is_the_corpus_by_default_and_limited(tmp_path: Path) -> None:
-    table = tmp_path / "train.csv"
-    table.write_text("label,text\n" + "".join(f"x{n % 2},number {n} is here\n" for n in range(20)))
-    flags = {"data__train": str(table), "data__limit": 10}
-    job = prepare_pretraining(experiment(tmp_path, **flags), [], None)
-    assert (len(job.corpus), len(job.valid)) == (9, 1)
-    assert {"9", "number"} <= set(job.vocabulary.tokens)
-    assert "10" not in job.vocabulary
-    more = write_corpus(tmp_path / "more.txt", sentences=30)
-    job = prepare_pretraining(experiment(tmp_path, **flags, data__corpus=[str(more)]), [], None)
-    assert len(job.corpus) + len(job.valid) == 30  # the limit is the training file's alone
-    with pytest.raises(ConfigError, match="no text was given"):
-        prepare_pretraining(experiment(tmp_path), [], None)
 
 
 @pytest.mark.parametrize("text", ["one sentence\n", ""])
@@ -348,30 +325,53 @@ def test_a_checkpoint_is_saved_as_often_as_asked(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs" / "lm" / "state").iterdir())) == 2
 
 
-# The optimiser
+@pytest.mark.parametrize(("seconds", "steps"), [(4.0, 5), (3.95, 4)])
+def test_checkpoints_are_minutes_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int
+) -> None:
+    """On a clock on which a step takes a second, a checkpoint follows the first step beyond its time."""
+    now = 0.0
+    stream_loss = BiLm.stream_loss
+
+    def timed(self: BiLm, *arguments: Any) -> Any:
+        nonlocal now
+        now += 1.0
+        return stream_loss(self, *arguments)
+
+    monkeypatch.setattr(BiLm, "stream_loss", timed)
+    monkeypatch.setattr("elmo_cli.training.state.time", SimpleNamespace(perf_counter=lambda: now))
+    events = train(tmp_path, pretrain__epochs=2, pretrain__checkpoint_minutes=seconds / 60)
+    half = next(event.steps for event in events if isinstance(event, Step)) // 2
+    assert half > 8
+    epochs = [[*range(first + steps, first + half + 1, steps), first + half] for first in (0, half)]
+    assert [event.step for event in events if isinstance(event, Saved)] == epochs[0] + epochs[1]
+    told = [event.step for event in events if isinstance(event, Step)]
+    assert told == sorted({*range(10, 2 * half, 10), half, 2 * half})
 
 
-def test_the_rate_rises_then_falls_along_a_cosine() -> None:
-    schedule = Schedule(steps=100, warmup=0.1, final=0.2)
-    assert [schedule.factor(step) for step in (1, 5, 10)] == pytest.approx([0.1, 0.5, 1.0])
-    assert schedule.factor(55) == pytest.approx(0.6)  # halfway down from 1 to 0.2
-    assert schedule.factor(100) == pytest.approx(0.2)
-    assert Schedule(steps=4, warmup=0.0, final=0.0).factor(4) == pytest.approx(0.0)
-    assert Schedule(steps=1, warmup=0.05, final=1.0).factor(1) == 1.0
-
-
-def test_biases_and_vectors_are_spared_the_decay() -> None:
-    network = torch.nn.Module()
-    network.weight = torch.nn.Parameter(torch.ones(2, 2))
-    network.bias = torch.nn.Parameter(torch.ones(2, 2))
-    network.scale = torch.nn.Parameter(torch.ones(2))
-    network.fixed = torch.nn.Parameter(torch.ones(2, 2), requires_grad=False)
-    optimiser = make_optimiser("adamw", decay_groups(network.named_parameters(), rate=0.5, weight_decay=0.1))
-    set_rate(optimiser, 0.5)
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimiser.step()
-    # decoupled: w -= rate * decay * w, whatever the gradient
-    assert network.weight.tolist() == [[pytest.approx(1 - 0.25 * 0.1)] * 2] * 2
-    for untouched in (network.bias, network.scale, network.fixed):
-        assert torch.equal(untouched, torch.ones_like(untouched))
+@pytest.mark.parametrize(
+    ("state", "seconds", "expected"),
+    [
+        ({"epoch": 0}, 0, None),
+        ({"epoch": 0}, 99, None),  # one validation at least
+        ({"epoch": 3, "best": 5.0, "best_epoch": 2}, 0, None),
+        ({"epoch": 4, "best": 5.0, "best_epoch": 2}, 0, "patience"),
+        ({"epoch": 5, "best": 5.0, "best_epoch": 2}, 0, "patience"),  # begun with more patience
+        ({"epoch": 4, "best": 5.0, "best_epoch": 2, "window": 1}, 0, None),
+        ({"epoch": 9, "best": 5.0, "best_epoch": 8}, 0, None),
+        ({"epoch": 10, "best": 5.0, "best_epoch": 9}, 0, "epochs"),
+        ({"epoch": 10, "best": 5.0, "best_epoch": 1}, 99, "epochs"),
+        ({"epoch": 11, "best": 5.0, "best_epoch": 11}, 0, "epochs"),  # begun with more epochs
+        ({"epoch": 10, "best": 5.0, "best_epoch": 9, "last_share": 0.9}, 0, "time"),
+        ({"epoch": 3, "best": 5.0, "best_epoch": 3}, 60, "time"),
+        ({"epoch": 3, "best": 5.0, "best_epoch": 3}, 59, None),
+        ({"epoch": 3, "best": 5.0, "best_epoch": 3, "window": 2}, 60, None),
+    ],
+)
+def test_what_ends_a_training(
+    state: dict[str, Any], seconds: int, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elmo_cli.training.state.time", SimpleNamespace(perf_counter=lambda: 7.0))
+    where = PretrainingState(**state, seconds=float(seconds))
+    counter = StepCounter(where, steps=100, remedy="", max_minutes=1.0)
+    assert _ended_by(where, PretrainSettings(epochs=10, patience=2), counter) == expected

@@ -177,6 +177,20 @@ def test_windows_join() -> None:
     torch.testing.assert_close(joined, final)
 
 
+def test_no_tape_without_a_weight_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients may be on, as in a loop that trains something else: a window then needs the memory of one step."""
+    for projection in (None, 3):
+        case = make_case(projection=projection)
+        with torch.no_grad():
+            expected, _ = lstm(case.inputs, case.weights, case.state, **case.options())
+        frozen = [None if tensor is None else tensor.detach() for tensor in (case.inputs, *case.weights)]
+        state = LstmState(*map(Tensor.detach, case.state))
+        with monkeypatch.context() as patch:
+            patch.setattr("elmo_cli.model.kernel.lstm._Layer", None)
+            outputs, _ = lstm(frozen[0], LstmWeights(*frozen[1:]), state, **case.options())
+        assert torch.equal(outputs, expected)
+
+
 SHAPES = [
     {"projection": None},
     {"projection": 3},
