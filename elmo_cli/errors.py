@@ -88,9 +88,12 @@ def nearest_file(path: Path, *, folders: bool = False) -> str:
     if not folder.is_dir():
         return f"there is no folder {folder} either: check the path"
     names = sorted(entry.name for entry in folder.iterdir() if (entry.is_dir() if folders else entry.is_file()))
+    kind = "folders" if folders else "files"
+    if not names:
+        return f"there are no {kind} in {folder.resolve()}: check the path"
     hint = nearest(path.name, names)
     if len(names) > MOST_LISTED and not hint.startswith("did"):
-        return f"none of the {len(names)} {'folders' if folders else 'files'} in {folder} has a name like it"
+        return f"none of the {len(names)} {kind} in {folder} has a name like it"
     return hint
 
 

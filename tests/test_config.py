@@ -8,7 +8,7 @@ import pytest
 
 from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, load_experiment
 from elmo_cli.config.loading import nest
-from elmo_cli.errors import ConfigError, ElmoError, nearest
+from elmo_cli.errors import ConfigError, ElmoError, nearest, nearest_file
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +145,11 @@ def test_the_nearest_name() -> None:
     assert nearest("Epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
     assert nearest("zzz", ["epochs", "seed"]) == "choose from: epochs, seed"
     assert nearest("zzz", []) == "there is nothing to choose from"
+
+
+def test_the_nearest_file_of_a_folder_without_any(tmp_path: Path) -> None:
+    assert nearest_file(tmp_path / "zzz.txt") == f"there are no files in {tmp_path.resolve()}: check the path"
+    (tmp_path / "a.txt").touch()
+    assert nearest_file(tmp_path / "q") == "choose from: a.txt"
+    hint = nearest_file(tmp_path / "zzz", folders=True)
+    assert hint == f"there are no folders in {tmp_path.resolve()}: check the path"

@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows `elmo`; None: those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     if os.environ.get("NO_COLOR"):
         # typer's help and usage errors are bold otherwise, wherever colour is forced
         rich_utils.COLOR_SYSTEM = None
@@ -121,6 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "--debug" in given:
             traceback.print_exc()
         sys.exit(_report(error))
+
+
+def _open_streams() -> None:
+    """Give the standard streams that the caller closed, as `<&-` does, a device that is empty and takes everything."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _report(error: Exception) -> int:

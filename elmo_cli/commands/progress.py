@@ -147,6 +147,7 @@ def follow(
         typer.Exit: The loop was stopped.
     """
     results: dict[str, Any] = {}
+    halted = False
     # Closing the generator lets it put its files in order, whatever ends this consumer.
     with closing(events), Display(output, unit, epochs) as show:
         for event in events:
@@ -154,6 +155,9 @@ def follow(
             if isinstance(event, Finished):
                 results = event.results
             elif isinstance(event, Stopped):
-                output.say(*([stopped] if stopped else []))
-                raise typer.Exit(stop.code or 1)
+                halted = True
+                break
+    if halted:  # said when the bar is gone: on a terminal it would stand behind it
+        output.say(*([stopped] if stopped else []))
+        raise typer.Exit(stop.code or 1)
     return results

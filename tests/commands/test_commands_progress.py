@@ -6,12 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
 
 from elmo_cli.commands import progress
-from elmo_cli.commands.progress import Display, describe_progress
+from elmo_cli.commands.progress import Display, describe_progress, follow
 from elmo_cli.commands.render import Output
-from elmo_cli.events import Notice, Progress
+from elmo_cli.commands.signals import Stop
+from elmo_cli.events import Notice, Progress, Stopped
 
 
 def test_progress_in_words() -> None:
@@ -41,6 +43,28 @@ def test_a_terminal_gets_one_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> N
         tell(Notice("one was empty"))
         assert "sentences 3 of 9" in shown.getvalue()
     assert shown.getvalue().count("note: one was empty") == 1
+
+
+class Terminal(io.StringIO):
+    """A file that says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_said_after_a_stop_does_not_stand_behind_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    stop = Stop()
+    stop.code = 130
+    events = (event for event in (Progress("texts", 1, 9), Stopped(1)))
+    with pytest.raises(typer.Exit):
+        follow(Output(), events, stop, unit="texts", stopped="go on with --resume")
+    before, _, after = shown.getvalue().partition("go on with --resume")
+    assert before.endswith("\x1b[2K"), before  # the line of the bar was cleared
+    assert after == "\n"
 
 
 @pytest.mark.parametrize(

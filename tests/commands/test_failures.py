@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,18 @@ def test_a_failed_check_ends_with_one(folder: Path, elmo_in) -> None:
     done = elmo_in(folder, "check", "runs/lm")
     assert done.code == 1
     assert "FAILED" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes the stream")
+@pytest.mark.parametrize(
+    ("closed", "code", "message"),
+    [("<&-", 2, "stdin is empty"), (">&-", 0, ""), ("2>&-", 0, "")],
+)
+def test_a_stream_that_the_caller_closed(closed: str, code: int, message: str, tmp_path: Path) -> None:
+    corpus = "-" if closed == "<&-" else "text.txt"
+    (tmp_path / "text.txt").write_text("a line of text\n" * 9, encoding="utf-8")
+    line = f'"$0" -m elmo_cli vocab build {corpus} --out vocab {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "unexpected" in done.stderr) == (code, False), done.stderr
+    assert message in done.stderr
+    assert (tmp_path / "vocab").is_dir() is (code == 0)

@@ -89,7 +89,9 @@ def library() -> tuple[ctypes.CDLL | None, str | None]:
         folder = _folder()
         made = hashlib.sha256(b"\0".join([source, version.stdout, " ".join(FLAGS).encode(), _processor()])).hexdigest()
         path = folder / f"lstm-{made[:32]}.so"
-        with FileLock(folder / f"lstm-{made[:32]}.lock", timeout=COMPILING_SECONDS):
+        lock = path.with_suffix(".lock")
+        lock.touch()  # FileLock would wait in vain for a folder that takes no files
+        with FileLock(lock, timeout=COMPILING_SECONDS):
             if not path.exists():
                 write_atomically(path, lambda beside: _compile(compiler, source, beside))
         try:
@@ -112,15 +114,24 @@ def _compile(compiler: str, source: bytes, path: Path) -> None:
 
 def _folder() -> Path:
     """The folder of what was compiled: the user's own, since what lies there is run."""
-    named = os.environ.get(CACHE)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else base / "elmo"
+    folder = _place()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.name == "posix":
         status = folder.stat()
         if status.st_uid != os.getuid() or status.st_mode & 0o022:
             raise OSError(f"{folder} belongs to someone else, or others may write there")
     return folder
+
+
+def _place() -> Path:
+    if named := os.environ.get(CACHE):
+        return Path(named)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "elmo"
+    try:
+        return Path.home() / ".cache" / "elmo"
+    except RuntimeError as error:  # as in a container that runs as a number that no user has
+        raise OSError(f"this user has no home folder; name one for it in {CACHE}") from error
 
 
 def _processor() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,3 +69,24 @@ def test_a_folder_that_others_may_write_to_is_not_trusted(anew: Callable[[], str
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)
     assert "others may write there" in (anew() or "")
+
+
+def test_a_user_without_a_home_does_without(anew: Callable[[], str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in (native_library.CACHE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(native_library.Path, "home", nowhere)
+    monkeypatch.setenv("CXX", sys.executable)  # has a version, as a compiler has
+    assert "this user has no home folder; name one for it in ELMO_CACHE" in (anew() or "")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be created")
+def test_a_folder_that_takes_no_files_is_not_waited_for(
+    anew: Callable[[], str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(native_library.CACHE, "/proc/self")
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(native_library, "FileLock", lambda *given, **more: pytest.fail("waited"))
+    assert "could not be had" in (anew() or "")
