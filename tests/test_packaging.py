@@ -80,6 +80,6 @@ def test_the_installed_wheel_runs(built: Path, tmp_path: Path) -> None:
     assert (shown.returncode, shown.stdout) == (0, f"elmo {__version__}\n"), shown.stderr
     code = "import elmo_cli; print(elmo_cli.__file__)"
     where = subprocess.run(
-        [environment / "bin" / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [environment / "bin" / "python", "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert Path(where.stdout.strip()).is_relative_to(environment)
