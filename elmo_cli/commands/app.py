@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -125,10 +126,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_streams() -> None:
-    """Give the standard streams that the caller closed, as `<&-` does, a device that is empty and takes everything."""
+    r"""See that the standard streams take what is written to them.
+
+    One that the caller closed, as `<&-` does, becomes a device that is empty and takes everything. A letter that the
+    encoding of stdout lacks, such as the λ of a table in that of Windows or in latin-1, is written as `\u03bb`, as
+    Python does on stderr: a command shall not fail on it after an hour's work.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> int:

@@ -65,12 +65,17 @@ def quickstart(
     pick_device(device)  # before anything is written
     _prepare(folder, preset, overwrite)
     output.say(SYNTHETIC, f"$ {shlex.join(['cd', str(folder)])}")
-    with chdir(folder):
-        for command in ROAD:
-            arguments = [*command, *_flags_of(command[0], overwrite, seed, device)]
-            line = shlex.join(["elmo", *arguments])
-            output.say(f"$ {line}")
-            steps.append({"command": line, "results": _results(call, arguments)})
+    try:
+        with chdir(folder):
+            for command in ROAD:
+                arguments = [*command, *_flags_of(command[0], overwrite, seed, device)]
+                line = shlex.join(["elmo", *arguments])
+                output.say(f"$ {line}")
+                steps.append({"command": line, "results": _results(call, arguments)})
+    except typer.Exit:  # what was stopped told of its --resume, which a quickstart does not have
+        again = shlex.join(["quickstart", str(folder), "--overwrite"])
+        output.say(f"that is for the command above, in {folder}; the quickstart begins anew: {program()} {again}")
+        raise
     output.show({"folder": str(folder), "synthetic": True, "steps": steps}, *views.comparison(steps[-1]["results"]))
     example = shlex.join(["predict", str(folder / "runs/classify-frozen"), str(folder / "test.csv")])
     output.say(SYNTHETIC, f"page with figures: {folder}/runs/compare/report.html", f"next: {program()} {example}")

@@ -11,6 +11,7 @@ import pytest
 
 from elmo_cli.commands.invocation import program
 from elmo_cli.commands.quickstart import PRESET, ROAD, SETTINGS
+from elmo_cli.commands.signals import Stop
 from elmo_cli.config import load_experiment
 from elmo_cli.config.writing import settings_text
 
@@ -57,6 +58,16 @@ def test_quickstart_runs_the_road(tmp_path: Path, elmo_in) -> None:
     assert replaced.code == 0, replaced.stderr
     assert "elmo compare --baseline w2v.txt --overwrite --seed 3" in replaced.stderr
     assert "lm function" in replaced.stdout
+
+
+def test_a_stopped_quickstart_says_how_it_begins_anew(tmp_path: Path, elmo_in, monkeypatch) -> None:
+    monkeypatch.setattr("elmo_cli.commands.quickstart.ROAD", (("pretrain",),))
+    monkeypatch.setattr(Stop, "__call__", lambda self: setattr(self, "code", 130) or True)
+    done = elmo_in(tmp_path, "quickstart", "a b", "--device", "cpu")
+    assert done.code == 130
+    resume, anew = done.stderr.splitlines()[-2:]
+    assert "--resume" in resume
+    assert anew.endswith("in a b; the quickstart begins anew: elmo quickstart 'a b' --overwrite")
 
 
 def test_the_settings_of_quickstart_are_settings(tmp_path: Path) -> None:

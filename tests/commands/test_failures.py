@@ -81,3 +81,12 @@ def test_a_stream_that_the_caller_closed(closed: str, code: int, message: str, t
     assert (done.returncode, "unexpected" in done.stderr) == (code, False), done.stderr
     assert message in done.stderr
     assert (tmp_path / "vocab").is_dir() is (code == 0)
+
+
+def test_a_letter_that_the_encoding_of_stdout_lacks_is_no_failure(road: Path) -> None:
+    command = [sys.executable, "-m", "elmo_cli", "predict", "runs/classify-frozen"]
+    environment = dict(os.environ, PYTHONIOENCODING="latin-1", PYTHONPATH=str(Path(__file__).parents[2]))
+    text = "the \u03bb of a market".encode()
+    done = subprocess.run(command, cwd=road, env=environment, input=text, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].endswith(rb",the \u03bb of a market")
