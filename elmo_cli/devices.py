@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 
 from elmo_cli.config import Precision
@@ -39,8 +41,13 @@ def check_precision(precision: Precision, device: torch.device | str) -> None:
     """See whether a device can multiply matrices in a precision.
 
     Raises:
-        ConfigError: It cannot.
+        ConfigError: It cannot, or there is no such precision: Python callers have no option's choices before them.
     """
+    names = get_args(Precision)
+    if precision not in names:
+        raise ConfigError(
+            f"--precision got '{precision}'", expected=" or ".join(names), remedy=nearest(precision, names)
+        )
     try:
         one = torch.ones(8, 8, dtype=getattr(torch, precision), device=device)
         works = bool((one @ one == 8).all())
