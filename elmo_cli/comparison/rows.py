@@ -85,7 +85,7 @@ class LanguageModel:
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """Of its words; None of a character model, to which no token is unknown."""
+        """The words that it knows; None for a character model, to which no token is unknown."""
         return self.embedder.vocabulary if self.embedder.indexer.encoder == "word" else None
 
 

@@ -56,7 +56,7 @@ class Nats:
         return cls(forward, backward, corpus.token_count + len(corpus), oov.tokens, oov.unknown)
 
     def __add__(self, other: Nats) -> Nats:
-        """Of both texts."""
+        """The nats and counts of two texts together."""
         return Nats(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def perplexity(self) -> Perplexity:

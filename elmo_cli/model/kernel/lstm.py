@@ -92,7 +92,7 @@ def _start(inputs: Tensor, hidden: Tensor, options: Options) -> tuple[Tensor, Te
 
 
 def _final(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """Of (G, T + 1, B, ...) values the one after each row's last real step: (G, B, ...)."""
+    """The value after each row's last real step, (G, B, ...), among (G, T + 1, B, ...)."""
     if lengths is None:
         return values[:, -1].clone()  # a view would keep the whole window alive from one to the next
     return values[:, lengths, torch.arange(values.shape[2], device=values.device)]
