@@ -176,6 +176,8 @@ def default_of(one: dict[str, Any]) -> str:
 
 def resolved(one: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """A part of a schema, or the part it refers to."""
+    if len(one.get("allOf", ())) == 1:  # how older pydantic writes a reference that has a description beside it
+        one = one["allOf"][0]
     return schema["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one
 
 
