@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
 from elmo_cli.config import ClassifySettings, Experiment, TokenizerSettings
+from elmo_cli.config.choices import LambdaMode
 from elmo_cli.data.files import fingerprint
 from elmo_cli.data.folders import unique_names
 from elmo_cli.embedder import Embedder
@@ -180,7 +182,7 @@ def _with_mode(settings: ClassifySettings, mode: str) -> ClassifySettings:
         raise ConfigError(
             f"compare.lambdas has '{mode}'",
             expected="trainable, frozen, function or layer:N, one a row",
-            remedy=nearest(mode, ("trainable", "frozen", "function", "layer:0", "layer:1", "layer:2")),
+            remedy=nearest(mode, (*get_args(LambdaMode), "layer:0", "layer:1", "layer:2")),
         ) from error
 
 
