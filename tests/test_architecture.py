@@ -31,6 +31,7 @@ RANKS = {
     "config": 2,
     "devices": 3,
     "cluster": 3,
+    "ranks": 3,
     "data": 3,
     "text": 4,
     "model": 4,

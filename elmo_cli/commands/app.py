@@ -35,6 +35,7 @@ from elmo_cli.commands.report import report
 from elmo_cli.commands.similar import similar
 from elmo_cli.commands.vocab import vocab
 from elmo_cli.errors import ElmoError
+from elmo_cli.ranks import FollowedError, rank_count, rank_here
 
 # The panels of the help, each with its commands, and groups of such, by the words that they are typed with.
 PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
@@ -112,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows `elmo`; None: those of the process.
     """
+    if rank_count() > 1:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings, one a process, are not the user's
     given = list(sys.argv[1:] if arguments is None else arguments)
     _open_streams()
     if os.environ.get("NO_COLOR"):
@@ -135,12 +138,16 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if rank_here():
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - rank 0 shows for all
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> int:
     """Say what went wrong on stderr, as plain text; returns the exit code."""
+    if isinstance(error, FollowedError) or (rank_here() and not getattr(error, "__notes__", ())):
+        return getattr(error, "exit_code", 1)  # rank 0, or the rank that failed first, tells of it
     if isinstance(error, OSError):
         remedy = "check the path, its rights and the room on its disk"
         error = ElmoError(error.strerror or str(error), where=error.filename, remedy=remedy)

@@ -19,6 +19,7 @@ from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.config.choices import Preset
 from elmo_cli.config.loading import TUNING
 from elmo_cli.events import Notice
+from elmo_cli.ranks import rank_here
 
 
 class Call(typer.Context):
@@ -69,7 +70,7 @@ def _common(
     debug: options.Debug = False,
 ) -> None:
     """The options that all commands have."""
-    call.output, call.config, call.assignments = Output(json, quiet), config, assignments or ()
+    call.output, call.config, call.assignments = Output(json, quiet or rank_here() > 0), config, assignments or ()
 
 
 _alone = typer.Typer(add_completion=False)

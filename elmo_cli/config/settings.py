@@ -19,6 +19,7 @@ from elmo_cli.config.choices import (
     LambdaNorm,
     OptimiserKind,
     Pooling,
+    Precision,
     PrecisionChoice,
     Preset,
     SoftmaxKind,
@@ -228,6 +229,8 @@ class PretrainSettings(Settings):
         "auto",
         description="of matrix products; the state stays float32. auto: bfloat16 where that is faster",
     )
+
+    reduce: Precision = Field("float32", description="of the gradients that several processes add up")
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.events import Progress, Tell, silent
+from elmo_cli.ranks import ALONE, Ranks
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -74,7 +76,12 @@ class Nats:
 
 
 def token_scores(
-    embedder: Embedder, corpus: EncodedCorpus, *, max_tokens: int = 4096, device: torch.device | str = "cpu"
+    embedder: Embedder,
+    corpus: EncodedCorpus,
+    *,
+    max_tokens: int = 4096,
+    device: torch.device | str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Negative log-likelihood of each token, batch by batch of sentences of similar length.
 
@@ -83,6 +90,7 @@ def token_scores(
         corpus: S sentences.
         max_tokens: Cells of a batch, padding included.
         device: Where to compute.
+        ranks: Batches are dealt out to them; each yields its own.
 
     Yields:
         Indices (B,) of the sentences, and nats (2, B, T + 1) on the CPU; see `BiLm.score`.
@@ -94,7 +102,7 @@ def token_scores(
     was_training = network.training
     network.eval()
     try:
-        for sentences in length_batches(corpus.lengths + 2, max_tokens):
+        for sentences in islice(length_batches(corpus.lengths + 2, max_tokens), ranks.rank, None, ranks.size):
             with torch.inference_mode():
                 nats = network.score(*feed.scored(sentences))
             yield sentences, nats.cpu()
@@ -109,6 +117,7 @@ def sentence_scores(
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
     tell: Tell = silent,
+    ranks: Ranks = ALONE,
 ) -> NDArray[np.float64]:
     """Negative log-likelihood of each sentence; the arguments are those of `token_scores`, and who is told how many.
 
@@ -117,12 +126,13 @@ def sentence_scores(
     """
     scores = np.zeros((len(corpus), 2))
     done = 0
-    for sentences, nats in token_scores(embedder, corpus, max_tokens=max_tokens, device=device):
+    for sentences, nats in token_scores(embedder, corpus, max_tokens=max_tokens, device=device, ranks=ranks):
         # Summed in double on the host: a device may have no doubles.
         scores[sentences] = nats.double().sum(dim=2).T.numpy()
         done += len(sentences)
         tell(Progress("sentences", done, len(corpus)))
-    return scores
+    # What is another rank's is zero here, so that the sum has the bits of each.
+    return scores if ranks is ALONE else np.array(ranks.total(scores.ravel())).reshape(scores.shape)
 
 
 def perplexity(
@@ -132,10 +142,11 @@ def perplexity(
     max_tokens: int = 4096,
     device: torch.device | str = "cpu",
     tell: Tell = silent,
+    ranks: Ranks = ALONE,
 ) -> Perplexity:
     """Exact perplexity of a text; the arguments are those of `sentence_scores`."""
     vocabulary = embedder.predicted()
-    scores = sentence_scores(embedder, corpus, max_tokens=max_tokens, device=device, tell=tell)
+    scores = sentence_scores(embedder, corpus, max_tokens=max_tokens, device=device, tell=tell, ranks=ranks)
     return Nats.of(scores, corpus, vocabulary).perplexity()
 
 

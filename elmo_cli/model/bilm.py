@@ -200,10 +200,10 @@ class BiLm(nn.Module):
         hidden = outputs[-1]
         if steps < mask.numel():
             hidden, targets = hidden[:, mask], targets[:, mask]
-        hidden, targets = hidden.reshape(2 * steps, -1), targets.reshape(-1)
+        hidden, targets = hidden.reshape(2 * steps, hidden.shape[-1]), targets.reshape(-1)
         total, rows = self.require_softmax().loss(hidden, targets, mode.precision)
         detached = tuple(LstmState(layer.hidden.detach(), layer.cell.detach()) for layer in final)
-        return StreamLoss(total / (2 * steps), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
+        return StreamLoss(total / (2 * max(1, steps)), rows.view(2, steps).sum(dim=1), steps, detached, penalty)
 
     def token_vectors(self, tokens: TokenIds | Tensor, mode: Mode = EXACT) -> Tensor:
         """Ids of any shape to what the LSTM layers read, (..., P); vectors that are known are taken as they are."""
@@ -313,7 +313,8 @@ def _penalty(dropped: Tensor, undropped: Tensor, reset: Tensor, mask: Tensor, mo
     """
     total = dropped.new_zeros(())
     if mode.activation_penalty:
-        total = total + mode.activation_penalty * dropped[:, mask].square().mean()
+        kept = dropped[:, mask]
+        total = total + mode.activation_penalty * kept.square().sum() / max(1, kept.numel())
     if mode.temporal_penalty:
         within = mask[:, 1:] & ~reset[:, 1:]
         change = (undropped[:, :, 1:] - undropped[:, :, :-1])[:, within]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from elmo_cli.config import ModelSettings, Precision
@@ -116,7 +116,7 @@ class SampledSoftmax(FullSoftmax):
     def loss(self, hidden: Tensor, targets: Tensor, precision: Precision = "float32") -> Loss:
         """See `Softmax.loss`; an estimate that draws from torch's random numbers."""
         columns = targets - 1
-        negatives, tries = sample_log_uniform(self.samples, self.vocabulary_size, hidden.device)
+        negatives, tries = same_on_all_ranks(*sample_log_uniform(self.samples, self.vocabulary_size, hidden.device))
         chosen = torch.cat([negatives, columns])
         correction = expected_count(chosen, tries, self.vocabulary_size).log().to(hidden.dtype)
         weight = functional.embedding(chosen, self.weight)
@@ -153,6 +153,15 @@ def sample_log_uniform(samples: int, vocabulary_size: int, device: torch.device)
     first = torch.full_like(distinct, len(drawn)).scatter_reduce_(0, inverse, order, "amin")
     taken = first.sort().values[:samples]
     return drawn[taken], int(taken[-1]) + 1
+
+
+def same_on_all_ranks(negatives: Tensor, tries: int) -> tuple[Tensor, int]:
+    """The negatives of rank 0: a step of several ranks touches no more rows of the table than that of one process."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return negatives, tries
+    drawn = torch.cat([negatives, negatives.new_tensor([tries])])
+    distributed.broadcast(drawn, 0)
+    return drawn[:-1], int(drawn[-1])
 
 
 def expected_count(ranks: Tensor, tries: int, vocabulary_size: int) -> Tensor:

@@ -5,7 +5,7 @@
 
 from elmo_cli.runs.directory import RESULTS_FILE, RUN_FILE, WEIGHTS_FILE, Kind, Run, find_vocabulary, read_vocabulary
 from elmo_cli.runs.models import LoadedClassifier, load_classifier, load_lm, save_classifier, save_lm
-from elmo_cli.runs.writer import RunWriter, describe_files, portable
+from elmo_cli.runs.writer import Onlooker, RunWriter, describe_files, portable
 
 __all__ = [
     "RESULTS_FILE",
@@ -13,6 +13,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "Kind",
     "LoadedClassifier",
+    "Onlooker",
     "Run",
     "RunWriter",
     "describe_files",

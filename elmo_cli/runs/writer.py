@@ -254,6 +254,37 @@ class RunWriter:
             os.truncate(path, offset)
 
 
+class Onlooker(RunWriter):
+    """The writer of a rank that writes nothing: what rank 0 writes is where this one would."""
+
+    def __enter__(self) -> Self:
+        """The place is rank 0's to lock and to claim."""
+        if self.resume:
+            self.description = Run.open(self._shown, self.kind, unfinished=True, locked_by_us=True).description
+        self.path = self._final
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """There is nothing to put in order."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Written by rank 0."""
+
+    def write_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Written by rank 0."""
+
+    def write_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Written by rank 0."""
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Logged by rank 0."""
+
+    def cut_log(self, offset: int) -> None:
+        """Cut by rank 0."""
+
+
 def _versions(*packages: str) -> dict[str, str]:
     """Installed versions, found without importing the packages."""
     found = {}

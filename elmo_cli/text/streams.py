@@ -89,11 +89,20 @@ class Stream:
 
     Sentences are shuffled by seed and epoch: throughout up to 131,072 of them, and of larger corpora in blocks of
     16,384 or more; or stay as they are. Row r takes those that begin in the r-th of B equal shares of all steps, so no
-    sentence is cut between rows.
+    sentence is cut between rows. Of n ranks, rank r has rows r, r + n, ... of each window (`share` is r, n).
     """
 
-    def __init__(self, corpus: EncodedCorpus, batch_size: int, window: int, seed: int, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        corpus: EncodedCorpus,
+        batch_size: int,
+        window: int,
+        seed: int,
+        shuffle: bool = True,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self.corpus, self.batch_size, self.window = corpus, batch_size, window
+        self._rows = slice(share[0], None, share[1])
         self.seed, self.shuffle = seed, shuffle
         # No block has fewer steps than a window, so that a row of a window lies in two of them at most.
         self._blocks = len(corpus) // max(BLOCK, window) if len(corpus) > SHUFFLED_WHOLE else 1
@@ -119,9 +128,10 @@ class Stream:
         return self._laid_out[1]
 
     def _cut(self, layout: _Layout, index: int) -> Window:
-        steps = layout.row_starts[:, None] + np.arange(index * self.window, (index + 1) * self.window)  # (B, T)
-        mask = steps < layout.row_ends[:, None]
-        layout.reach(steps[:, [0, -1]].clip(max=layout.row_ends[:, None] - 1))
+        starts, ends = layout.row_starts[self._rows, None], layout.row_ends[self._rows, None]
+        steps = starts + np.arange(index * self.window, (index + 1) * self.window)  # (B, T)
+        mask = steps < ends
+        layout.reach(steps[:, [0, -1]].clip(max=ends - 1))
         place = np.searchsorted(layout.starts, steps, side="right") - 1
         sentence = layout.order[place]
         done = steps - layout.starts[place]  # steps of the sentence before this one

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from elmo_cli.errors import RunError
 from elmo_cli.events import Saved
 from elmo_cli.model.bilm import BiLmState
 from elmo_cli.model.kernel.layer import LstmState
+from elmo_cli.ranks import ALONE, Ranks, launch, rank_seed
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.models import copy_tensors
 from elmo_cli.training.optimiser import Average
@@ -40,21 +42,36 @@ class PretrainingState(TrainingState):
     lstm: BiLmState | None = None  # LSTM state after the last window; None between epochs
 
 
+def saved_by_this_launch(run: Path) -> bool:
+    """Whether the ranks of this torchrun have saved a checkpoint there, before it started them anew."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((run / STATE_FOLDER / STATE_FILE).read_text(encoding="utf-8"))
+        return launch() is not None and bool(record["launch"] == launch())
+    return False
+
+
 class Checkpoint:
     """The checkpoint of a run: written again and again, and read to go on."""
 
-    def __init__(self, writer: RunWriter, network: nn.Module, optimiser: Optimizer, average: Average) -> None:
+    def __init__(
+        self, writer: RunWriter, network: nn.Module, optimiser: Optimizer, average: Average, ranks: Ranks = ALONE
+    ) -> None:
         self._writer, self._network, self._optimiser, self._average = writer, network, optimiser, average
+        self._ranks = ranks
         self._device = next(network.parameters()).device
 
     def save(self, state: PretrainingState, counter: StepCounter) -> Saved:
         """Write a checkpoint of the state, once it is up to date, and put the run in its place."""
         counter.settle()
+        tensors = self._tensors(state)
+        if not self._ranks.first:
+            return Saved(state.step)
         # A name of its own: the checkpoint before stays whole until the new `state.json` points here.
         name = f"{STATE_FOLDER}/tensors-{state.step}.safetensors"
-        self._writer.write_tensors(name, self._tensors(state))
+        self._writer.write_tensors(name, tensors)
         numbers = {key: value for key, value in vars(state).items() if key != "lstm"}
-        record = {"progress": numbers, "tensors": name, "metrics_offset": self._writer.log_offset()}
+        offset = self._writer.log_offset()
+        record = {"progress": numbers, "tensors": name, "metrics_offset": offset, "launch": launch()}
         self._writer.write_json(f"{STATE_FOLDER}/{STATE_FILE}", record)
         for stale in (self._writer.path / STATE_FOLDER).glob("tensors-*.safetensors"):
             if stale != self._writer.path / name:
@@ -90,12 +107,10 @@ class Checkpoint:
         for key, value in self._average.values.items():
             value.copy_(parts["average"][key])
         self._load_optimiser(parts["optimiser"])
-        torch.set_rng_state(parts["random"]["cpu"])
-        if (kind := self._device.type) != "cpu" and kind in parts["random"]:
-            torch.get_device_module(self._device).set_rng_state(parts["random"][kind])
+        self._load_random(parts["random"], state.step)
         # What was logged after the checkpoint happens again.
         writer.cut_log(offset)
-        lstm = {key: tensor.to(self._device) for key, tensor in parts["state"].items()}
+        lstm = {key: self._ranks.rows(tensor, 1).to(self._device) for key, tensor in parts["state"].items()}
         layers = range(len(lstm) // 2)
         state.lstm = tuple(LstmState(lstm[f"{layer}.hidden"], lstm[f"{layer}.cell"]) for layer in layers) or None
         return state
@@ -108,11 +123,23 @@ class Checkpoint:
                 tensors[f"optimiser.{key}.{name}"] = value
         tensors |= {f"average.{name}": value for name, value in self._average.values.items()}
         for layer, lstm in enumerate(state.lstm or ()):
-            tensors |= {f"state.{layer}.hidden": lstm.hidden, f"state.{layer}.cell": lstm.cell}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self._device.type != "cpu":
-            tensors[f"random.{self._device.type}"] = torch.get_device_module(self._device).get_rng_state()
+            for key, rows in (("hidden", lstm.hidden), ("cell", lstm.cell)):
+                tensors[f"state.{layer}.{key}"] = self._ranks.all_rows(rows, 1)
+        for rank, numbers in enumerate(self._ranks.gather(torch.get_rng_state())):
+            tensors[_of_rank("random.cpu", rank)] = numbers
+        if (kind := self._device.type) != "cpu":
+            tensors[f"random.{kind}"] = torch.get_device_module(self._device).get_rng_state()
         return tensors
+
+    def _load_random(self, states: dict[str, Tensor], step: int) -> None:
+        """Go on with this rank's random numbers; one that was not there when they were saved begins its own."""
+        own = states.get(_of_rank("cpu", self._ranks.rank))
+        if own is None:
+            torch.manual_seed(rank_seed(step, self._ranks.rank))
+        else:
+            torch.set_rng_state(own)
+        if (kind := self._device.type) != "cpu" and kind in states and self._ranks.first:
+            torch.get_device_module(self._device).set_rng_state(states[kind])
 
     def _load_optimiser(self, moments: dict[str, Tensor]) -> None:
         parameters = dict(self._network.named_parameters())
@@ -121,3 +148,8 @@ class Checkpoint:
             # Steps are counted on the host, unless the optimiser's kernel is fused.
             on_host = moment == "step" and not self._optimiser.defaults["fused"]
             self._optimiser.state[parameters[name]][moment] = tensor if on_host else tensor.to(self._device)
+
+
+def _of_rank(name: str, rank: int) -> str:
+    """`cpu`, and of ranks from 1 on `cpu-1`, ...: a run of one process is that of rank 0."""
+    return f"{name}-{rank}" if rank else name

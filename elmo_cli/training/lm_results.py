@@ -14,6 +14,7 @@ from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.metrics.checks import leak_test
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
+from elmo_cli.ranks import ALONE, Ranks
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.models import copy_tensors
@@ -66,7 +67,7 @@ class LmResults:
 
 
 def write_lm_results(
-    writer: RunWriter, job: PretrainJob, trained: Pretrained, device: torch.device | str
+    writer: RunWriter, job: PretrainJob, trained: Pretrained, device: torch.device | str, ranks: Ranks = ALONE
 ) -> dict[str, Any]:
     """Score the best weights as they are on disk, and write results and model card.
 
@@ -77,11 +78,12 @@ def write_lm_results(
         ElmoError: The leak test fails.
     """
     embedder, state = trained.embedder, trained.state
+    ranks.wait()  # until the weights of the best epoch are on the disk
     network = embedder.network
     copy_tensors(network, Run(writer.path, writer.description).tensors(), writer.path / WEIGHTS_FILE)
     network.eval()
     results = LmResults(
-        validation=perplexity(embedder, job.valid, device=device),
+        validation=perplexity(embedder, job.valid, device=device, ranks=ranks),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
         ended_by=trained.ended_by,

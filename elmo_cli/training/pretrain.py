@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +19,14 @@ from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import initialise_table
 from elmo_cli.model.kernel import native_library
-from elmo_cli.runs import WEIGHTS_FILE, Run, RunWriter, find_vocabulary, portable
+from elmo_cli.ranks import ALONE, Ranks, joined, rank_seed, restarted
+from elmo_cli.runs import WEIGHTS_FILE, Onlooker, Run, RunWriter, find_vocabulary, portable
 from elmo_cli.runs.models import describe_network
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
-from elmo_cli.training.checkpoint import Checkpoint, PretrainingState
+from elmo_cli.training.checkpoint import Checkpoint, PretrainingState, saved_by_this_launch
 from elmo_cli.training.costs import pick_precision, refuse_too_large, step_multiplications
+from elmo_cli.training.distributed import Replica, agree, check_ranks
 from elmo_cli.training.lm_results import EndedBy, Pretrained, write_lm_results
 from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
@@ -40,7 +43,13 @@ Told = TypeVar("Told", Step, Validation)
 
 
 def pretrain(
-    job: PretrainJob, writer: RunWriter, *, device: torch.device | str = "cpu", resume: bool = False, stop: Stop = never
+    job: PretrainJob,
+    writer: RunWriter,
+    *,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    stop: Stop = never,
+    ranks: Ranks = ALONE,
 ) -> Generator[Event, None, Pretrained | Stopped]:
     """Train a biLM and keep its best epoch in a run; in float32 on a CPU, resuming changes no bit of what it ends in.
 
@@ -50,6 +59,7 @@ def pretrain(
         device: Where to compute.
         resume: Go on from the checkpoint in the run.
         stop: Asked after every step; once it is true, the state is saved and the training ends.
+        ranks: Those that train it together, each with some rows of the stream.
 
     Yields:
         `Step` every few steps and at the end of an epoch, `Validation` and `Saved` after each epoch.
@@ -59,40 +69,48 @@ def pretrain(
     """
     settings = job.settings.pretrain
     network, optimiser, average = _build(job, device)
-    checkpoint = Checkpoint(writer, network, optimiser, average)
+    checkpoint = Checkpoint(writer, network, optimiser, average, ranks)
     state = checkpoint.load() if resume else _begin(job, writer, network, device)
-    stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed)
+    if not (resume or ranks.first):
+        torch.manual_seed(rank_seed(job.settings.seed, ranks.rank))  # what each rank drops is its own
+    share = (ranks.rank, ranks.size)
+    stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed, share=share)
+    replica = Replica(network, ranks, settings.reduce) if ranks.size > 1 else None
     steps = _steps(stream, settings)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
     counter = StepCounter(state, steps, DIVERGED, settings.max_minutes)
+    time_share = counter.time_share
     embedder = Embedder.of(network.train(), job.vocabulary, job.vocabulary.tokenizer, writer.name)
     feed, mode = Feed(embedder, job.corpus, device), training_mode(settings, state.precision, state.native_loop)
     yield from _native_notices(state, network, resume)
-    while not (ended_by := _ended_by(state, settings, counter)):
+    while not (ended_by := _ended_by(state, settings, time_share)):
         windows = stream.windows_per_epoch(state.epoch)
         for cuts in _in_groups(stream.epoch(state.epoch, state.window), settings.accumulate):
             # The rate falls with the steps, or with the time where that is nearer to its end.
-            set_rate(optimiser, schedule.factor(max(state.step + 1, counter.time_share * steps)))
+            set_rate(optimiser, schedule.factor(max(state.step + 1, time_share * steps)))
             optimiser.zero_grad()
-            found = accumulate_gradients(network, [feed.window(cut) for cut in cuts], state.lstm, mode)
+            found = accumulate_gradients(network, [feed.window(cut) for cut in cuts], state.lstm, mode, replica)
             clip_gradients(network.parameters(), settings.clip_norm)
             optimiser.step()
-            counter.count(found.loss, found.steps)
+            save_now = counter.seconds_since_save > 60 * settings.checkpoint_minutes
+            agreed = agree(ranks, found, stop(), save_now, counter)
+            counter.count(agreed.loss, agreed.steps)
             state.window, state.lstm = state.window + len(cuts), found.state
             average.update(state.step)
-            time_is_up = counter.time_share >= 1.0
+            time_share = agreed.time_share
+            time_is_up = time_share >= 1.0
             if state.step % STEPS_PER_EVENT == 0 or state.window == windows or time_is_up:
                 yield _logged(counter.event(optimiser.param_groups[0]["lr"]), writer)
-            if stop() or counter.seconds_since_save > 60 * settings.checkpoint_minutes:
+            if agreed.stop or agreed.save:
                 yield checkpoint.save(state, counter)
-                if stop():
+                if agreed.stop:
                     return Stopped(state.step)
             if time_is_up:
                 break  # what was learned of this epoch is validated like a whole one
         state.last_share = state.window / windows
         state.epoch, state.window, state.lstm = state.epoch + 1, 0, None
         with average.in_force():
-            scores = perplexity(embedder, job.valid, device=device)
+            scores = perplexity(embedder, job.valid, device=device, ranks=ranks)
             validation = _keep_if_best(state, scores, writer, network)
         yield _logged(validation, writer)
         yield checkpoint.save(state, counter)
@@ -144,7 +162,7 @@ def _in_groups(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:
         yield some
 
 
-def _ended_by(state: PretrainingState, settings: PretrainSettings, counter: StepCounter) -> EndedBy | None:
+def _ended_by(state: PretrainingState, settings: PretrainSettings, time_share: float) -> EndedBy | None:
     """What ends the training here: its epochs, its time, or that the perplexity does not fall any more; None: nothing.
 
     An epoch that was begun goes on to its validation, and there is one validation at least.
@@ -153,7 +171,7 @@ def _ended_by(state: PretrainingState, settings: PretrainSettings, counter: Step
         return None
     if state.epoch >= settings.epochs and state.last_share == 1.0:
         return "epochs"
-    if state.last_share < 1.0 or counter.time_share >= 1.0:
+    if state.last_share < 1.0 or time_share >= 1.0:
         return "time"
     return "patience" if state.epoch - state.best_epoch >= settings.patience else None
 
@@ -207,14 +225,17 @@ def pretrain_run(
     """
     out = out or experiment.output / "lm"
     last: Finished | Stopped
-    with RunWriter(out, "lm", "elmo pretrain", overwrite=overwrite, resume=resume) as writer:
-        where = pick_device(device)
+    where = pick_device(device)
+    with joined(where.type) as ranks, _writer(ranks, out, overwrite=overwrite, resume=resume) as writer:
+        resume = writer.resume
         vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
-        job = prepare_pretraining(experiment, paths, vocabulary, tell)
+        # What is large is tokenised by rank 0, and found on the disk by the others.
+        job = ranks.in_turn(lambda: prepare_pretraining(experiment, paths, vocabulary, tell))
         if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
             yield Notice(f"{100 * unknown:.0f} % of the training tokens are {NOT_IN_VOCABULARY}")
+        check_ranks(ranks, job)
         if resume:
             check_same_training(writer.description, job)
         refuse_too_large(job.settings.model, job.settings.pretrain, len(job.vocabulary), out, where)
@@ -222,14 +243,29 @@ def pretrain_run(
             yield Notice(f"{out} is finished already: nothing was trained, these are its results")
             last = Finished(Run(writer.path, writer.description).results())
         else:
-            trained = yield from pretrain(job, writer, device=where, resume=resume, stop=stop)
+            trained = yield from pretrain(job, writer, device=where, resume=resume, stop=stop, ranks=ranks)
             if isinstance(trained, Stopped):
                 writer.leave_unfinished()
                 last = trained
             else:
-                last = Finished(write_lm_results(writer, job, trained, where))
+                last = Finished(write_lm_results(writer, job, trained, where, ranks))
     # Only now: a consumer may well end at this event, and by then the run is to be whole.
     yield last
+
+
+@contextmanager
+def _writer(ranks: Ranks, out: Path, *, overwrite: bool, resume: bool) -> Iterator[RunWriter]:
+    """Rank 0's writer, and for the others one that does not write.
+
+    Ranks that torchrun has started anew, since one had died, go on from what they have saved.
+    """
+    if restarted() and saved_by_this_launch(out):
+        overwrite, resume = False, True
+    kind = RunWriter if ranks.first else Onlooker
+    with ExitStack() as stack:
+        writer = kind(out, "lm", "elmo pretrain", overwrite=overwrite, resume=resume)
+        ranks.in_turn(lambda: stack.enter_context(writer))
+        yield writer
 
 
 def _find_vocabulary(given: Path | None, default: Path, resumed: RunWriter | None) -> Vocabulary | None:

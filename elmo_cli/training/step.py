@@ -6,6 +6,7 @@ The loop of `elmo pretrain` takes some thousand steps with it, and `elmo bench` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from elmo_cli.config import Precision, PretrainSettings
@@ -13,6 +14,8 @@ from elmo_cli.embedder import StreamBatch
 from elmo_cli.model.bilm import BiLm, BiLmState, StreamLoss
 from elmo_cli.model.mode import Mode
 from elmo_cli.model.parameters import decay_groups
+from elmo_cli.ranks import told_by_the_other
+from elmo_cli.training.distributed import Replica
 
 
 def parameter_groups(network: BiLm, settings: PretrainSettings, initialised: bool = False) -> list[dict[str, Any]]:
@@ -39,24 +42,36 @@ def training_mode(settings: PretrainSettings, precision: Precision, native_loop:
 
 
 def accumulate_gradients(
-    network: BiLm, batches: Sequence[StreamBatch], state: BiLmState | None, mode: Mode
+    network: BiLm,
+    batches: Sequence[StreamBatch],
+    state: BiLmState | None,
+    mode: Mode,
+    replica: Replica | None = None,
 ) -> StreamLoss:
     """Predict one window after the other, and add the gradient of their mean loss to that of the weights.
 
     Windows of a step are to each other as rows of one larger batch: each counts by its predicted steps. `state` is that
-    after the window before, None at the start; what is returned is free of gradients.
+    after the window before, None at the start; what is returned is free of gradients. With a replica the
+    gradients are those of all ranks, and the loss that of this one.
     """
     whole: StreamLoss | None = None
-    steps = sum(int(mask.sum()) for *_, mask in batches) if len(batches) > 1 else 0
-    for batch in batches:
-        found = network.stream_loss(*batch, state, mode)
-        loss = found.loss if found.penalty is None else found.loss + found.penalty
-        if steps:
-            loss = loss * (found.steps / steps)
-        # Each window's graph goes with its backward pass, so that memory does not grow with their number.
-        loss.backward()  # type: ignore[no-untyped-call]
+    predict = network.stream_loss if replica is None else replica.stream_loss
+    steps = sum(int(mask.sum()) for *_, mask in batches) if len(batches) > 1 or replica else 0
+    if replica:
+        steps = int(replica.ranks.total([steps])[0])
+    for number, batch in enumerate(batches, 1):
+        with replica.summing(number == len(batches)) if replica else nullcontext():
+            found = predict(*batch, state, mode)
+            loss = found.loss if found.penalty is None else found.loss + found.penalty
+            if steps:
+                loss = loss * (found.steps / steps)
+            # Each window's graph goes with its backward pass, so that memory does not grow with their number.
+            with told_by_the_other() if replica else nullcontext():
+                loss.backward()  # type: ignore[no-untyped-call]
         found = found._replace(loss=found.loss.detach(), penalty=None)
         state, whole = found.state, found if whole is None else _together(whole, found)
+    if replica:
+        replica.sum_tables()
     assert whole is not None  # there is a window at least
     return whole
 
@@ -64,5 +79,5 @@ def accumulate_gradients(
 def _together(first: StreamLoss, second: StreamLoss) -> StreamLoss:
     """Loss of windows that follow each other."""
     steps = first.steps + second.steps
-    loss = (first.loss * first.steps + second.loss * second.steps) / steps
+    loss = (first.loss * first.steps + second.loss * second.steps) / max(1, steps)
     return StreamLoss(loss, first.sums + second.sums, steps, second.state)

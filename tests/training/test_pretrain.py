@@ -374,4 +374,4 @@ def test_what_ends_a_training(
     monkeypatch.setattr("elmo_cli.training.state.time", SimpleNamespace(perf_counter=lambda: 7.0))
     where = PretrainingState(**state, seconds=float(seconds))
     counter = StepCounter(where, steps=100, remedy="", max_minutes=1.0)
-    assert _ended_by(where, PretrainSettings(epochs=10, patience=2), counter) == expected
+    assert _ended_by(where, PretrainSettings(epochs=10, patience=2), counter.time_share) == expected
