@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from elmo_cli.errors import ConfigError, ElmoError
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 # A rank may have to wait while another reads a corpus; that one has died shows at once, by its closed connection.
 PATIENCE = timedelta(hours=24)
+_trainings = count()  # of this process, which all ranks count alike
 FAILED = "failed"  # in the store that all ranks see: the rank whose failure the others only follow
 
 
@@ -36,7 +38,11 @@ def rank_here() -> int:
 
 def restarted() -> bool:
     """Whether torchrun has started this process anew after a rank had died."""
-    return rank_count() > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    return rank_count() > 1 and _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
 def launch() -> str | None:
@@ -192,9 +198,12 @@ def joined(kind: str) -> Iterator[Ranks]:
         yield ALONE
         return
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, size = next(iter(rendezvous("env://", timeout=PATIENCE)))
+    # What earlier ranks, or an earlier training of these, have left in it is theirs: their addresses, and who failed.
+    store = PrefixStore(f"start {_restarts()}, training {next(_trainings)}", store)
     dist.init_process_group("nccl" if kind == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield Ranks(rank, size)

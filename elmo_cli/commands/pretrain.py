@@ -60,6 +60,7 @@ def pretrain(
     Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
     More options, such as gradient accumulation, word dropout or weight
     averaging, are settings of the training: see docs/how-to/pretrain.md.
+    Under torchrun, several processes train one model: docs/how-to/scale.md.
 
     Examples:
       elmo pretrain

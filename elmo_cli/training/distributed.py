@@ -41,10 +41,11 @@ class Replica:
 
     Attributes:
         bytes: What this rank has given to sums so far.
+        steps: In how many steps.
     """
 
     def __init__(self, network: BiLm, ranks: Ranks, reduce: Precision = "float32") -> None:
-        self.ranks, self.bytes = ranks, 0
+        self.ranks, self.bytes, self.steps = ranks, 0, 0
         self._type = torch.bfloat16 if reduce == "bfloat16" else next(network.parameters()).dtype
         module = _Predicts(network)
         self._tables = [table for table in _tables(network) if table.requires_grad]
@@ -70,6 +71,7 @@ class Replica:
 
     def sum_tables(self) -> None:
         """Add up the gradients of the tables, of rows that some rank has touched."""
+        self.steps += 1
         for table in self._tables:
             if table.grad is None:
                 table.grad = torch.zeros_like(table)

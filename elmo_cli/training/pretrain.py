@@ -114,6 +114,10 @@ def pretrain(
             validation = _keep_if_best(state, scores, writer, network)
         yield _logged(validation, writer)
         yield checkpoint.save(state, counter)
+    if replica and replica.steps:
+        yield Notice(
+            f"{ranks.size} processes: each gave {replica.bytes / replica.steps / 1e6:.2g} MB of gradients a step"
+        )
     return Pretrained(embedder, state, ended_by)
 
 
