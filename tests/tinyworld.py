@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from elmo_cli.config import ClassifySettings, Experiment, ModelSettings, TokenizerSettings, VocabularySettings
+from elmo_cli.data.columns import Columns
 from elmo_cli.embedder import Embedder
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.static import StaticTable
@@ -37,7 +38,7 @@ def make_texts(count: int, seed: int = 1) -> list[tuple[str, str]]:
 def make_corpus(rows: Sequence[tuple[str, str]], classes: tuple[str, ...] = ("money", "sports")) -> LabelledCorpus:
     texts = tuple(text for _, text in rows)
     labels = np.array([classes.index(label) for label, _ in rows])
-    return LabelledCorpus(encode(texts, Tokenizer(TOKENIZER)), texts, labels, classes, Path("train.csv"), 0)
+    return LabelledCorpus(encode(texts, Tokenizer(TOKENIZER)), texts, labels, classes, Path("train.csv"), Columns(), 0)
 
 
 def write_csv(path: Path, rows: Sequence[tuple[str, str]]) -> Path:

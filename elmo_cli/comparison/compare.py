@@ -21,7 +21,7 @@ from elmo_cli.errors import ConfigError
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.report.page import add_page
 from elmo_cli.runs import RunWriter, describe_files, portable
-from elmo_cli.training.labelled import cut_note
+from elmo_cli.training.labelled import described_columns, reading_notes
 
 _READING = (*ReadingSettings.model_fields, "limit")  # what decides the texts and labels
 
@@ -63,11 +63,11 @@ def compare_run(
         if resume:
             _check_same(writer.description, settings, data)
         models = [{"name": model.name, "fingerprint": model.source} for model in job.models]
-        writer.describe(settings, data, {"status": "unfinished", "lms": models})
-        cut = [cut_note(texts, experiment.classify.max_tokens) for texts in job.texts]
-        for note in (*cut, *warnings_of(job)):
-            if note:
-                yield Notice(note)
+        writer.describe(
+            settings, data, {"status": "unfinished", "columns": described_columns(job.texts), "lms": models}
+        )
+        read = [note for texts in job.texts for note in reading_notes(texts, experiment.classify.max_tokens)]
+        yield from map(Notice, [*read, *warnings_of(job)])
         if (yield from train_rows(job, kept, stop)):
             last: Event = Finished({**write_results(job, kept, writer)})
             yield from add_page(writer, lm_paths(experiment))

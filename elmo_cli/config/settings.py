@@ -22,6 +22,7 @@ from elmo_cli.config.choices import (
     Precision,
     PrecisionChoice,
     Preset,
+    Quoting,
     SoftmaxKind,
     SvdWeighting,
     TokenizerKind,
@@ -117,6 +118,7 @@ class ReadingSettings(Settings):
     encoding: Encoding = Field("utf-8", description="of text files, CSV and JSON lines, such as latin-1")
     delimiter: Delimiter = Field("auto", description="between columns of CSV files: comma, semicolon, tab, bar, a sign")
     header: Header = Field("auto", description="whether CSV files begin with column names")
+    quoting: Quoting = Field("auto", description="whether quotation marks enclose fields; auto: in CSV, not in TSV")
     clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
 
 

@@ -6,6 +6,7 @@ Everything is decided on the first rows, before a record is read, and can be sai
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,12 @@ _LABEL_NAMES = {
     *("sentiment", "polarity", "y"),
 }
 _TITLE_NAMES = {"title", "headline", "subject"}
-_TEXT_NAMES = {
-    *("text", "description", "content", "body", "sentence", "review", "article", "document", "comment", "tweet"),
-    *("message", "news", "summary", "abstract"),
-}
+# Names of texts, the surest first: of two columns with such names the earlier name is the text.
+_TEXT_ORDER = (
+    *("text", "sentence", "content", "review", "review text", "body", "article", "document", "comment", "tweet"),
+    *("message", "post", "utterance", "description", "news", "abstract", "summary"),
+)
+_TEXT_NAMES = set(_TEXT_ORDER)
 _NAME = re.compile(r"[^\W\d][\w .:/()-]{0,39}")
 _LONGEST_LABEL = 40  # mean characters of a column that may hold labels
 _MOST_CLASSES = 100
@@ -40,6 +43,13 @@ class Columns:
     label_reason: str = ""
     delimiter: str | None = None  # the sign between the columns, where there is one
     unusual_delimiter: str | None = None  # it in words, where it is not the usual one of the format
+    quoting: str | None = None  # what was taken of quotation marks where it might be otherwise, a sentence
+
+    def taken(self, file: str) -> str:
+        """What is read of a file of that name, as a sentence."""
+        where, named = ("column" if self.has_header else "unnamed column"), ", ".join(self.text)
+        text = f"the text of {file} is {where}{'s' if len(self.text) > 1 else ''} {named} ({self.text_reason})"
+        return text + (f", the label {where} {self.label} ({self.label_reason})" if self.label is not None else "")
 
 
 def find_columns(
@@ -58,6 +68,7 @@ def find_columns(
     Raises:
         DataError: A named column is not there, or none is left for the text.
     """
+    refuse_twins(path, names)
     for name, setting in [(reading.label, "data.label")] * labelled + [(name, "data.text") for name in reading.text]:
         if name is not None and name not in names:
             numbered = "" if has_header else f"{path.name} has no column names, so its columns are numbered; "
@@ -129,20 +140,60 @@ def _find_label(
 def _find_text(
     reading: ReadingSettings, cells: Mapping[str, Sequence[str]], label: str | None, has_header: bool
 ) -> tuple[tuple[str, ...], str]:
-    """The columns named by the user, or the longest, and a title; all where there are no names; why."""
+    """The columns named by the user, or by a usual name, or the most like sentences, and a title; why.
+
+    All columns of words where there are no names. A column that repeats the label, as its number or its name, is none.
+    """
     if reading.text:
         return reading.text, "named in the settings"
     free = [name for name in cells if name != label]
     wordy = [name for name in free if not all(map(_NUMBER.fullmatch, cells[name]))] or free
+    wordy = [name for name in wordy if not _repeats(cells, name, label)] or wordy
     if not has_header or not wordy:
         return tuple(wordy), "all columns of words, as there are no names"
-    longest = max(wordy, key=lambda name: _mean_length(cells[name]))
-    text = tuple(name for name in wordy if name == longest or _normal(name) in _TITLE_NAMES)
-    return text, "the longest values" if len(text) == 1 else "the longest values, and a title"
+    titles = [name for name in wordy if _normal(name) in _TITLE_NAMES]
+    named = [name for usual in _TEXT_ORDER for name in wordy if _normal(name) == usual]
+    if named:
+        text, reason = named[0], "by its name"
+    elif titles:
+        text, reason = titles[0], "by its name"
+    else:
+        # Identifiers, addresses and times may be longer than the texts, but hold no spaces between words.
+        text = max(wordy, key=lambda name: (_mean_words(cells[name]), _mean_length(cells[name])))
+        reason = "the longest values"
+    together = tuple(name for name in wordy if name == text or name in titles)
+    return together, reason if len(together) == 1 else f"{reason}, and a title"
+
+
+def _repeats(cells: Mapping[str, Sequence[str]], name: str, label: str | None) -> bool:
+    """Whether a column says of every row what the label says, as `label_text` does, so that it would give it away."""
+    if label is None or _normal(name) in _TEXT_NAMES | _TITLE_NAMES:
+        return False
+    pairs = set(zip(cells[name], cells[label], strict=True))
+    classes = len(set(cells[label]))
+    # In a few rows each text may have a label of its own by chance.
+    return len(pairs) == classes == len(set(cells[name])) and len(cells[label]) > classes
+
+
+def refuse_twins(path: Path, names: Sequence[str]) -> None:
+    """See that no two columns have one name: whichever was read, it might be the other that was meant."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            places = [str(place) for place, one in enumerate(names, start=1) if one == name]
+            raise DataError(
+                f"{count} columns of {path.name} have the name '{name}': columns {' and '.join(places)}",
+                where=f"{path}, line 1",
+                expected="a name of its own for each column",
+                remedy="rename all but one of them",
+            )
 
 
 def _normal(name: str) -> str:
     return name.strip().lower().replace("_", " ").replace("-", " ")
+
+
+def _mean_words(cells: Sequence[str]) -> float:
+    return sum(len(cell.split()) for cell in cells) / len(cells) if cells else 0.0
 
 
 def _mean_length(cells: Sequence[str]) -> float:

@@ -71,7 +71,7 @@ def decode_lines(file: BinaryIO, path: Path, encoding: str = UTF_8) -> Iterator[
     """The lines of an open file, named `path` in messages; errors as of `read_lines`."""
     # In some encodings a line break cannot be found before decoding.
     by_bytes = "\n".encode(encoding) == b"\n"
-    lines: Iterable[str | bytes] = file if by_bytes else _text_lines(file, path, encoding)
+    lines: Iterable[str | bytes] = _byte_lines(file) if by_bytes else _text_lines(file, path, encoding)
     for number, line in enumerate(lines, start=1):
         text = _decode(line, path, number, encoding) if isinstance(line, bytes) else line
         if "\0" in text:
@@ -79,6 +79,22 @@ def decode_lines(file: BinaryIO, path: Path, encoding: str = UTF_8) -> Iterator[
             remedy = "remove it; or give --encoding utf-16 if it is that; or it is no text file"
             raise DataError("there is a NUL byte", where=where, expected=f"text in {_shown(encoding)}", remedy=remedy)
         yield text
+
+
+def _byte_lines(file: BinaryIO) -> Iterable[bytes]:
+    """The lines of a file; they end in a carriage return alone, as those of old Macs, where its first block says so."""
+    peek = getattr(file, "peek", None)
+    start = peek(_BLOCK) if peek is not None else b""
+    return _carriage_lines(file) if b"\r" in start[:-1] and b"\n" not in start else file
+
+
+def _carriage_lines(file: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while block := getattr(file, "read1", file.read)(_BLOCK):
+        *lines, rest = (rest + block).split(b"\r")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def has_mark(path: Path) -> bool:

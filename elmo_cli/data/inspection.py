@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -22,6 +22,7 @@ from elmo_cli.data.files import has_mark
 from elmo_cli.data.formats import open_file
 from elmo_cli.data.formats.format import Format
 from elmo_cli.data.records import read_records
+from elmo_cli.data.values import as_printed
 from elmo_cli.errors import DataError
 from elmo_cli.events import Progress, Tell, silent
 
@@ -186,6 +187,8 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
         problems.append("no column looks like a label: name one with --set data.label=NAME, if there is one")
     if len(labels) == 1:
         problems.append(f"all texts have the label '{next(iter(labels))}': there is nothing to tell apart")
+    problems += _alike(labels)
+    problems += [report.columns.quoting] if report.columns.quoting else []
     if total > FEW and len(labels) > total // 2:
         problems.append(f"{len(labels)} labels in {total} texts: '{report.columns.label}' is probably no label")
     elif len(labels) > 1:
@@ -204,6 +207,16 @@ def _judge(report: FileReport, refused: Sequence[DataError], max_tokens: int) ->
     if report.cut and labels:
         longer = f"{_of(report.cut, total)} are longer than {max_tokens} tokens"
         problems.append(f"{longer} and would be cut there (classify.max_tokens)")
+
+
+def _alike(labels: Iterable[str]) -> Iterator[str]:
+    """A sentence for each group of labels that print alike and are not the same."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(as_printed(label), []).append(label)
+    for group in groups.values():
+        if len(group) > 1:
+            yield f"{len(group)} labels print alike and are not the same: {', '.join(map(ascii, group))}"
 
 
 def _of(count: int, total: int) -> str:

@@ -1,13 +1,14 @@
 """Values of JSON and Parquet as text, and labels of any kind as one kind of strings.
 
 A label means the same wherever it was written: the number 1, the number 1.0, and the strings "1", "1.0" and " 1 " are
-the label `1`; true, True and "TRUE" are `true`.
+the label `1`; true, True and "TRUE" are `true`; é is é, be it one sign or two (NFC).
 """
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from elmo_cli.errors import DataError
@@ -41,10 +42,18 @@ def as_text(value: object) -> str:
 def as_label(value: object) -> str:
     """A value as a label; empty where there is none."""
     label = as_text(value).strip()
+    if not label.isascii():
+        label = unicodedata.normalize("NFC", label)
     if label.lower() in _TRUTH:
         return label.lower()
     whole = _WHOLE_NUMBER.fullmatch(label)
     return whole.group(1) if whole else label
+
+
+def as_printed(label: str) -> str:
+    """What a reader sees of a label: without signs of no width, and with one form for signs that look alike."""
+    seen = unicodedata.normalize("NFKC", label)
+    return " ".join("".join(sign for sign in seen if unicodedata.category(sign) != "Cf").split())
 
 
 def check_value(value: object, name: str, where: str, fields: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.training.cache import predict
-from elmo_cli.training.labelled import cut_note, read_corpus
+from elmo_cli.training.labelled import read_corpus, reading_notes
 
 
 class LmEvaluation(TypedDict):
@@ -185,8 +185,7 @@ class _Evaluator:
         texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
         probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, self.device, tell=self.tell)
         found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
-        note = cut_note(texts, limit)
-        notes = [*found["notes"], *([note] if note else [])]
+        notes = [*found["notes"], *reading_notes(texts, limit)]
         return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
 
     def _head(self, run: Run) -> dict[str, str]:

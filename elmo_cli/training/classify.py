@@ -20,7 +20,13 @@ from elmo_cli.runs.cards import Fact, write_card
 from elmo_cli.runs.tables import confusion_csv, predictions_csv
 from elmo_cli.training.cache import ActivationCache, make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuneResults, finetune
-from elmo_cli.training.labelled import LabelledCorpus, cut_note, read_train_and_test, refuse_seen_test
+from elmo_cli.training.labelled import (
+    LabelledCorpus,
+    described_columns,
+    read_train_and_test,
+    reading_notes,
+    refuse_seen_test,
+)
 
 STOPPED = "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
 
@@ -83,10 +89,13 @@ def classify_run(
         writer.describe(
             experiment.model_dump(include={"seed", "data", "classify"}),
             {role: describe_files([texts.path]) for role, texts in files.items()},
-            {"lm": {"name": embedder.name, "fingerprint": fingerprint(lm / WEIGHTS_FILE)}},
+            {
+                "columns": described_columns(files.values()),
+                "lm": {"name": embedder.name, "fingerprint": fingerprint(lm / WEIGHTS_FILE)},
+            },
         )
-        notes = [cut_note(texts, settings.max_tokens) for texts in files.values()]
-        yield from (Notice(note) for note in notes if note)
+        for texts in files.values():
+            yield from map(Notice, reading_notes(texts, settings.max_tokens))
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
         trained = yield from finetune(
             embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache, log=writer.log

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.config import DataSettings, Experiment, TokenizerSettings
+from elmo_cli.data.columns import Columns
 from elmo_cli.data.files import fingerprint
+from elmo_cli.data.formats import open_file
 from elmo_cli.data.records import read_labelled
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.runs import Run
@@ -27,6 +30,7 @@ class LabelledCorpus:
     labels: NDArray[np.int64]  # (N,) class numbers
     classes: tuple[str, ...]  # names by class number, those of the training file
     path: Path
+    columns: Columns  # which of the file's were read
     cut: int  # texts that were longer than the limit and lost their end
 
     def __len__(self) -> int:
@@ -62,9 +66,10 @@ def read_corpus(
     unseen = sorted(set(read.labels) - set(numbers))
     if unseen:
         raise _unseen_labels(unseen, classes, path)
+    columns = open_file(path, data).columns(labelled=True)
     corpus, cut = cut_sentences(encode(read.texts, Tokenizer(tokenizer)), max_tokens)
     labels = np.fromiter((numbers[label] for label in read.labels), np.int64, len(read.labels))
-    return LabelledCorpus(corpus, tuple(read.texts), labels, tuple(classes), path, cut)
+    return LabelledCorpus(corpus, tuple(read.texts), labels, tuple(classes), path, columns, cut)
 
 
 def read_train_and_test(
@@ -92,6 +97,18 @@ def read_train_and_test(
         )
     train = read_corpus(data.train, data, tokenizer, most)
     return train, read_corpus(data.test, data, tokenizer, most, train.classes) if data.test else None
+
+
+def reading_notes(texts: LabelledCorpus, max_tokens: int) -> list[str]:
+    """What the user should know of how a file was read: the columns that were taken, quotation marks, cut texts."""
+    found = texts.columns
+    doubt = f"{texts.path.name}: {found.quoting}" if found.quoting else None
+    return [note for note in (found.taken(texts.path.name), doubt, cut_note(texts, max_tokens)) if note]
+
+
+def described_columns(files: Iterable[LabelledCorpus]) -> dict[str, dict[str, Any]]:
+    """The columns of text and label that were read, by the name of the file, for `run.yaml`."""
+    return {one.path.name: {"text": list(one.columns.text), "label": one.columns.label} for one in files}
 
 
 def refuse_seen_test(lm: Path, test: Path) -> None:

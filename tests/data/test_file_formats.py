@@ -34,8 +34,8 @@ def test_no_two_formats_claim_the_same() -> None:
         ("a.parquet", {}, {"text", "label", "clean"}),
         ("a.parquet", {"text": "body"}, {"text", "clean"}),
         ("a.jsonl.gz", {"text": "body"}, {"text", "encoding", "clean"}),
-        ("a.tsv", {}, {"text", "label", "encoding", "header", "clean"}),
-        ("a.csv", {"text": "body"}, {"text", "encoding", "delimiter", "header", "clean"}),
+        ("a.tsv", {}, {"text", "label", "encoding", "header", "quoting", "clean"}),
+        ("a.csv", {"text": "body"}, {"text", "encoding", "delimiter", "header", "quoting", "clean"}),
     ],
 )
 def test_which_settings_decide_the_texts(name: str, settings: dict[str, object], deciding: set[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.columns import Columns, find_columns, has_header
@@ -15,6 +17,7 @@ from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no
 from elmo_cli.data.values import as_label
 from elmo_cli.errors import DataError
 
+_SEP_LINE = re.compile(r"sep=(.)")  # what Excel writes and reads as the first line, and shows to nobody
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fill the memory with the rest of the file
 
@@ -22,6 +25,7 @@ LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fil
 class Delimited(Format):
     """A file of rows with equally many columns each."""
 
+    quotes: ClassVar[bool]  # whether quotation marks enclose fields, unless the settings say so
     usual: ClassVar[str]  # the sign between the columns, unless the settings or the first rows say otherwise
 
     def columns(self, *, labelled: bool) -> Columns:
@@ -52,6 +56,9 @@ class Delimited(Format):
         """
         if "delimiter" in self.settings and self.reading.delimiter != "auto":
             return self.reading.delimiter
+        first = next(read_lines(self.path, self.reading.encoding), "").strip()
+        if said := _SEP_LINE.fullmatch(first):
+            return said[1]
         candidates = [self.usual, *(sign for sign in NAMES if sign != self.usual)]
         return next(filter(self._splits_evenly, candidates), self.usual)
 
@@ -77,12 +84,49 @@ class Delimited(Format):
         body = [row for row in rows[int(named) :] if len(row) >= len(names)]
         unusual = None if delimiter == self.usual else NAMES.get(delimiter, f"'{delimiter}'")
         found = find_columns(self.path, self.reading, names, body, labelled=labelled, has_header=named)
-        return replace(found, delimiter=delimiter, unusual_delimiter=unusual)
+        return replace(found, delimiter=delimiter, unusual_delimiter=unusual, quoting=self._doubt(rows))
+
+    def _doubt(self, rows: Sequence[Sequence[str]]) -> str | None:
+        """What quotation marks were taken for, where the format has no rule and the first rows have such marks."""
+        if self.quotes or self.reading.quoting != "auto":
+            return None
+        if self._quoted:
+            spans = any("\n" in cell for row in rows for cell in row)
+            lines = ", also over several lines" if spans else ""
+            return f"quotation marks enclose fields{lines}; if they are letters, say data.quoting: no"
+        if any(cell.startswith('"') or cell.endswith('"') for row in rows for cell in row):
+            return "quotation marks are letters; if they enclose fields, say data.quoting: yes"
+        return None
+
+    @cached_property
+    def _quoted(self) -> bool:
+        """Whether quotation marks enclose fields: as the settings say, else as is usual for the format.
+
+        Where it is not usual they do so if they stand around every name of the first row, or if the rows have equally
+        many columns in no other way.
+        """
+        if self.reading.quoting != "auto":
+            return self.reading.quoting == "yes"
+        if self.quotes:
+            return True
+        lines = list(islice(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS))
+        if not any('"' in line for line in lines):
+            return False
+        first = lines[0].strip("\r\n").split(self.usual)
+        if all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in first):
+            return True
+        return not self._is_even(lines, csv.QUOTE_NONE) and self._is_even(lines, csv.QUOTE_MINIMAL)
+
+    def _is_even(self, lines: Sequence[str], quoting: Literal[0, 3]) -> bool:
+        rows = csv.reader(lines, delimiter=self.usual, quoting=quoting)
+        return len({len(row) for row in rows if row}) == 1
 
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
         """The rows, blank ones left out, each with the line on which it begins."""
         lines = read_lines(self.path, self.reading.encoding, on_bytes)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(
+            lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
+        )
         begins = 1
         while True:
             # The limit belongs to the whole process, so it is put back before anybody else can meet it.
@@ -95,7 +139,7 @@ class Delimited(Format):
                 csv.field_size_limit(limit)
             if row is None:
                 return
-            if row:
+            if row and not (begins == 1 and row != [""] and _SEP_LINE.fullmatch(delimiter.join(row))):
                 yield begins, row
             begins = reader.line_num + 1
 
@@ -119,6 +163,8 @@ class Delimited(Format):
         source = "the header names" if columns.has_header else "the first row has"
         if len(row) < width:
             remedy = "a field is missing, or a line break inside a text is not in quotes"
+            if not self.quotes and self.reading.quoting == "auto" and any(cell.startswith('"') for cell in row):
+                remedy = "if quotation marks enclose texts with line breaks here, --set data.quoting=yes"
         else:
             signs = NAMES.get(columns.delimiter or "", "the delimiter")
             remedy = f"put texts that contain {signs} in quotes, or name another delimiter (setting data.delimiter)"
@@ -135,6 +181,7 @@ class Csv(Delimited):
     endings = (".csv",)
     settings = frozenset(ReadingSettings.model_fields)
     usual = ","
+    quotes = True
 
 
 class Tsv(Delimited):
@@ -145,3 +192,4 @@ class Tsv(Delimited):
     endings = (".tsv", ".tab")
     settings = Csv.settings - {"delimiter"}
     usual = "\t"
+    quotes = False  # a tab in a text is rare, a quotation mark is not

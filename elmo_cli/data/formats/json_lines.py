@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from elmo_cli.data.columns import refuse_twins
 from elmo_cli.data.files import OnBytes, read_lines
 from elmo_cli.data.formats.fields import Fields, WithFields
 from elmo_cli.errors import DataError
@@ -27,12 +28,20 @@ class JsonLines(WithFields):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                # Looking for twins takes time, so it is done where columns are found, on the first rows.
+                row = json.loads(line, object_pairs_hook=None if names is not None else self._distinct)
             except (ValueError, RecursionError) as error:
                 raise self._broken_line(number, line, error) from error
             if not isinstance(row, dict):
                 raise self._no_object(number, row)
             yield number, row
+
+    def _distinct(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        """The fields of an object, each of which has a name of its own."""
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            refuse_twins(self.path, [name for name, _ in pairs])
+        return row
 
     def _no_object(self, number: int, value: object) -> DataError:
         found = {list: "a list", str: "a string", type(None): "null"}.get(type(value), f"the value {value}")
