@@ -58,6 +58,8 @@ def pretrain(
     """Train the bidirectional language model: the ELMo itself.
 
     Ctrl-C and SIGTERM save first; --resume goes on from there, exactly.
+    Epochs and minutes may change then, as in --resume --epochs 20: the
+    rate goes on by the schedule of the new length.
     More options, such as gradient accumulation, word dropout or weight
     averaging, are settings of the training: see docs/how-to/pretrain.md.
     Under torchrun, several processes train one model: docs/how-to/scale.md.

@@ -13,6 +13,7 @@ from elmo_cli.config.choices import Preset
 from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, position, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
 from elmo_cli.config.settings import ADAGRAD, Experiment
+from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.errors import ConfigError, nearest
 
 CONFIG_NAME = "elmo.yaml"
@@ -97,10 +98,11 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
                 remedy="write the key, an equals sign and the value, without spaces",
             )
         try:
-            values[key.strip()] = yaml.safe_load(text)
+            values[key.strip()] = load_yaml(text)
         except yaml.YAMLError as error:
+            problem = getattr(error, "problem", None)
             raise ConfigError(
-                f"--set {key} got '{text}', which is not a YAML value",
+                f"--set {key} got '{text}', which is not a YAML value" + (f": {problem}" if problem else ""),
                 where=COMMAND_LINE,
                 expected="a number, a word, or a list such as [a, b]",
                 remedy="close its brackets or quotes; put the whole of key=value in quotes for the shell",
@@ -111,7 +113,7 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         absent = isinstance(error, FileNotFoundError)

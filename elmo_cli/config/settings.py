@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -52,7 +53,8 @@ def _as_name(value: object) -> object:
 def _as_weights(value: object) -> object:
     """`Sports=2,World=0.5` stands for its mapping, and names of classes are text."""
     if isinstance(value, str) and "=" in value:
-        value = dict(part.rpartition("=")[::2] for part in value.split(","))
+        # A label may hold commas; a comma that ends a pair follows its weight.
+        value = dict(pair.rpartition("=")[::2] for pair in re.split(r"(?<=[\d.]),(?=[^,]*[^,=]=|.*=)", value))
     return {str(name).strip(): weight for name, weight in value.items()} if isinstance(value, dict) else value
 
 

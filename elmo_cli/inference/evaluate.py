@@ -12,7 +12,7 @@ from elmo_cli.config import DataSettings, Experiment, ReadingSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
-from elmo_cli.events import Progress, Tell, silent
+from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import perplexity
@@ -20,7 +20,7 @@ from elmo_cli.runs import Run, load_classifier, load_lm
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.training.cache import predict
-from elmo_cli.training.labelled import read_corpus, reading_notes
+from elmo_cli.training.labelled import cut_note, read_corpus
 
 
 class LmEvaluation(TypedDict):
@@ -183,9 +183,10 @@ class _Evaluator:
         loaded = load_classifier(run.path)
         limit, tokenizer = loaded.settings.max_tokens, loaded.embedder.tokenizer
         texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
+        self.tell(Notice(texts.columns.taken(self.file.name)))
         probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, self.device, tell=self.tell)
         found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
-        notes = [*found["notes"], *reading_notes(texts, limit)]
+        notes = [*found["notes"], *([note] if (note := cut_note(texts, limit)) else [])]
         return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
 
     def _head(self, run: Run) -> dict[str, str]:

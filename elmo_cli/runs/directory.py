@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.errors import ElmoError, RunError, nearest
 from elmo_cli.runs.lock import is_locked
 from elmo_cli.text.vocabulary import Vocabulary
@@ -186,7 +187,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         remedy="copy the run again, or write it again with --overwrite",
     )
     try:
-        description = yaml.safe_load(file.read_text(encoding="utf-8"))
+        description = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise damaged from error
     if not isinstance(description, dict) or not isinstance(description.get("schema"), int):

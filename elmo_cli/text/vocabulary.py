@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import TokenizerSettings, VocabularySettings
+from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.disk import write_text
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, PAD, RESERVED_TYPES, UNK, UNK_TOKEN, EncodedCorpus
@@ -219,7 +220,7 @@ def _read_tokens(path: Path) -> list[str]:
 def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabulary:
     """The vocabulary with what `vocab.yaml` says of it."""
     try:
-        details: Any = yaml.safe_load(details_file.read_text(encoding="utf-8"))
+        details: Any = load_yaml(details_file.read_text(encoding="utf-8"))
         tokenizer = TokenizerSettings.model_validate(details["tokenizer"])
         settings = VocabularySettings.model_validate(details["settings"]) if details["settings"] else None
         totals = Totals(**details["totals"]) if details["totals"] else None

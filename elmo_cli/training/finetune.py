@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings, Precision
+from elmo_cli.data.values import as_label
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError, nearest
 from elmo_cli.events import EpochDone, Event, Stop, Stopped, as_record, never
@@ -202,6 +203,8 @@ def _class_weights(
         ConfigError: A weight is given for a class that the training file lacks.
     """
     given = settings.class_weights
+    if isinstance(given, dict):  # labels mean the same as in files
+        given = {as_label(name): weight for name, weight in given.items()}
     if given is None:
         return None
     if given == "balanced":

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from elmo_cli.config import Experiment, ModelSettings
 from elmo_cli.data.formats import deciding_texts
 from elmo_cli.errors import ConfigError, DataError
-from elmo_cli.events import Tell, silent
+from elmo_cli.events import Notice, Tell, silent
 from elmo_cli.runs import RESULTS_FILE, RunWriter, describe_files, portable
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
@@ -111,7 +111,11 @@ def prepare_pretraining(
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
     corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, tell=tell)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
-    model, table, files = experiment.model, None, {"corpus": describe_files(names, known)}
+    model, table, files = (
+        _sampled_or_full(experiment.model, len(vocabulary), tell),
+        None,
+        {"corpus": describe_files(names, known)},
+    )
     if model.init_embeddings is not None:
         if model.encoder == "char":
             raise ConfigError(
@@ -162,9 +166,20 @@ def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[Enco
     return *corpus.split(count - held_out), words
 
 
+def _sampled_or_full(model: ModelSettings, size: int, tell: Tell) -> ModelSettings:
+    """The model with a full softmax where no fewer samples were asked for than there are tokens to draw."""
+    if model.softmax != "sampled" or model.samples < size:
+        return model
+    asked = f"model.samples is {model.samples:,}, but the vocabulary has {size:,} tokens"
+    tell(Notice(f"{asked}: the softmax is full, not sampled; samples below {size:,} draw some"))
+    return model.model_copy(update={"softmax": "full"})
+
+
 # What may differ when a training is resumed, since it changes nothing of what is computed.
 _FREE_SETTINGS = (
     *("preset", "output", "vocab", "classify", "compare", "word2vec", "svd", "pretrain.checkpoint_minutes"),
+    # how far it goes: the rate then follows the schedule of the new length from where it stands
+    *("pretrain.epochs", "pretrain.max_minutes"),
     "data",  # but for what decides the texts, and what they hold is compared by its fingerprint
 )
 

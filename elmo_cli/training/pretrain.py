@@ -247,6 +247,8 @@ def pretrain_run(
             yield Notice(f"{out} is finished already: nothing was trained, these are its results")
             last = Finished(Run(writer.path, writer.description).results())
         else:
+            if resume:  # it may go further than it was begun to
+                writer.describe(portable(job.settings))
             trained = yield from pretrain(job, writer, device=where, resume=resume, stop=stop, ranks=ranks)
             if isinstance(trained, Stopped):
                 writer.leave_unfinished()

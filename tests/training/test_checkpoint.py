@@ -15,7 +15,7 @@ import pytest
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.errors import ConfigError, RunError
-from elmo_cli.events import Finished, Saved, Stopped
+from elmo_cli.events import Finished, Saved, Step, Stopped, Validation
 from elmo_cli.runs import Run
 from elmo_cli.training.prepare import build_vocabulary_run
 from elmo_cli.training.pretrain import pretrain_run
@@ -137,7 +137,7 @@ def test_a_killed_training_can_be_resumed(tmp_path: Path, corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"pretrain.epochs": 3}, "pretrain.epochs is 3, but the run was begun with 2"),
+        ({"pretrain.window": 3}, "pretrain.window is 3, but the run was begun with"),
         ({"model.hidden_size": 9}, "model.hidden_size is 9"),
         ({"seed": 2}, "seed is 2"),
         ({"data.clean": "ag-news"}, "data.clean is ag-news"),
@@ -150,6 +150,22 @@ def test_other_settings_are_not_resumed(tmp_path: Path, corpus: Path, flags: dic
     assert message in caught.value.message
     free = experiment(tmp_path / "runs", {"pretrain.checkpoint_minutes": 3, "classify.epochs": 7})
     assert isinstance(list(pretrain_run(free, [corpus], device="cpu", resume=True))[-1], Finished)
+
+
+def test_a_stopped_training_may_go_further(tmp_path: Path, corpus: Path) -> None:
+    list(pretrain_run(experiment(tmp_path / "runs", {}), [corpus], device="cpu", stop=StopAt(2)))
+    longer = experiment(tmp_path / "runs", {"pretrain.epochs": 3, "pretrain.max_minutes": 60, "pretrain.patience": 9})
+    with pytest.raises(ConfigError, match=r"pretrain\.patience"):
+        list(pretrain_run(longer, [corpus], device="cpu", resume=True))
+    longer = experiment(tmp_path / "runs", {"pretrain.epochs": 4, "pretrain.max_minutes": 60})
+    events = list(pretrain_run(longer, [corpus], device="cpu", resume=True))
+    assert [event.epoch for event in events if isinstance(event, Validation)] == [1, 2, 3, 4]
+    steps = [event for event in events if isinstance(event, Step)]
+    # The rate is that of a training which was of four epochs from the start.
+    whole = experiment(tmp_path / "whole", {"pretrain.epochs": 4})
+    at_once = [event for event in pretrain_run(whole, [corpus], device="cpu") if isinstance(event, Step)]
+    assert steps[-1].rate == at_once[-1].rate
+    assert Run.open(tmp_path / "runs" / "lm").settings["pretrain"]["epochs"] == 4
 
 
 def test_what_does_not_change_the_texts_may_change(tmp_path: Path) -> None:

@@ -7,9 +7,24 @@ from pathlib import Path
 import pytest
 from test_pretrain import experiment, train, write_corpus
 
+from elmo_cli.config import load_experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
+from elmo_cli.events import Notice
 from elmo_cli.runs import Run
 from elmo_cli.training.prepare import build_vocabulary_run, prepare_pretraining
+
+
+def test_no_fewer_samples_than_tokens_is_a_full_softmax(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.txt"
+    path.write_text("a b c d e f\n" * 4)
+    for samples, kind in ((9, "full"), (10, "full"), (8, "sampled")):
+        flags = ["model.softmax=sampled", f"model.samples={samples}", "vocab.min_count=1"]
+        told: list[object] = []
+        job = prepare_pretraining(load_experiment(None, flags), [path], None, told.append)
+        assert len(job.vocabulary) == 9
+        assert job.settings.model.softmax == kind
+        notices = [event.message for event in told if isinstance(event, Notice)]
+        assert [("the softmax is full" in notice) for notice in notices] == [True] * (kind == "full")
 
 
 def test_text_of_the_test_file_is_never_read(tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from elmo_cli.data.columns import refuse_twins
 from elmo_cli.data.files import OnBytes, unreadable
 from elmo_cli.data.formats.fields import Fields, WithFields
 from elmo_cli.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     from pyarrow import Schema
     from pyarrow.parquet import ParquetFile
 
@@ -85,6 +84,7 @@ class Parquet(WithFields):
 
 def _meanings(schema: Schema) -> dict[str, Meaning]:
     """What the values of some columns stand for: names of classes, and the decimals that narrow floats were."""
+    import numpy as np
     from pyarrow import types
 
     found: dict[str, Meaning] = {

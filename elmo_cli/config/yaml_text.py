@@ -1,0 +1,82 @@
+"""YAML as text to plain values, where whatever is wrong with it is a `yaml.YAMLError` with its place.
+
+PyYAML lets a date that is none, a number that is none, thousands of brackets and an anchor within itself out as errors
+of Python, or expands a few aliases to gigabytes; and reads `010` as eight.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_LARGEST = 1_000_000  # nodes of a document, each alias counted as all that it stands for
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
+_TEXT = "tag:yaml.org,2002:str"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain values; keys are text as they stand there, so that `yes: 2` is of the label yes."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError, AttributeError, TypeError, IndexError, KeyError) as error:
+            shown = str(node.value)[:40] if isinstance(node, yaml.ScalarNode) else "this"
+            raise _problem(node, f"'{shown}' cannot be read ({error}); put it in quotes if it is text") from error
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if _LEADING_ZERO.fullmatch(node.value):
+            raise _problem(node, f"'{node.value[:40]}' has a leading zero: leave it out, or put it in quotes")
+        return super().construct_yaml_int(node)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = _TEXT
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def load_yaml(text: str) -> Any:
+    """The values of a document.
+
+    Raises:
+        yaml.YAMLError: It is no YAML, a value cannot be read, or it is nested too deeply, within itself or too large.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _measure(node, {})
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except RecursionError as error:
+        raise yaml.MarkedYAMLError(problem="it is nested too deeply") from error
+
+
+def _measure(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """Nodes below a node, aliases written out; `known` are those that were measured, or None while they are."""
+    if id(node) in known:
+        size = known[id(node)]
+        if size is None:
+            raise _problem(node, "an anchor stands within itself")
+        return size
+    known[id(node)] = None
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    size = 1 + sum(_measure(part, known) for part in (parts if isinstance(parts, list) else ()))
+    if size > _LARGEST:
+        raise _problem(node, f"its aliases stand for more than {_LARGEST:,} values")
+    known[id(node)] = size
+    return size
+
+
+def _problem(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
