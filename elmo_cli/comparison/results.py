@@ -116,6 +116,8 @@ def warnings_of(job: Job) -> list[str]:
         )
     for row in job.rows:
         rate = unknown_rate(row.unknown) or 0.0
+        if row.note:
+            found.append(f"{row.note}.")
         if rate > LITTLE_COVERAGE:
             found.append(f"{row.name} has no vector for {100 * rate:.0f} % of the test tokens.")
     seen = set(train.texts)

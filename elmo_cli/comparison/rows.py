@@ -8,7 +8,7 @@ the tokens of the first LM. Each further LM reads the same texts cut by its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -43,6 +43,7 @@ class Row:
         source: What makes its classifiers those of this row: fingerprints of files, settings of the tokens.
         texts: As it reads them.
         unknown: The tokens that it has no vector for.
+        note: What the user should know of its file.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Row:
     source: str
     texts: Texts
     unknown: UnknownTokens
+    note: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,9 @@ def _static_row(
     unknown: UnknownTokens = {**_unknown(covered, texts), "file": {"train": train, "test": test}}
     reading = f"{vocabulary.fingerprint()}, {tokenizer.model_dump_json()}"
     settings = _with_mode(experiment.classify, "layer:0")
-    return EmbedderRow(name, "static", f"{source} for {reading}", texts, unknown, embedder, settings)
+    return EmbedderRow(
+        name, "static", f"{source} for {reading}", texts, unknown, embedder, settings, note=vectors.left_out
+    )
 
 
 def _covered(vocabulary: Vocabulary, vectors: StaticVectors, seed: int) -> Vocabulary:

@@ -51,9 +51,8 @@ def _as_name(value: object) -> object:
 
 
 def _as_weights(value: object) -> object:
-    """`Sports=2,World=0.5` stands for its mapping, and names of classes are text."""
+    """`Sports=2,World=0.5` stands for its mapping; names are text, in which a comma follows no weight."""
     if isinstance(value, str) and "=" in value:
-        # A label may hold commas; a comma that ends a pair follows its weight.
         value = dict(pair.rpartition("=")[::2] for pair in re.split(r"(?<=[\d.]),(?=[^,]*[^,=]=|.*=)", value))
     return {str(name).strip(): weight for name, weight in value.items()} if isinstance(value, dict) else value
 
@@ -233,7 +232,6 @@ class PretrainSettings(Settings):
         "auto",
         description="of matrix products; the state stays float32. auto: bfloat16 where that is faster",
     )
-
     reduce: Precision = Field("float32", description="of the gradients that several processes add up")
 
     @model_validator(mode="before")

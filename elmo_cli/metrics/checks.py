@@ -186,7 +186,9 @@ def _leaks(
     leak = float(torch.cat([part.flatten() for part in hidden]).max())
     least = float(torch.cat([part.flatten() for part in seen]).min())
     # A young model moves little, as all its numbers are small; what it moves must still be more than what leaks.
-    limit = max(tolerance * min(1.0, float(before.std())), leak)
+    finite = before[before.isfinite()]  # what is infinite is of places that nothing predicts
+    spread = float((finite - finite.mean()).square().mean().sqrt())
+    limit = max(tolerance * min(1.0, spread), min(leak, tolerance))
     return LeakResults(  # compared so that NaN fails
         CheckResult("leak", leak <= tolerance, leak, tolerance, f"most that a token moves {what} that may not see it"),
         CheckResult("context", least > limit, least, limit, f"least that a token moves {what} beside it"),

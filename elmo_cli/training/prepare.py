@@ -125,6 +125,8 @@ def prepare_pretraining(
             )
         # Vectors first, then the settings that they decide: a run describes the model that was built.
         vectors = read_vectors(model.init_embeddings)
+        if vectors.left_out:
+            tell(Notice(vectors.left_out))
         files["init_embeddings"] = describe_files([model.init_embeddings], known)
         table = table_for(vocabulary, vectors, experiment.seed)
         if model.embedding_size is None and vectors.width != model.token_size:

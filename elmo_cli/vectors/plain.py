@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
@@ -34,6 +34,8 @@ _LONGEST_LINE = 1 << 24
 _LONGEST_TOKEN = 1 << 16
 _LONGEST_READ = 1 << 28
 _LARGEST = 10  # digits of a count or width
+_LETTERS = re.compile(rb"[ -~]{4}")
+_LEAST = 1e-15  # numbers of a vector, or nothing, are above it and below its inverse
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -58,7 +60,28 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
         expected = f"two numbers of 1 to {_LARGEST} digits, none of them 0"
         raise DataError(found, where=f"{path}, line 1", expected=expected, remedy=_ANOTHER)
     count, width = int(first[0]), int(first[1])
-    return (_read_binary if _is_binary(rest, width) else _read_text)(stream, path, width, count)
+    if not _is_binary(rest, width):
+        return _read_text(stream, path, width, count)
+    return _read_words_or_phrases(stream, path, width, count)
+
+
+def _read_words_or_phrases(stream: IO[bytes], path: Path, width: int, count: int) -> StaticVectors:
+    """Read the binary format; phrases only where it cannot be read whole without, so that no other is read otherwise."""
+    found: StaticVectors | DataError
+    try:
+        found = _read_binary(stream, path, width, count, _end_of_token)
+    except DataError as error:
+        found = error
+    if isinstance(found, DataError) or found.broken:
+        stream.seek(0)
+        stream.readline()
+        with suppress(DataError):
+            phrases = _read_binary(stream, path, width, count, _end_of_phrase)
+            if isinstance(found, DataError) or phrases.broken < found.broken:
+                return phrases
+    if isinstance(found, DataError):
+        raise found
+    return found
 
 
 def _is_binary(sample: bytes, width: int) -> bool:
@@ -94,6 +117,8 @@ def _guess_width(sample: bytes, path: Path) -> int:
 def _read_text(stream: IO[bytes], path: Path, width: int, count: int | None) -> StaticVectors:
     """Lines of a token and D numbers; a token may hold spaces, so the last D fields are the vector."""
     tokens: list[str] = []
+    broken: list[bytes] = []  # tokens that cannot be used
+    first_broken = 0
     values = array("f")
     first_line = 1 if count is None else 2
     lines = iter(partial(stream.readline, _LONGEST_LINE), b"")
@@ -105,21 +130,31 @@ def _read_text(stream: IO[bytes], path: Path, width: int, count: int | None) -> 
             found, remedy = f"the line has more than {_LONGEST_LINE:,} bytes", "give a file with a line for each vector"
             expected = f"a token and {width} numbers"
             raise DataError(found, where=f"{path}, line {number}", expected=expected, remedy=remedy)
+        if len(fields) == width and line[:1].isspace() and all(map(_is_number, fields)):
+            broken.append(line)  # the token is whitespace
+            continue
         try:
-            values.extend(map(float, fields[1:]))
-            tokens.append(fields[0].decode("utf-8"))
+            numbers = list(map(float, fields[1:]))
+            token = fields[0].decode("utf-8")
+        except UnicodeDecodeError:
+            broken.append(fields[0])
+            first_broken = first_broken or number
+            continue
         except (ValueError, IndexError) as error:
             raise _explain_line(line, width, path, number) from error
         if len(fields) <= width or (b" " in fields[0] and _is_number(fields[0].split()[-1])):
             raise _explain_line(line, width, path, number)
+        values.extend(numbers)
+        tokens.append(token)
+    _refuse_many_broken(broken, len(tokens), f"{path}, line {first_broken}")
     if count is None and tokens:
         tokens[0] = tokens[0].removeprefix("\ufeff")
-    if count is not None and len(tokens) != count:
-        found = f"{path} holds {len(tokens)} vectors, but its header says {count}"
+    if count is not None and len(tokens) + len(broken) != count:
+        found = f"{path} holds {len(tokens) + len(broken)} vectors, but its header says {count}"
         raise DataError(found, where=f"{path}, line 1", remedy=_CUT_OFF)
     matrix = np.frombuffer(values, dtype=np.float32).reshape(len(tokens), width)
     _check_finite(matrix, lambda row: f"{path}, line {row + first_line}")
-    return StaticVectors(tokens, matrix, path, "GloVe text" if count is None else "word2vec text")
+    return StaticVectors(tokens, matrix, path, "GloVe text" if count is None else "word2vec text", len(broken))
 
 
 def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError:
@@ -136,6 +171,12 @@ def _explain_line(line: bytes, width: int, path: Path, number: int) -> DataError
     return DataError(found, where=where, expected=expected, remedy="correct the line, or fetch the file again")
 
 
+def _refuse_many_broken(broken: Sequence[bytes], whole: int, where: str) -> None:
+    """See that the tokens that cannot be used are the fewer ones; else the file is in another encoding."""
+    if broken and len(broken) >= whole:
+        raise _not_utf_8(broken[0], where)
+
+
 def _not_utf_8(token: bytes, where: str) -> DataError:
     return DataError(f"the token {token[:80]!r} is not UTF-8", where=where, remedy="convert the file to UTF-8")
 
@@ -148,15 +189,20 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _read_binary(stream: IO[bytes], path: Path, width: int, count: int) -> StaticVectors:
+def _read_binary(
+    stream: IO[bytes], path: Path, width: int, count: int, end_of_token: Callable[[bytes, int], int]
+) -> StaticVectors:
     """Token, space and D float32, V times; a newline between them is optional."""
     tokens: list[str] = []
+    broken: list[bytes] = []  # tokens that cannot be used
+    places: list[int] = []  # number of each vector that is kept
+    first_broken = 0
     size = 4 * width
     # a wrong header must not allocate more than the file can fill
     vectors = bytearray()
     buffer, position = b"", 0
     for number in range(1, count + 1):
-        space = buffer.find(b" ", position, position + _LONGEST_TOKEN)
+        space = end_of_token(buffer, position)
         while space < 0 or space + 1 + size > len(buffer):
             if space < 0 and len(buffer) - position >= _LONGEST_TOKEN:
                 found = f"no space follows the token within {_LONGEST_TOKEN:,} bytes"
@@ -167,20 +213,46 @@ def _read_binary(stream: IO[bytes], path: Path, width: int, count: int) -> Stati
                 found = f"{path} ends within vector {number}, but its header says {count} vectors of width {width}"
                 raise DataError(found, where=path, remedy=_CUT_OFF)
             buffer, position = buffer[position:] + chunk, 0
-            space = buffer.find(b" ", 0, _LONGEST_TOKEN)
+            space = end_of_token(buffer, 0)
         token = buffer[position:space].lstrip(b"\n")
-        try:
-            tokens.append(token.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise _not_utf_8(token, f"{path}, vector {number}") from error
         position = space + 1 + size
+        try:
+            text = token.decode("utf-8")
+        except UnicodeDecodeError:
+            broken.append(token)
+            first_broken = first_broken or number
+            continue
+        tokens.append(text)
+        places.append(number)
         vectors += buffer[space + 1 : position]
+    _refuse_many_broken(broken, len(tokens), f"{path}, vector {first_broken}")
     if (buffer[position:] + stream.read(1)).strip():
         found = f"{path} goes on after the {count} vectors of width {width} that its header speaks of"
         raise DataError(found, where=path, remedy=_WRONG_HEADER)
-    matrix = np.frombuffer(vectors, dtype="<f4").reshape(count, width).astype(np.float32, copy=False)
-    _check_finite(matrix, lambda row: f"{path}, vector {row + 1}")
-    return StaticVectors(tokens, matrix, path, "word2vec binary")
+    matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(tokens), width).astype(np.float32, copy=False)
+    _check_finite(matrix, lambda row: f"{path}, vector {places[row]}")
+    return StaticVectors(tokens, matrix, path, "word2vec binary", len(broken))
+
+
+def _end_of_token(buffer: bytes, position: int) -> int:
+    """Where the space is that ends a token; -1 where none is."""
+    return buffer.find(b" ", position, position + _LONGEST_TOKEN)
+
+
+def _end_of_phrase(buffer: bytes, position: int) -> int:
+    """Where the space is that ends a token, which may be a phrase; -1 where none is.
+
+    What follows the first space of a phrase must have three letters of ASCII to be seen. They are bytes of numbers too,
+    but make them huge or next to nothing.
+    """
+    space = _end_of_token(buffer, position)
+    while space >= 0 and _LETTERS.match(buffer, space + 1):
+        value = float(np.frombuffer(buffer, "<f4", 1, space + 1)[0])
+        further = buffer.find(b" ", space + 1, position + _LONGEST_TOKEN)
+        if _LEAST < abs(value) < 1 / _LEAST or further < 0:
+            break
+        space = further
+    return space
 
 
 def _check_finite(matrix: NDArray[np.float32], place: Callable[[int], str]) -> None:

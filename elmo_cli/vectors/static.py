@@ -26,6 +26,7 @@ class StaticVectors:
     matrix: NDArray[np.float32]  # (V, D)
     source: Path
     format: str = ""  # what the file turned out to be
+    broken: int = 0  # vectors left out since their token is broken UTF-8, or nothing but whitespace
     duplicates: int = 0  # lines that repeated a token and were left out; a token's first line counts
 
     @cached_property
@@ -37,6 +38,14 @@ class StaticVectors:
     def width(self) -> int:
         """D, numbers in a vector."""
         return int(self.matrix.shape[1])
+
+    @property
+    def left_out(self) -> str | None:
+        """What the user should know of vectors that were left out, as a sentence."""
+        if not self.broken:
+            return None
+        which = f"{self.broken} of {self.broken + len(self.tokens) + self.duplicates} vectors"
+        return f"{which} of {self.source.name} are left out: their tokens are broken UTF-8, or whitespace"
 
     def without_duplicates(self) -> StaticVectors:
         """The same vectors, of a repeated token only the first."""

@@ -217,10 +217,10 @@ def test_damaged_binaries(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds nan") as caught:
         read_vectors(path)
     assert caught.value.where == f"{path}, vector 2"
-    path.write_bytes(whole.replace("猫".encode(), b"\xff\xfe\xff"))
+    path.write_bytes(whole.replace("猫".encode(), b"\xff\xfe\xff").replace(TOKENS[1].encode(), b"\xff\xfe"))
     with pytest.raises(DataError, match="is not UTF-8") as caught:
         read_vectors(path)
-    assert caught.value.where == f"{path}, vector 3"
+    assert caught.value.where == f"{path}, vector 2"
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
@@ -389,3 +389,32 @@ def test_coverage_counts_types_and_tokens() -> None:
     assert (found.types, found.types_found, found.tokens, found.tokens_found) == (3, 1, 5, 3)
     assert coverage(vectors, corpus, lowercase=True).tokens_found == 4
     assert coverage(vectors, encode_tokens([[]])).tokens == 0
+
+
+VECTORS = {"the": (0.1, 0.2), "of": (0.5, 0.6)}
+
+
+def test_a_broken_token_costs_its_vector_alone(tmp_path: Path) -> None:
+    text, spaced, binary_file = (tmp_path / name for name in ("a.vec", "b.vec", "c.bin"))
+    text.write_bytes(b"3 2\nthe 0.1 0.2\ncaf\xe9 0.3 0.4\nof 0.5 0.6\n")
+    spaced.write_bytes(b"3 2\nthe 0.1 0.2\n  0.3 0.4\nof 0.5 0.6\n")
+    parts = ((b"the", 0.1, 0.2), (b"caf\xe9", 0.3, 0.4), (b"of", 0.5, 0.6))
+    binary_file.write_bytes(b"3 2\n" + b"".join(token + b" " + struct.pack("<2f", *pair) for token, *pair in parts))
+    for path in (text, spaced, binary_file):
+        vectors = read_vectors(path)
+        assert vectors.tokens == list(VECTORS)
+        np.testing.assert_array_equal(vectors.matrix, np.array(list(VECTORS.values()), np.float32))
+        assert vectors.broken == 1
+        assert "1 of 3 vectors" in (vectors.left_out or "")
+
+
+@pytest.mark.parametrize("newline", [b"", b"\n"])
+@pytest.mark.parametrize("phrase", [b"my name", b"cat and dog", b"in the year", b"New York City"])
+def test_phrases_in_the_binary_format(tmp_path: Path, phrase: bytes, newline: bytes) -> None:
+    path = tmp_path / "a.bin"
+    parts = ((b"the", 0.1, 0.2), (phrase, 0.3, 0.4), (b"of", 0.0, 0.6))
+    rows = (token + b" " + struct.pack("<2f", *pair) + newline for token, *pair in parts)
+    path.write_bytes(b"3 2\n" + b"".join(rows))
+    vectors = read_vectors(path)
+    assert vectors.tokens == ["the", phrase.decode(), "of"]
+    assert vectors.matrix[1].tolist() == np.float32([0.3, 0.4]).tolist()
