@@ -66,7 +66,7 @@ def read_plain(path: Path, stream: IO[bytes]) -> StaticVectors:
 
 
 def _read_words_or_phrases(stream: IO[bytes], path: Path, width: int, count: int) -> StaticVectors:
-    """Read the binary format; phrases only where it cannot be read whole without, so that no other is read otherwise."""
+    """Read the binary format; with phrases only where it cannot be read whole without them."""
     found: StaticVectors | DataError
     try:
         found = _read_binary(stream, path, width, count, _end_of_token)
