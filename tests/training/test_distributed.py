@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from test_pretrain import experiment, write_corpus
 
 from elmo_cli.events import Finished
 from elmo_cli.training.pretrain import pretrain_run
-from tests.training.test_pretrain import experiment, write_corpus
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+# Where the ranks find the modules of these tests.
+TESTS = os.pathsep.join(str(folder) for folder in Path(__file__).resolve().parents[:2])
 ARCHITECTURES = {
     "word, full": {"model.softmax": "full"},
     "word, sampled": {"model.softmax": "sampled", "model.samples": 3},
@@ -32,7 +33,7 @@ EXACT = {"model.dropout": 0.0, "pretrain.precision": "float32", "pretrain.epochs
 ALL_OF_THEM = """
 import json, sys
 from pathlib import Path
-from tests.training.test_distributed import ARCHITECTURES, train
+from test_distributed import ARCHITECTURES, train
 for number, name in enumerate(ARCHITECTURES):
     train(Path(sys.argv[1]), Path(sys.argv[1]) / f"two-{number}", ARCHITECTURES[name])
 """
@@ -86,7 +87,7 @@ def torchrun(
     given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--monitor-interval=0.1"]
     command = [*launcher, "--master-addr=127.0.0.1", f"--master-port={port}", *given, str(script), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
@@ -160,7 +161,7 @@ def test_sigterm_reaches_all_and_one_process_goes_on(tmp_path: Path) -> None:
     again = subprocess.run(
         alone,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": TESTS},
         capture_output=True,
         text=True,
         timeout=120,
