@@ -12,23 +12,13 @@ from elmo_cli.config.choices import (
     Precision,
     PrecisionChoice,
 )
+from elmo_cli.config.classifying import ClassifySettings, CompareSettings
+from elmo_cli.config.language_model import CharacterSettings, ModelSettings, PretrainSettings
 from elmo_cli.config.loading import load_experiment
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
-from elmo_cli.config.settings import (
-    CharacterSettings,
-    ClassifySettings,
-    CompareSettings,
-    DataSettings,
-    Experiment,
-    ModelSettings,
-    PretrainSettings,
-    ReadingSettings,
-    Settings,
-    SvdSettings,
-    TokenizerSettings,
-    VocabularySettings,
-    Word2VecSettings,
-)
+from elmo_cli.config.reading import DataSettings, ReadingSettings, TokenizerSettings, VocabularySettings
+from elmo_cli.config.settings import Experiment, SvdSettings, Word2VecSettings
+from elmo_cli.config.values import Settings
 
 __all__ = [
     "PRESETS",

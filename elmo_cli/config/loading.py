@@ -10,9 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from elmo_cli.config.choices import Preset
+from elmo_cli.config.language_model import ADAGRAD
 from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, position, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
-from elmo_cli.config.settings import ADAGRAD, Experiment
+from elmo_cli.config.settings import Experiment
 from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.errors import ConfigError, nearest
 
