@@ -1,8 +1,9 @@
-"""The reference that has no embeddings: TF-IDF of words and pairs of words, and a linear SVM (scikit-learn).
+"""The reference that has no embeddings: TF-IDF and a linear SVM (scikit-learn).
 
-It reads the tokens that the static rows read. Counts, weights and SVM know the training part alone; C is the value of
-`GRID` that is best on the validation part, of equal ones the smallest. Nothing in it is drawn but the order in which
-the solver looks at the texts, so one fit stands for all seeds.
+It reads the tokens that the static rows read. Features are words and pairs of words, or these and the letters of the
+words (character n-grams, word borders included). Counts, weights and SVM know the training part alone; features and C
+are those that are best on the validation part, of equal ones the fewest and the smallest. Nothing in it is drawn but
+the order in which the solver looks at the texts, so one fit stands for all seeds.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from elmo_cli.comparison.rows import Texts
@@ -27,7 +30,60 @@ from elmo_cli.report.records import TrainingRecord
 from elmo_cli.text.encoded import EncodedCorpus
 
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
+LETTERS = (2, 5)  # shortest and longest character n-gram
 ITERATIONS = 10_000
+
+
+class Words:
+    """TF-IDF of words and pairs of words."""
+
+    def __init__(self) -> None:
+        # An analyzer of our own, as the texts are tokens already.
+        self._vectoriser = TfidfVectorizer(analyzer=_words_and_pairs, sublinear_tf=True)
+
+    def fit(self, corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> sparse.csr_matrix:
+        """Learn features and weights from some texts; (texts, features)."""
+        return sparse.csr_matrix(self._vectoriser.fit_transform(_tokens(corpus, indices)))
+
+    def transform(self, corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> sparse.csr_matrix:
+        """(texts, features) of other texts."""
+        return sparse.csr_matrix(self._vectoriser.transform(_tokens(corpus, indices)))
+
+
+class Letters:
+    """TF-IDF of the character n-grams in words, cut once a type: counts of a text are those of its types, added up."""
+
+    def __init__(self) -> None:
+        self._counts = CountVectorizer(analyzer="char_wb", ngram_range=LETTERS, lowercase=False)
+        self._weights = TfidfTransformer(sublinear_tf=True)
+
+    def fit(self, corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> sparse.csr_matrix:
+        """Learn features and weights from some texts; (texts, features)."""
+        texts = _types(corpus, indices)
+        seen = np.flatnonzero(np.asarray(texts.sum(axis=0)).ravel())
+        self._counts.fit([corpus.types[number] for number in seen.tolist()])
+        return sparse.csr_matrix(self._weights.fit_transform(texts @ self._counts.transform(corpus.types)))
+
+    def transform(self, corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> sparse.csr_matrix:
+        """(texts, features) of other texts."""
+        counts = _types(corpus, indices) @ self._counts.transform(corpus.types)
+        return sparse.csr_matrix(self._weights.transform(counts))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """An SVM on one choice of features, with its accuracy on the validation part."""
+
+    blocks: tuple[Words | Letters, ...]
+    penalty: float
+    machine: LinearSVC
+    accuracy: float
+
+    def classify(self, corpus: EncodedCorpus) -> NDArray[np.int64]:
+        """(texts,) classes."""
+        every = np.arange(len(corpus))
+        features = sparse.hstack([block.transform(corpus, every) for block in self.blocks], format="csr")
+        return np.asarray(self.machine.predict(features), dtype=np.int64)
 
 
 def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], bool] = lambda: False) -> Trained | None:
@@ -42,35 +98,33 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         raise DataError(
             "the texts to train on have no token", where=train.path, remedy="check the text column and the tokenizer"
         )
-    # An analyzer of our own, as the texts are tokens already.
-    vectoriser = TfidfVectorizer(analyzer=_words_and_pairs, sublinear_tf=True)
-    features = vectoriser.fit_transform(_tokens(train.corpus, size.fit))
-    valid = vectoriser.transform(_tokens(train.corpus, size.valid))
-    tried: list[tuple[float, float, LinearSVC]] = []
-    for penalty in GRID:
+    words, letters = Words(), Letters()
+    fitted = [block.fit(train.corpus, size.fit) for block in (words, letters)]
+    held = [block.transform(train.corpus, size.valid) for block in (words, letters)]
+    best: _Fit | None = None
+    for count, penalty in product((1, 2), GRID):
         if stop():
             return None
         machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the record, and said in the results
-            machine.fit(features, train.labels[size.fit])
-        tried.append((float((machine.predict(valid) == train.labels[size.valid]).mean()), penalty, machine))
-    accuracy, penalty, machine = max(tried, key=lambda one: one[0])  # of equal ones the first
-
-    def classify(corpus: EncodedCorpus) -> NDArray[np.int64]:
-        found = machine.predict(vectoriser.transform(_tokens(corpus, np.arange(len(corpus)))))
-        return np.asarray(found, dtype=np.int64)
-
-    answers, on_train = classify(test.corpus), classify(train.corpus) if size.whole else None
+            machine.fit(sparse.hstack(fitted[:count], format="csr"), train.labels[size.fit])
+        guesses = machine.predict(sparse.hstack(held[:count], format="csr"))
+        accuracy = float((guesses == train.labels[size.valid]).mean())
+        if best is None or accuracy > best.accuracy:
+            best = _Fit((words, letters)[:count], penalty, machine, accuracy)
+    assert best is not None  # neither list is empty
+    answers, on_train = best.classify(test.corpus), best.classify(train.corpus) if size.whole else None
     training: TrainingRecord = {
         "seed": seed,
-        "C": penalty,
-        "features": features.shape[1],
-        "converged": bool(np.max(machine.n_iter_) < ITERATIONS),
+        "C": best.penalty,
+        "letters": letters in best.blocks,
+        "features": best.machine.coef_.shape[1],
+        "converged": bool(np.max(best.machine.n_iter_) < ITERATIONS),
         "lambdas": None,
         "gamma": None,
         "activations": None,
-        "valid": {"examples": len(size.valid), "accuracy": accuracy, "loss": None},
+        "valid": {"examples": len(size.valid), "accuracy": best.accuracy, "loss": None},
         "seconds": round(time.monotonic() - began, 2),
     }
     return Trained(seed, answers, training, train_predicted=on_train)
@@ -79,6 +133,14 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
 def _tokens(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> list[list[str]]:
     types = list(corpus.types)
     return [[types[number] for number in corpus.sentence(index).tolist()] for index in indices.tolist()]
+
+
+def _types(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> sparse.csr_matrix:
+    """(texts, types): how often each type occurs in each text."""
+    offsets = np.concatenate([[0], np.cumsum(corpus.lengths[indices])])
+    columns = np.concatenate([corpus.sentence(index) for index in indices.tolist()])
+    shape = (len(indices), len(corpus.types))
+    return sparse.csr_matrix((np.ones(len(columns), dtype=np.int64), columns, offsets), shape=shape)
 
 
 def _words_and_pairs(tokens: list[str]) -> list[str]:

@@ -155,13 +155,7 @@ def _notes(job: Job, rows: list[RowResult]) -> list[str]:
         f"{', tuned as the LM is' if settings.tune else ', frozen as the LM is'}; all others share one unknown vector.",
         "Confusion matrices are summed over seeds; those of the training file include its validation part.",
     ]
-    if any(row.kind == "reference" for row in rows):
-        notes.append(
-            f"{REFERENCE} is a reference, chosen neither as baseline nor as best row: words and pairs of words of the "
-            "same tokens, weighted by sublinear TF-IDF, in a linear SVM. It is trained on the same part as all rows, "
-            f"with C of {', '.join(f'{value:g}' for value in GRID)} chosen on the same validation part. Nothing in it "
-            "is drawn, so one fit stands for all seeds, without an sd."
-        )
+    notes += [_reference_note(row) for row in rows if row.kind == "reference"]
     if len(job.sizes) > 1:
         notes.append(
             "Learning curves: training and validation part shrink alike, in nested stratified subsets that are the "
@@ -170,6 +164,17 @@ def _notes(job: Job, rows: list[RowResult]) -> list[str]:
     if any(one.training["activations"] == "float16" for row in rows for one in row.classifiers):
         notes.append("Layer activations were kept in float16, which rounds each by at most 0.05 %.")
     return [*notes, *(note for texts in (train, test) if (note := cut_note(texts, settings.max_tokens)))]
+
+
+def _reference_note(row: RowResult) -> str:
+    letters = row.classifiers[0].training.get("letters")
+    found = "words, pairs and letters (2 to 5 in words)" if letters else "words and pairs of words, not letters"
+    return (
+        f"{row.name} is a reference, chosen neither as baseline nor as best row: sublinear TF-IDF of the same tokens "
+        f"in a linear SVM, trained on the same part as all rows. The same validation part chose C, of "
+        f"{', '.join(f'{value:g}' for value in GRID)}, and its features: {found}. Nothing in it is drawn, so one fit "
+        "stands for all seeds, without an sd."
+    )
 
 
 def _write_card(writer: RunWriter, results: ComparisonResults) -> None:

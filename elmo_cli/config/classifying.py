@@ -68,7 +68,7 @@ class CompareSettings(Settings):
     baselines: Paths = Field((), description="static embedding files, a row each")
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
     lambdas: Names = Field(get_args(LambdaMode), description="a row of the LM for each")
-    reference: bool = Field(True, description="a row for TF-IDF with a linear SVM, which has no embeddings")
+    reference: bool = Field(True, description="a row for TF-IDF of words and letters with a linear SVM")
     against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
     jobs: int = Field(1, ge=1, description="classifiers that train side by side, each with its share of the cores")

@@ -41,6 +41,7 @@ class TrainingRecord(TypedDict):
     stopped: NotRequired[bool]
     precision: NotRequired[str]
     C: NotRequired[float]
+    letters: NotRequired[bool]
     features: NotRequired[int]
     converged: NotRequired[bool]
 

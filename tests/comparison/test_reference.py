@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice, product
 
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion
 from sklearn.svm import LinearSVC
 from tinyworld import TOKENIZER, make_corpus, make_texts
 
@@ -16,26 +18,44 @@ from elmo_cli.comparison.subsets import make_sizes
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.training.labelled import LabelledCorpus
 
 TRAIN, TEST = make_corpus(make_texts(80)), make_corpus(make_texts(40, seed=8))
 WHOLE, HALF = make_sizes(TRAIN, (0.5,), 0.2, seed=1)
 
 
-def test_it_is_scikit_learn_on_the_same_tokens() -> None:
-    found = fit_reference((TRAIN, TEST), WHOLE, seed=1)
+def spelled(texts: LabelledCorpus) -> LabelledCorpus:
+    """The same texts, each word with an ending of its own that tells nothing, so that only its letters recur."""
+    words = (f"{word}{number:x}" for number, word in enumerate(" ".join(texts.texts).split()))
+    found = tuple(" ".join(islice(words, len(text.split()))) for text in texts.texts)
+    return replace(texts, texts=found, corpus=encode(found, Tokenizer(TOKENIZER)))
+
+
+@pytest.mark.parametrize("letters", [False, True])
+def test_it_is_scikit_learn_on_the_same_tokens(letters: bool) -> None:
+    train, test = (spelled(TRAIN), spelled(TEST)) if letters else (TRAIN, TEST)
+    found = fit_reference((train, test), WHOLE, seed=1)
     assert found is not None
-    vectoriser = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
-    features = vectoriser.fit_transform([TRAIN.texts[index] for index in WHOLE.fit])
-    assert found.training["features"] == features.shape[1]
+    assert found.training["letters"] is letters
+    fit = [train.texts[index] for index in WHOLE.fit]
     accuracies = {}
-    for penalty in GRID:
-        machine = LinearSVC(C=penalty, random_state=1, max_iter=10_000).fit(features, TRAIN.labels[WHOLE.fit])
-        guesses = machine.predict(vectoriser.transform([TRAIN.texts[index] for index in WHOLE.valid]))
-        accuracies[penalty] = (guesses == TRAIN.labels[WHOLE.valid]).mean()
-        if penalty == found.training["C"]:
-            np.testing.assert_array_equal(found.predicted, machine.predict(vectoriser.transform(TEST.texts)))
-            np.testing.assert_array_equal(found.train_predicted, machine.predict(vectoriser.transform(TRAIN.texts)))
-    assert found.training["C"] == max(GRID, key=accuracies.__getitem__)  # of equal ones the first
+    for both, penalty in product([False, True], GRID):
+        blocks: list[tuple[str, TfidfVectorizer]] = [
+            ("words", TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True, lowercase=False))
+        ]
+        if both:
+            per_word = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, lowercase=False)
+            blocks.append(("letters", per_word))
+        union = FeatureUnion(blocks)
+        features = union.fit_transform(fit)
+        machine = LinearSVC(C=penalty, random_state=1, max_iter=10_000).fit(features, train.labels[WHOLE.fit])
+        guesses = machine.predict(union.transform([train.texts[index] for index in WHOLE.valid]))
+        accuracies[both, penalty] = (guesses == train.labels[WHOLE.valid]).mean()
+        if (both, penalty) == (letters, found.training["C"]):
+            assert found.training["features"] == features.shape[1]
+            np.testing.assert_array_equal(found.predicted, machine.predict(union.transform(test.texts)))
+            np.testing.assert_array_equal(found.train_predicted, machine.predict(union.transform(train.texts)))
+    assert (letters, found.training["C"]) == max(accuracies, key=accuracies.__getitem__)  # of equal ones the first
     assert found.training["valid"] == {"examples": 16, "accuracy": max(accuracies.values()), "loss": None}
     assert found.probabilities is None
 
