@@ -112,7 +112,11 @@ def test_vectors_agree_with_a_dense_svd(weighting, exponent):
     left = left[:, :6] * np.sign(left[np.abs(left[:, :6]).argmax(0), range(6)])
     assert vectors.tokens == list(vocabulary.tokens[3:])
     assert vectors.matrix.dtype == np.float32
-    np.testing.assert_allclose(vectors.matrix, left * values[:6] ** exponent, atol=2e-4 * values[0] ** exponent)
+    # Rounding turns singular vectors into each other the more, the nearer their values lie (Davis and Kahan 1970).
+    steps = -np.diff(values[:7])
+    gaps = np.minimum(steps, np.append(np.inf, steps[:-1]))
+    bounds = 4 * np.finfo(np.float32).eps * values[0] / gaps * values[:6] ** exponent
+    assert (np.abs(vectors.matrix - left * values[:6] ** exponent) <= bounds).all()
 
 
 def test_one_seed_one_result():
