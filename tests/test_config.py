@@ -79,7 +79,7 @@ def test_an_empty_settings_file_is_fine() -> None:
             "classify: {lambdas: learned}\n",
             ["'learned'", "'trainable', 'frozen', 'function' or 'layer:N'", "line 1, column"],
         ),
-        ("model: {tie: true, softmax: adaptive}\n", ["tie needs softmax"]),
+        ("model: {tie: true, encoder: char}\n", ["tie needs encoder"]),
         ("seed: .nan\n", ["seed"]),
         ("pretrain:\n  epochs: 3\n  epochs: 4\n", ["'epochs' stands twice, first on line 2", "line 3, column 3"]),
         ("1: 3\n", ["unknown key '1'", "line 1, column 1", "choose from: preset"]),

@@ -45,7 +45,7 @@ class ModelSettings(Settings):
         None, description="ranks at which the clusters of the adaptive softmax begin; absent: by the vocabulary's size"
     )
     samples: int = Field(8192, ge=1, description="negative samples a batch, for the sampled softmax")
-    tie: bool = Field(False, description="share the weights of embedding table and softmax")
+    tie: bool = Field(False, description="one table for token encoder and softmax")
 
     @property
     def token_size(self) -> int:
@@ -64,8 +64,6 @@ class ModelSettings(Settings):
             raise ValueError("tie needs encoder: word, since a character CNN has no table to share")
         if self.tie and self.embedding_size not in (None, self.token_size):
             raise ValueError(f"tie needs embedding_size equal to the token size {self.token_size}")
-        if self.tie and self.softmax == "adaptive":
-            raise ValueError("tie needs softmax: full or sampled, since adaptive has narrower tail tables")
         return self
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -184,24 +184,32 @@ class AdaptiveSoftmax(Softmax):
     """p(k | h) = p_head(k | h) for frequent k, else p_head(cluster | h) p_cluster(k | h) (Grave et al. 2017).
 
     Ids follow frequency. The head scores the most frequent tokens and one entry for each cluster of rarer ones; cluster
-    i = 1, 2, ... scores its tokens from a projection of h to P / 2^i.
+    i = 1, 2, ... scores its tokens from a projection of h to P / 2^i. With a shared table, the vector of a token in
+    cluster i is the first P / 2^i columns of its row.
 
     Args:
         size: P.
         vocabulary_size: V.
         cutoffs: Ranks at which clusters begin, ascending, below V; none: a full softmax.
+        tied: Encoder whose table, without its padding row, holds the vectors of all tokens; None: tables of its own.
     """
 
-    def __init__(self, size: int, vocabulary_size: int, cutoffs: tuple[int, ...]) -> None:
+    def __init__(
+        self, size: int, vocabulary_size: int, cutoffs: tuple[int, ...], tied: WordEncoder | None = None
+    ) -> None:
         super().__init__()
         self.edges = (*cutoffs, vocabulary_size)
-        clusters = len(cutoffs)
-        widths = [max(1, size // TAIL_SHRINKAGE ** (index + 1)) for index in range(clusters)]
-        sizes = [stop - start for start, stop in zip(self.edges, self.edges[1:], strict=False)]
-        self.head = nn.Linear(size, self.edges[0] + clusters)
-        self.downs = nn.ModuleList(nn.Linear(size, width, bias=False) for width in widths)
-        self.tails = nn.ModuleList(nn.Linear(width, count) for width, count in zip(widths, sizes, strict=True))
-        for layer in (self.head, *self.tails):
+        self._tied = None if tied is None else (tied,)  # as in `FullSoftmax`
+        self.widths = [max(1, size // TAIL_SHRINKAGE ** (index + 1)) for index in range(len(cutoffs))]
+        self.downs = nn.ModuleList(nn.Linear(size, width, bias=False) for width in self.widths)
+        if tied is not None:
+            self.entries = nn.Parameter(torch.randn(len(cutoffs), size) * size**-0.5)
+            self.bias = nn.Parameter(torch.zeros(vocabulary_size + len(cutoffs)))
+            return
+        sizes = [stop - start for start, stop in pairwise(self.edges)]
+        self.head = nn.Linear(size, self.edges[0] + len(cutoffs))
+        self.tails = nn.ModuleList(nn.Linear(width, count) for width, count in zip(self.widths, sizes, strict=True))
+        for layer in cast(list[nn.Linear], [self.head, *self.tails]):
             nn.init.normal_(layer.weight, std=layer.weight.shape[1] ** -0.5)
             nn.init.zeros_(layer.bias)
 
@@ -212,12 +220,13 @@ class AdaptiveSoftmax(Softmax):
         edges = torch.tensor(self.edges[:-1], device=ranks.device)
         cluster = torch.bucketize(ranks, edges, right=True)  # 0: the head itself
         columns = torch.where(cluster == 0, ranks, head_size - 1 + cluster)
-        total, rows = cross_entropy(hidden, self.head.weight, self.head.bias, columns, precision=precision)
-        for index, (down, tail) in enumerate(self._clusters()):
+        head, *tails = self._weights()
+        total, rows = cross_entropy(hidden, *head, columns, precision=precision)
+        for index, (down, tail) in enumerate(zip(self.downs, tails, strict=True)):
             members = (cluster == index + 1).nonzero().squeeze(1)
             if len(members):
                 columns = ranks[members] - self.edges[index]
-                inside = cross_entropy(down(hidden[members]), tail.weight, tail.bias, columns, precision=precision)
+                inside = cross_entropy(down(hidden[members]), *tail, columns, precision=precision)
                 total = total + inside.total
                 rows = rows.index_add(0, members, inside.rows)
         return Loss(total, rows)
@@ -229,15 +238,25 @@ class AdaptiveSoftmax(Softmax):
 
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """See `Softmax.log_probabilities`."""
-        head = torch.log_softmax(self.head(hidden), dim=1)
+        weights, *tails = self._weights()
+        head = torch.log_softmax(functional.linear(hidden, *weights), dim=1)
         parts = [head[:, : self.edges[0]]]
-        for index, (down, tail) in enumerate(self._clusters()):
-            parts.append(head[:, self.edges[0] + index, None] + torch.log_softmax(tail(down(hidden)), dim=1))
+        for index, (down, tail) in enumerate(zip(self.downs, tails, strict=True)):
+            inside = torch.log_softmax(functional.linear(down(hidden), *tail), dim=1)
+            parts.append(head[:, self.edges[0] + index, None] + inside)
         return torch.cat(parts, dim=1)
 
-    def _clusters(self) -> Iterator[tuple[nn.Linear, nn.Linear]]:
-        for down, tail in zip(self.downs, self.tails, strict=True):
-            yield cast(nn.Linear, down), cast(nn.Linear, tail)
+    def _weights(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of the head, then of each cluster."""
+        if self._tied is None:
+            return [(layer.weight, layer.bias) for layer in cast(list[nn.Linear], [self.head, *self.tails])]
+        sizes = [self.edges[0], *(stop - start for start, stop in pairwise(self.edges))]
+        # Split, not sliced: the gradient of each slice would be as large as the table.
+        _, frequent, *rest = torch.split(self._tied[0].table, [1, *sizes])
+        first, *biases, clusters = torch.split(self.bias, [*sizes, len(self.entries)])
+        head = torch.cat([frequent, self.entries]), torch.cat([first, clusters])
+        narrow = [rows[:, :width].contiguous() for rows, width in zip(rest, self.widths, strict=True)]
+        return [head, *zip(narrow, biases, strict=True)]
 
 
 def make_softmax(settings: ModelSettings, vocabulary_size: int, tied: WordEncoder | None = None) -> Softmax:
@@ -260,7 +279,7 @@ def make_softmax(settings: ModelSettings, vocabulary_size: int, tied: WordEncode
                 expected=f"ranks below {vocabulary_size}",
                 remedy="leave model.cutoffs out to have them chosen",
             )
-        return AdaptiveSoftmax(size, vocabulary_size, cutoffs)
+        return AdaptiveSoftmax(size, vocabulary_size, cutoffs, tied)
     if settings.softmax == "sampled" and settings.samples < vocabulary_size:
         return SampledSoftmax(size, vocabulary_size, settings.samples, tied)
     return FullSoftmax(size, vocabulary_size, tied)

@@ -113,7 +113,7 @@ MISTAKES = [
     of(f"{LM} --set pretrain.epochs=[1", "not a YAML value", "close its brackets"),
     of(f"{LM} --set model.dropout=1.5", "model.dropout is 1.5", "less than 1"),
     of(f"{LM} --set pretrain.valid_fraction=0.9", "valid_fraction is 0.9", "less than 0.5"),
-    of(f"{LM} --set model.tie=true --set model.softmax=adaptive", "tie needs softmax", "change one of the two"),
+    of(f"{LM} --set model.tie=true --set model.encoder=char", "tie needs encoder", "change one of the two"),
     of(f"{LM} --set seed=-4", "seed is -4", "greater than or equal to 0"),
     of(f"{LM} --seed -1", "--seed"),
     of(f"{LM} --preset smal", "--preset got 'smal'", "the command line", "did you mean 'small'?"),

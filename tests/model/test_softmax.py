@@ -12,6 +12,7 @@ from torch.nn import functional
 from elmo_cli.config import ModelSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.model.bilm import BiLm
+from elmo_cli.model.encoder import WordEncoder
 from elmo_cli.model.kernel import cross_entropy as module
 from elmo_cli.model.kernel.cross_entropy import cross_entropy
 from elmo_cli.model.softmax import (
@@ -124,11 +125,13 @@ def test_a_wide_matrix_has_more_rows_in_a_chunk_but_never_more_than_fit(monkeypa
     assert rows(3072, 800_000, 512) == module.ROW_STEP
 
 
+@pytest.mark.parametrize("tie", [False, True])
 @pytest.mark.parametrize("cutoffs", [(), (5,), (4, 9, 15)])
 @pytest.mark.usefixtures("_small_chunks")
-def test_adaptive_softmax_is_a_distribution_and_its_loss_exact(cutoffs):
+def test_adaptive_softmax_is_a_distribution_and_its_loss_exact(cutoffs, tie):
     torch.manual_seed(0)
-    softmax = AdaptiveSoftmax(SIZE, VOCABULARY, cutoffs).double()
+    encoder = WordEncoder(VOCABULARY, ModelSettings(hidden_size=SIZE)).double() if tie else None
+    softmax = AdaptiveSoftmax(SIZE, VOCABULARY, cutoffs, encoder).double()
     with torch.no_grad():
         for parameter in softmax.parameters():
             parameter.normal_()
@@ -140,9 +143,27 @@ def test_adaptive_softmax_is_a_distribution_and_its_loss_exact(cutoffs):
     assert torch.allclose(found.rows, expected, rtol=1e-12)
     assert torch.allclose(found.total, expected.sum(), rtol=1e-12)
     assert torch.allclose(softmax.nll(hidden, targets), expected, rtol=1e-12)
-    everything = (hidden, *softmax.parameters())
+    everything = (hidden, *softmax.parameters(), *(encoder.parameters() if encoder else ()))
     for mine, theirs in zip(grads_of(found.total, *everything), grads_of(expected.sum(), *everything), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_a_tied_adaptive_softmax_has_no_vectors_of_its_own():
+    """A token of cluster i is scored by the first columns of its row in the table, as many as the cluster is wide."""
+    torch.manual_seed(0)
+    network = BiLm(ModelSettings(hidden_size=SIZE, tie=True, cutoffs=(4, 9)), VOCABULARY).double()
+    softmax, table = network.softmax, network.encoder.table
+    names = {name: tuple(weight.shape) for name, weight in softmax.named_parameters()}
+    assert names == {
+        **{"entries": (2, SIZE), "bias": (VOCABULARY + 2,)},
+        **{"downs.0.weight": (4, SIZE), "downs.1.weight": (2, SIZE)},
+    }
+    hidden, _ = make_rows()
+    chances = softmax.log_probabilities(hidden)
+    inside = torch.log_softmax((hidden @ softmax.downs[1].weight.T) @ table[10:, :2].T, dim=1)
+    head = torch.log_softmax(hidden @ torch.cat([table[1:5], softmax.entries]).T, dim=1)
+    assert torch.allclose(chances[:, 9:], head[:, 5:] + inside, rtol=1e-10)
+    assert torch.allclose(chances[:, :4], head[:, :4], rtol=1e-10)
 
 
 def test_scores_carry_no_gradient():
