@@ -1,7 +1,8 @@
-"""Where independent pieces of work run: processes of this machine, behind the interface of `concurrent.futures`.
+"""Where independent pieces of work run, behind the interface of `concurrent.futures`.
 
-The processes are loky's, which comes with joblib. They start with nothing of this one: neither its main module nor
-running threads, so that scripts, notebooks and tests can use them alike. What a piece of work is, its owner says.
+Inside `on_cluster` they are done by the workers of a Dask cluster, else by processes of this machine. These are loky's,
+which comes with joblib. They start with nothing of this one: neither its main module nor running threads, so that
+scripts, notebooks and tests can use them alike. What a piece of work is, its owner says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from queue import Empty
 from typing import ParamSpec, TypeVar
@@ -24,6 +26,7 @@ T = TypeVar("T")
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_ADDRESS: ContextVar[str | None] = ContextVar("_ADDRESS", default=None)
 _LOOK_SECONDS = 1.0  # between two looks at whether the process that works were done for is still there
 
 
@@ -46,8 +49,23 @@ def memory_here() -> int | None:
 
 
 @contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """What asks for workers meanwhile gets those of the Dask scheduler at an address, if one is given."""
+    token = _ADDRESS.set(address or None)
+    try:
+        yield
+    finally:
+        _ADDRESS.reset(token)
+
+
+def cluster_address() -> str | None:
+    """Of the Dask scheduler whose workers `pool` gives; None: they are processes of this machine."""
+    return _ADDRESS.get()
+
+
+@contextmanager
 def pool(workers: int, threads: int) -> Iterator[Executor]:
-    """Workers, which are there as long as the context.
+    """Workers, which are there as long as the context: so many, or all of the cluster that is in use.
 
     Ctrl-C does not reach them, and they end with this process. If one ends before its time, all that was submitted and
     is not done ends with `BrokenExecutor`. `shutdown(cancel_futures=True)`, and leaving by an exception, kill them
@@ -59,17 +77,24 @@ def pool(workers: int, threads: int) -> Iterator[Executor]:
 
     Raises:
         BrokenExecutor: The system does not give them.
+        ConfigError: The cluster does not, see `elmo_cli.dask_cluster.dask_pool`.
     """
+    if address := cluster_address():
+        from elmo_cli.dask_cluster import dask_pool
+
+        with dask_pool(address) as executor:
+            yield executor
+        return
     with warnings.catch_warnings():
         # What loky warns of, a worker that it could not kill by its favourite means or that grew, is not the user's.
         warnings.filterwarnings("ignore", module=r"joblib\.externals\.loky")
-        executor = _Processes(workers, threads)
+        processes = _Processes(workers, threads)
         try:
-            yield executor
+            yield processes
         except BaseException:
-            executor.shutdown(cancel_futures=True)
+            processes.shutdown(cancel_futures=True)
             raise
-        executor.shutdown()
+        processes.shutdown()
 
 
 class _Processes(Executor):

@@ -29,6 +29,7 @@ RANKS = {
     "events": 0,
     "disk": 1,
     "config": 2,
+    "dask_cluster": 2,
     "devices": 3,
     "cluster": 3,
     "ranks": 3,

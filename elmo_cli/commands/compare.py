@@ -53,6 +53,7 @@ def compare(
     seeds: Seeds = None,
     fractions: Fractions = None,
     jobs: Jobs = None,
+    cluster: options.Cluster = None,
     encoding: options.Encoding = None,
     tune: options.Tune = None,
     out: options.Out = None,
@@ -73,6 +74,7 @@ def compare(
       elmo compare --baseline w2v.txt --fractions 0.1,0.3,1.0
       elmo compare train.csv --test test.csv --baseline glove.txt.gz --seeds 5
     """
+    from elmo_cli.cluster import on_cluster
     from elmo_cli.comparison.compare import compare_run
 
     experiment = call.settings(
@@ -91,7 +93,7 @@ def compare(
         },
     )
     call.note_idle_settings(experiment)
-    with stop_on_signals() as stop:
+    with on_cluster(cluster), stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(call.output, events, stop, unit="texts", stopped=STOPPED, epochs=False)
     call.output.show(results, *views.comparison(results))

@@ -50,6 +50,15 @@ Device = Annotated[
     str,
     typer.Option("--device", metavar=named(choices.Device), help="Where to compute.", rich_help_panel=COMMON),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        envvar="ELMO_CLUSTER",
+        help="Scheduler of a Dask cluster that does the work, such as tcp://host:8786.",
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Results as one JSON document on stdout, nothing else.", rich_help_panel=COMMON),

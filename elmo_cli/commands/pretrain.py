@@ -50,6 +50,7 @@ def pretrain(
     precision: Precision = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
+    cluster: options.Cluster = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     seed: options.Seed = None,
@@ -71,6 +72,7 @@ def pretrain(
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
+    from elmo_cli.cluster import on_cluster
     from elmo_cli.training.pretrain import pretrain_run
 
     experiment = call.settings(
@@ -80,7 +82,7 @@ def pretrain(
         model={"encoder": encoder, "init_embeddings": init_embeddings},
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
-    with spooled(corpus) as files, call.display() as tell, stop_on_signals() as stop:
+    with on_cluster(cluster), spooled(corpus) as files, call.display() as tell, stop_on_signals() as stop:
         run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
         events = run(experiment, files, vocab, out, stop=stop, tell=tell)
         results = follow(

@@ -32,6 +32,7 @@ def vocab_build(
     tokenizer: options.TokenizerKind = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
+    cluster: options.Cluster = None,
     overwrite: options.Overwrite = False,
     seed: options.Seed = None,
 ) -> None:
@@ -44,6 +45,7 @@ def vocab_build(
       elmo vocab build news.txt.gz 'more/*.txt' --min-count 3 --lowercase
       zcat news.gz | elmo vocab build -
     """
+    from elmo_cli.cluster import on_cluster
     from elmo_cli.training.prepare import build_vocabulary_run
 
     experiment = call.settings(
@@ -52,7 +54,7 @@ def vocab_build(
         tokenizer={"kind": tokenizer, "lowercase": lowercase},
         vocab={"min_count": min_count, "max_size": max_size},
     )
-    with spooled(corpus) as files, call.display() as tell:
+    with on_cluster(cluster), spooled(corpus) as files, call.display() as tell:
         report = build_vocabulary_run(experiment, files, out, overwrite, tell)
     document = report.as_dict()
     call.output.show(document, views.vocabulary(document))

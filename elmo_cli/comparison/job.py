@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import torch
 from elmo_cli.comparison.rows import EmbedderRow, LanguageModel, Row, Texts, load_models, make_rows
 from elmo_cli.comparison.subsets import Size, make_sizes
 from elmo_cli.config import Experiment, TokenizerSettings
+from elmo_cli.data.files import fingerprint
 from elmo_cli.errors import ConfigError
 from elmo_cli.training.labelled import read_train_and_test, refuse_seen_test
 
@@ -70,6 +71,11 @@ class Job:
             for row in rows
             for seed in self.seeds_of(self.rows[row])
         ]
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Fingerprints of training and test file."""
+        return tuple(fingerprint(texts.path) for texts in self.texts)
 
     def key_of(self, task: Task) -> Key:
         """By which a classifier is known from one session to the next."""

@@ -1,4 +1,4 @@
-"""Trains the classifiers of a comparison that are not there yet, one after the other or side by side.
+"""Trains the classifiers of a comparison that are not there yet, one after the other, side by side or on a cluster.
 
 Side by side each is in a process of its own with its share of the cores. The steps of a small model are too short for
 several threads to share, so two processes with a thread each finish more of them than one process with two. A process
@@ -12,18 +12,21 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from threading import Lock
+from typing import NamedTuple, cast
+from uuid import uuid4
 
 import torch
 
-from elmo_cli.cluster import cores, pool
+from elmo_cli.cluster import cluster_address, cores, pool
 from elmo_cli.comparison.classifiers import Classifiers
-from elmo_cli.comparison.job import Job, Task, prepare_job
+from elmo_cli.comparison.job import Job, Key, Task, prepare_job
 from elmo_cli.comparison.reference import fit_reference
 from elmo_cli.comparison.rows import EmbedderRow
 from elmo_cli.comparison.statistics import Trained
-from elmo_cli.config import Experiment
+from elmo_cli.config import Experiment, absolute
 from elmo_cli.embedder import Embedder
+from elmo_cli.errors import DataError, ElmoError
 from elmo_cli.events import ClassifierDone, Event, Notice, Stop, Stopped, never
 from elmo_cli.report.records import TrainingRecord
 from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
@@ -45,7 +48,11 @@ def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None
 
     Raises:
         Exception: What a process raised.
+        ElmoError: The cluster is gone.
+        DataError: A worker of the cluster reads other files.
     """
+    if cluster_address():
+        return (yield from _train_side_by_side(job, kept, stop, len(job.work())))
     for processes in range(job.experiment.compare.jobs, 1, -1):  # one less whenever one is lost
         if not (yield from _train_side_by_side(job, kept, stop, processes)):
             return False
@@ -61,22 +68,33 @@ def train_rows(job: Job, kept: Classifiers, stop: Stop) -> Generator[Event, None
 def _train_side_by_side(job: Job, kept: Classifiers, stop: Stop, processes: int) -> Generator[Event, None, bool]:
     """At most so many at once; a process that is lost leaves the others' classifiers undone too."""
     todo = _undone(job, kept)
-    processes = min(processes, len(todo))
-    if processes < 2:
+    processes, cluster = min(processes, len(todo)), cluster_address()
+    if processes < (1 if cluster else 2):
         return True
-    yield Notice(f"{len(todo)} classifiers train in {processes} processes side by side; each is shown when it is done")
-    given = (job.experiment, job.folder, str(job.device))
+    where = f"on the Dask cluster at {cluster}" if cluster else f"in {processes} processes side by side"
+    yield Notice(f"{len(todo)} classifiers train {where}; each is shown when it is done")
+    files = job.files  # as this process has read them
+    given = _Given(uuid4().hex, absolute(job.experiment), job.folder.absolute(), str(job.device))
     try:
         with pool(processes, threads=max(1, cores() // job.experiment.compare.jobs)) as executor:
-            tasks = {executor.submit(_train, *given, task): task for task in todo}
+            tasks = {executor.submit(_train, given, task): task for task in todo}
             while tasks:
                 if stop():
                     executor.shutdown(cancel_futures=True)
                     return False
                 done, _ = wait(tasks, _ASK_SECONDS, FIRST_COMPLETED)
                 for future in islice(done, 1):  # whoever is told of it may want no further one
-                    yield _keep(job, kept, tasks.pop(future), future.result())
-    except BrokenExecutor:
+                    task, (read, trained) = tasks.pop(future), future.result()
+                    if read != (job.key_of(task), files):
+                        raise DataError(
+                            f"a worker of the cluster at {cluster} reads other files than this machine",
+                            expected=f"the row {job.key_of(task)[0]} of the same vectors and texts",
+                            remedy="put data and runs on a file system that all machines share",
+                        )
+                    yield _keep(job, kept, task, trained)
+    except BrokenExecutor as error:
+        if cluster:
+            raise ElmoError(str(error), remedy="what is done is kept: go on with --resume") from error
         yield Notice("a process ended early, perhaps for want of memory; what is left is trained with one less")
     return True
 
@@ -109,13 +127,13 @@ class Trainer:
     """Trains the classifiers of a comparison; those of one embedder share its activations."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self.job = job
         self._embedder: Embedder | None = None
         self._caches: Caches = (None, None)
 
     def train(self, task: Task, stop: Stop) -> Generator[Event, None, Trained | None]:
         """Train one classifier, with the events of that, and classify all texts; None if it was stopped."""
-        job = self._job
+        job = self.job
         row, size, seed = job.rows[task.row], job.sizes[task.size], task.seed
         if not isinstance(row, EmbedderRow):
             return fit_reference(row.texts, size, seed=seed, stop=stop)
@@ -145,7 +163,7 @@ class Trainer:
         if row.embedder is not self._embedder:
             self._embedder, self._caches = row.embedder, (None, None)  # the last ones go before the next ones come
             if not row.settings.tune:
-                job = self._job
+                job = self.job
                 sharing = (one for one in job.rows if isinstance(one, EmbedderRow) and one.embedder is row.embedder)
                 tokens = not all(pooled_suffices(one.settings) for one in sharing)
                 train, test = (
@@ -158,17 +176,31 @@ class Trainer:
         return self._caches
 
 
-_TRAINERS: list[Trainer] = []  # in a worker the only one: a pool works for one comparison, and ends with it
+class _Given(NamedTuple):
+    """What a worker is told of a comparison; its number tells it from one of the same settings and other files."""
+
+    number: str
+    experiment: Experiment
+    folder: Path
+    device: str
 
 
-def _train(experiment: Experiment, folder: Path, device: str, task: Task) -> Trained:
-    """What a worker does."""
-    if not _TRAINERS:
-        _TRAINERS.append(Trainer(prepare_job(experiment, folder, torch.device(device))))
-    events = _TRAINERS[0].train(task, never)
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            trained: Trained = end.value  # not None: nobody stops it
-            return trained
+_TRAINERS: dict[str, Trainer] = {}  # by the number of the comparison: in a worker only the last one
+_ONE_AT_A_TIME = Lock()  # a worker of Dask may have threads, but torch has one state of random numbers for all
+
+
+def _train(given: _Given, task: Task) -> tuple[tuple[Key, tuple[str, ...]], Trained]:
+    """What a worker does: of which row, by its key, and of which files it has trained what."""
+    with _ONE_AT_A_TIME:
+        if given.number not in _TRAINERS:
+            _TRAINERS.clear()
+            job = prepare_job(given.experiment, given.folder, torch.device(given.device))
+            _TRAINERS[given.number] = Trainer(job)
+        trainer = _TRAINERS[given.number]
+        events = trainer.train(task, never)
+        while True:
+            try:
+                next(events)
+            except StopIteration as end:
+                trained: Trained = end.value  # not None: nobody stops it
+                return (trainer.job.key_of(task), trainer.job.files), trained

@@ -18,7 +18,7 @@ from elmo_cli.config.loading import load_experiment
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
 from elmo_cli.config.reading import DataSettings, ReadingSettings, TokenizerSettings, VocabularySettings
 from elmo_cli.config.settings import Experiment, SvdSettings, Word2VecSettings
-from elmo_cli.config.values import Settings
+from elmo_cli.config.values import Settings, absolute
 
 __all__ = [
     "PRESETS",
@@ -42,5 +42,6 @@ __all__ = [
     "TokenizerSettings",
     "VocabularySettings",
     "Word2VecSettings",
+    "absolute",
     "load_experiment",
 ]

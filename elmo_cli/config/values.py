@@ -6,7 +6,7 @@ import codecs
 import re
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -72,10 +72,26 @@ Rate = Annotated[float, Field(gt=0.0)]
 Shares = Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], BeforeValidator(_as_numbers)]
 
 
+S = TypeVar("S", bound="Settings")
+
+
 class Settings(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def absolute(settings: S) -> S:
+    """The same settings for a process with another working directory: every path from the root."""
+
+    def of(value: object) -> object:
+        if isinstance(value, Settings):
+            return absolute(value)
+        if isinstance(value, tuple):
+            return tuple(map(of, value))
+        return value.absolute() if isinstance(value, Path) else value
+
+    return settings.model_copy(update={name: of(getattr(settings, name)) for name in type(settings).model_fields})
 
 
 ClassWeights = Annotated[

@@ -11,7 +11,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 
-from elmo_cli.cluster import cores, pool
+from elmo_cli.cluster import cluster_address, cores, pool
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.events import Notice, Tell
 from elmo_cli.text.encoded import EncodedCorpus, encode
@@ -20,11 +20,13 @@ from elmo_cli.text.tokenizer import Tokenizer
 CHUNK_CHARACTERS = 1 << 20
 # Below this, a process takes longer to start than it saves.
 BYTES_PER_PROCESS = 8 << 20
+MOST_ON_CLUSTER = 64  # workers of it that have chunks at once, which this process keeps too
 
 
 def processes_for(size: int) -> int:
-    """How many processes to tokenise so many bytes of text with."""
-    return max(1, min(cores(), size // BYTES_PER_PROCESS))
+    """How many processes to tokenise so many bytes of text with, here or on the cluster that is in use."""
+    most = size // BYTES_PER_PROCESS
+    return max(1, min(MOST_ON_CLUSTER if cluster_address() else cores(), most))
 
 
 def encode_chunks(
