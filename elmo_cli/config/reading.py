@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -43,6 +44,18 @@ class TokenizerSettings(Settings):
     kind: TokenizerKind = Field("words", description="words and punctuation marks, whitespace, or your regex")
     lowercase: bool = Field(False, description="lower-case the text first")
     pattern: str | None = Field(None, description="regular expression of a token, for kind regex")
+    version: int = Field(2, ge=1, le=2, description="rules of kind words; 1 cuts at spaces alone, also Chinese or Thai")
+
+    @classmethod
+    def saved(cls, kept: Any) -> Self:
+        """The settings that a run or a vocabulary keeps; what was written before there were versions is of the first.
+
+        Raises:
+            ValidationError: They are no such settings.
+        """
+        if isinstance(kept, dict) and kept.get("kind") == "words":
+            kept = {"version": 1, **kept}
+        return cls.model_validate(kept)
 
 
 class VocabularySettings(Settings):

@@ -138,7 +138,7 @@ def _build_embedder(run: Run) -> Embedder:
     network: BiLm | StaticTable
     with _readable(run):
         description = run.description["embedder"]
-        tokenizer = TokenizerSettings.model_validate(description["tokenizer"])
+        tokenizer = TokenizerSettings.saved(description["tokenizer"])
         if description["kind"] == "bilm":
             settings = ModelSettings.model_validate(description["model"])
             network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])

@@ -221,7 +221,7 @@ def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabula
     """The vocabulary with what `vocab.yaml` says of it."""
     try:
         details: Any = load_yaml(details_file.read_text(encoding="utf-8"))
-        tokenizer = TokenizerSettings.model_validate(details["tokenizer"])
+        tokenizer = TokenizerSettings.saved(details["tokenizer"])
         settings = VocabularySettings.model_validate(details["settings"]) if details["settings"] else None
         totals = Totals(**details["totals"]) if details["totals"] else None
         size = details["size"]

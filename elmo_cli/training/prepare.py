@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from elmo_cli.config import Experiment, ModelSettings
+from elmo_cli.config import Experiment, ModelSettings, TokenizerSettings
 from elmo_cli.data.formats import deciding_texts
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.events import Notice, Tell, silent
@@ -26,6 +26,8 @@ from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.costs import vocabulary_parameters
 from elmo_cli.vectors.formats import read_vectors
 from elmo_cli.vectors.static import table_for
+
+WORD_LENGTH = 12  # letters of a token of running text, above the mean of any language that is written in words
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def build_vocabulary_run(
         files, known = corpus_files(experiment, paths, tell), cache_of(experiment)
         corpus = encode_corpus(experiment, files, experiment.tokenizer, fingerprint=known, tell=tell)
         vocabulary = Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
+        _warn_of_sentences(corpus, experiment.tokenizer, tell)
         writer.describe(
             experiment.model_dump(include={"data", "tokenizer", "vocab"}), {"corpus": describe_files(files, known)}
         )
@@ -73,6 +76,17 @@ def build_vocabulary_run(
         totals = asdict(vocabulary.totals) if vocabulary.totals else {}
         writer.write_json(RESULTS_FILE, {"size": len(vocabulary), **totals})
     return VocabularyReport(out, vocabulary, vocabulary_parameters(experiment.model, len(vocabulary)))
+
+
+def _warn_of_sentences(corpus: EncodedCorpus, tokenizer: TokenizerSettings, tell: Tell) -> None:
+    """Say so where the tokens are too long to be words, as those of Chinese or Thai are between spaces."""
+    lengths = np.fromiter(map(len, corpus.types), dtype=np.int64, count=len(corpus.types))
+    mean = float(lengths @ corpus.counts()) / max(1, corpus.token_count)
+    if mean > WORD_LENGTH:
+        found = f"a token has {mean:.0f} letters on average, as whole sentences have"
+        other = tokenizer.kind != "words"
+        remedy = "--tokenizer words cuts text without spaces" if other else "cut the text into words beforehand"
+        tell(Notice(f"{found}: is this text written without spaces between words? {remedy}"))
 
 
 @dataclass(frozen=True)
@@ -195,6 +209,7 @@ def check_same_training(description: Mapping[str, Any], job: PretrainJob) -> Non
     if description.get("vocabulary") != job.vocabulary.fingerprint():
         raise _differs("the vocabulary is another one than the run was begun with")
     before, now = _flat(description.get("settings", {})), _flat(portable(job.settings))
+    before.setdefault("tokenizer.version", 1 if before.get("tokenizer.kind") == "words" else now["tokenizer.version"])
     read = [Path(file["name"]) for role in ("corpus", "valid") for file in job.files.get(role, [])]
     deciding = {f"data.{name}" for path in read for name in deciding_texts(path, job.settings.data)} | {"data.limit"}
     for key in sorted(before.keys() | now.keys()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elmo_cli.config import TokenizerSettings
@@ -33,7 +33,7 @@ CASES = [
     ("`` yes '' ``no''", "``|yes|''|``|no|''"),
     ("a 1,000-year-old 3.5-inch disk", "a|1,000-year-old|3.5-inch|disk"),
     (r"over\$50 C++", "over|\\|$|50|C|+|+"),
-    ("हिन्दी 日本語 ❤️!", "हिन्दी|日本語|❤️|!"),
+    ("हिन्दी 日本語 ❤️!", "हिन्दी|日|本|語|❤️|!"),
 ]
 
 
@@ -53,6 +53,7 @@ def test_lowercase_keeps_the_splits_of_the_original() -> None:
     ]
 
 
+@settings(deadline=None)  # the first text of a rare script compiles its patterns
 @given(st.text() | st.text(alphabet="aA1.,-'’&@:/$ \n\u0301é_"))
 def test_words_lose_nothing_but_whitespace(text: str) -> None:
     tokens = Tokenizer(TokenizerSettings())(text)
@@ -60,6 +61,7 @@ def test_words_lose_nothing_but_whitespace(text: str) -> None:
     assert "".join(tokens) == "".join(unicodedata.normalize("NFC", text).split())
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_words_of_a_text_are_those_of_its_parts(left: str, right: str) -> None:
     tokenize = Tokenizer(TokenizerSettings())
