@@ -87,7 +87,8 @@ def nearest_file(path: Path, *, folders: bool = False) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder} either: check the path"
-    names = sorted(entry.name for entry in folder.iterdir() if (entry.is_dir() if folders else entry.is_file()))
+    entries = (entry for entry in folder.iterdir() if path.name.startswith(".") or not entry.name.startswith("."))
+    names = sorted(entry.name for entry in entries if (entry.is_dir() if folders else entry.is_file()))
     kind = "folders" if folders else "files"
     if not names:
         return f"there are no {kind} in {folder.resolve()}: check the path"

@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 
 from elmo_cli.commands.app import app
 from elmo_cli.commands.options import Preset as PresetOption
-from elmo_cli.config import PRESETS
+from elmo_cli.config import PRESETS, choices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "elmo_cli"
@@ -199,5 +200,6 @@ def test_every_option_explains_itself(command: str) -> None:
 
 
 def test_flags_name_the_presets_there_are() -> None:
-    metavar = PresetOption.__metadata__[0].metavar
-    assert metavar.split("|") == list(PRESETS)
+    help = PresetOption.__metadata__[0].help
+    assert list(get_args(choices.Preset)) == list(PRESETS)
+    assert all(f"{name} " in help for name in PRESETS)

@@ -151,5 +151,8 @@ def test_the_nearest_file_of_a_folder_without_any(tmp_path: Path) -> None:
     assert nearest_file(tmp_path / "zzz.txt") == f"there are no files in {tmp_path.resolve()}: check the path"
     (tmp_path / "a.txt").touch()
     assert nearest_file(tmp_path / "q") == "choose from: a.txt"
+    (tmp_path / ".a.txt.lock").touch()
+    assert nearest_file(tmp_path / "q") == "choose from: a.txt"
+    assert nearest_file(tmp_path / ".a.txt.lok") == "did you mean '.a.txt.lock'?"
     hint = nearest_file(tmp_path / "zzz", folders=True)
     assert hint == f"there are no folders in {tmp_path.resolve()}: check the path"

@@ -14,12 +14,11 @@ from typing import Annotated
 
 import typer
 from typer import rich_utils
-from typer.core import TyperGroup
 
 from elmo_cli import __version__
 from elmo_cli.commands.baseline import baseline
 from elmo_cli.commands.bench import bench
-from elmo_cli.commands.call import Command, CommandWithoutSettings
+from elmo_cli.commands.call import Command, CommandWithoutSettings, Group
 from elmo_cli.commands.check import check
 from elmo_cli.commands.classify import classify
 from elmo_cli.commands.compare import compare
@@ -34,7 +33,7 @@ from elmo_cli.commands.quickstart import quickstart
 from elmo_cli.commands.report import report
 from elmo_cli.commands.similar import similar
 from elmo_cli.commands.vocab import vocab
-from elmo_cli.errors import ElmoError
+from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.ranks import FollowedError, rank_count, rank_here
 
 # The panels of the help, each with its commands, and groups of such, by the words that they are typed with.
@@ -61,7 +60,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
 WITHOUT_SETTINGS = (quickstart, init)  # they write the file that others read
 
 
-class _Panels(TyperGroup):
+class _Panels(Group):
     """Commands and groups in one order; typer registers all groups after all commands."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
@@ -72,7 +71,6 @@ class _Panels(TyperGroup):
 app = typer.Typer(
     name="elmo",
     cls=_Panels,
-    no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -116,11 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if rank_count() > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings, one a process, are not the user's
     given = list(sys.argv[1:] if arguments is None else arguments)
-    _open_streams()
     if os.environ.get("NO_COLOR"):
         # typer's help and usage errors are bold otherwise, wherever colour is forced
         rich_utils.COLOR_SYSTEM = None
     try:
+        _open_streams()
         typer.main.get_command(app).main(args=given, prog_name="elmo")
     except Exception as error:
         if "--debug" in given:
@@ -131,17 +129,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _open_streams() -> None:
     r"""See that the standard streams take what is written to them.
 
-    One that the caller closed, as `<&-` does, becomes a device that is empty and takes everything. A letter that the
-    encoding of stdout lacks, such as the λ of a table in that of Windows or in latin-1, is written as `\u03bb`, as
-    Python does on stderr: a command shall not fail on it after an hour's work.
+    One that the caller closed, as `<&-` does, becomes a device that is empty and takes everything. A letter of a table
+    that the encoding of stdout lacks, such as λ in that of Windows or in latin-1, is replaced: a command shall not fail
+    on it after an hour's work. Data are UTF-8 in any case: see `data_stream`.
+
+    Raises:
+        ConfigError: Standard output is closed, so that there is no place for results.
     """
+    closed = sys.stdout is None
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     if rank_here():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - rank 0 shows for all
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors="replace")
+    if closed:
+        remedy = "leave >&- out; -q shows nothing, and > /dev/null drops what is shown"
+        raise ConfigError("standard output is closed", expected="a place for the results", remedy=remedy)
 
 
 def _report(error: Exception) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, Command
+from elmo_cli.commands.call import Call, Command, Group
 from elmo_cli.commands.inputs import spooled
 from elmo_cli.config import Experiment, choices
 
@@ -50,7 +50,7 @@ Exponent = Annotated[
 
 baseline = typer.Typer(
     name="baseline",
-    no_args_is_help=True,
+    cls=Group,
     help="Train static vectors to compare with ('baseline word2vec', 'baseline svd').",
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from elmo_cli.commands import options
 from elmo_cli.commands.progress import Display
@@ -76,6 +76,14 @@ def _common(
 _alone = typer.Typer(add_completion=False)
 _alone.command()(_common)
 COMMON = typer.main.get_command(_alone)
+
+
+class Group(TyperGroup):
+    """Commands under one name; the name alone asks for help, and gets it without a failure."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Arguments that are left for a command."""
+        return super().parse_args(ctx, args or ["--help"])
 
 
 class Command(TyperCommand):

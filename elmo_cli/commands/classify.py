@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -16,13 +16,13 @@ Lambdas = Annotated[
     str | None,
     typer.Option(
         "--lambdas",
-        metavar=options.named(choices.LambdaMode, "layer:N"),
-        help="How the layers become one vector a token.",
+        metavar="MODE",
+        help=f"How the layers become one vector a token: {', '.join(get_args(choices.LambdaMode))}, layer:N.",
     ),
 ]
 FrozenLambdas = Annotated[
     str | None,
-    typer.Option("--frozen-lambdas", metavar="W,W,W|uniform", help="Weights for frozen; else drawn from the seed."),
+    typer.Option("--frozen-lambdas", metavar="W,W,W", help="Weights for frozen, or uniform; else drawn by the seed."),
 ]
 LambdaNorm = Annotated[
     choices.LambdaNorm | None,
@@ -38,7 +38,7 @@ LabelSmoothing = Annotated[
 ]
 ClassWeights = Annotated[
     str | None,
-    typer.Option("--class-weights", metavar="balanced|LABEL=W,...", help="Weights of texts in the loss, by class."),
+    typer.Option("--class-weights", metavar="WEIGHTS", help="Of texts in the loss: balanced, or LABEL=W,LABEL=W."),
 ]
 
 

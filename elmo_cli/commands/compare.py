@@ -29,14 +29,16 @@ Fractions = Annotated[
 Modes = Annotated[
     list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
 ]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Classifiers for each row.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", min=1, help="Classifiers for each row.")]
 Against = Annotated[
     str | None,
     typer.Option("--against", metavar="ROW", help="Test the others against this row, such as 'lm layer:2'."),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Train so many classifiers side by side, each with its share of the cores."),
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="Train so many classifiers side by side, each with its share of the cores."
+    ),
 ]
 STOPPED = "classifiers that were done are saved, if any: go on with --resume"
 

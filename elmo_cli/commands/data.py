@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, Command, CommandWithoutSettings
+from elmo_cli.commands.call import Call, Command, CommandWithoutSettings, Group
 from elmo_cli.commands.invocation import next_steps
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
@@ -18,7 +18,7 @@ Mirror = Annotated[
 ]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of two files, the training file first.")]
 
-data = typer.Typer(no_args_is_help=True, help="Fetch a data set ('data get'), look into a file ('data show').")
+data = typer.Typer(cls=Group, help="Fetch a data set ('data get'), look into a file ('data show').")
 
 
 @data.command("get", cls=CommandWithoutSettings)

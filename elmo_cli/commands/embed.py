@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, get_args
@@ -12,6 +11,7 @@ import typer
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
 from elmo_cli.commands.inputs import STDIN, texts_of, tokenizer_for
+from elmo_cli.commands.render import data_stream
 from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
@@ -133,7 +133,7 @@ def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:
             expected="one of them",
             remedy="leave --json out, or give --out FILE",
         )
-    return sys.stdout
+    return data_stream()
 
 
 def _layer_choice(text: str) -> DumpLayers:

@@ -33,4 +33,6 @@ def init(
     path = write_settings(folder, preset, {"data": data}, overwrite)
     call.note(*found.notes)
     call.output.show({"path": str(path), "data": data, "notes": found.notes}, views.pairs({"wrote": path, **data}))
+    if not found.has_text:
+        call.output.say(f"first: name the text to learn from, as data.corpus or data.train in {path}")
     call.output.say(*next_steps(folder, "vocab build", "pretrain"))

@@ -84,5 +84,5 @@ def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:
     """A run's own tokenizer, but for its kind and pattern: text that is split already still takes the run's case."""
     from elmo_cli.runs import Run
 
-    own = TokenizerSettings.model_validate(Run.open(run).description.get("embedder", {}).get("tokenizer", {}))
+    own = TokenizerSettings.saved(Run.open(run).description.get("embedder", {}).get("tokenizer", {}))
     return own.model_copy(update={"kind": given.kind, "pattern": given.pattern})

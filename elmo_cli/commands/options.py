@@ -11,6 +11,7 @@ from elmo_cli.config import choices
 from elmo_cli.errors import ConfigError, nearest
 
 COMMON = "Common options"
+LONGEST_CHOICE = 9  # letters of values that stand beside their flag in help
 
 
 def named(choice: Any, *more: str) -> str:
@@ -24,6 +25,11 @@ def choice(flag: str, values: Any, help: str, **more: Any) -> Any:
     typer knows these by itself, but does not say which of them is nearest to a mistyped one.
     """
     known = get_args(values)
+    shown = named(values)
+    if len(shown) > LONGEST_CHOICE:  # beside the help there is no room for all of them
+        shown = flag.rpartition("-")[2].upper()
+        if not all(name in help for name in known):
+            help = f"{help.removesuffix('.')}: {', '.join(known)}."
 
     def checked(text: str) -> str:
         if text not in known:
@@ -32,7 +38,7 @@ def choice(flag: str, values: Any, help: str, **more: Any) -> Any:
             )
         return text
 
-    return typer.Option(flag, parser=checked, metavar=named(values), help=help, **more)
+    return typer.Option(flag, parser=checked, metavar=shown, help=help, **more)
 
 
 Config = Annotated[
@@ -63,7 +69,7 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Results as one JSON document on stdout, nothing else.", rich_help_panel=COMMON),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.", rich_help_panel=COMMON)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, messages or tables.", rich_help_panel=COMMON)]
 # Read by `main`, which must know it before a command's arguments are parsed.
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.", rich_help_panel=COMMON)]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ import typer
 from elmo_cli.commands import options
 from elmo_cli.commands.call import Call
 from elmo_cli.commands.inputs import texts_of, usual_batch
+from elmo_cli.commands.render import data_stream
 from elmo_cli.config import choices
 from elmo_cli.errors import DataError
 
@@ -31,12 +32,27 @@ BatchSize = Annotated[
     typer.Option("--batch-size", min=1, help="Texts read before their answers are written.", show_default="256"),
 ]
 
+Unknown = Annotated[bool, typer.Option("--unknown", help="A column with the share of tokens that the model lacks.")]
+MinConfidence = Annotated[
+    float,
+    typer.Option(
+        "--min-confidence",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="No label where none is as probable.",
+        show_default=False,
+    ),
+]
+
 
 def predict(
     call: Call,
     run: Run,
     file: File = "-",
     format: Format = "csv",
+    unknown: Unknown = False,
+    min_confidence: MinConfidence = 0.0,
     batch_size: BatchSize = None,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
@@ -49,6 +65,7 @@ def predict(
 
     Examples:
       elmo predict runs/classify-frozen new.csv > labels.csv
+      elmo predict runs/classify-frozen new.csv --unknown --min-confidence 0.6
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
     """
     from elmo_cli.devices import pick_device
@@ -60,44 +77,79 @@ def predict(
     experiment = call.settings(data={"text": column, "encoding": encoding})
     texts = texts_of(file, experiment.data.model_copy(update={"clean": "none"}))
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
-    cut = _write(stream, loaded.classes, "json" if call.output.json else format)
+    form = _Form("json" if call.output.json else format, loaded.classes, unknown, min_confidence)
+    cut, strange = _write(stream, form)
     if cut:
         call.note(f"{cut} texts are longer than the classifier reads; their ends were left out")
+    if strange:
+        which = "text has no token that the model knows: its label says" if strange == 1 else "texts have no token"
+        which += "" if strange == 1 else " that the model knows: their labels say"
+        call.note(f"{strange} {which} nothing about it; --unknown shows which")
 
 
-def _write(
-    stream: Iterable[Prediction], classes: Sequence[str], format: choices.PredictionFormat | Literal["json"]
-) -> int:
-    """Write each prediction before the next one is asked for; returns how many texts were cut.
+@dataclass(frozen=True)
+class _Form:
+    """How predictions are written.
 
-    `csv`: label, a probability for each of `classes`, text. `jsonl`: a document a line. `json`: a list of such.
+    `csv`: label, a probability for each of `classes`, the unknown share on request, text. `jsonl`: a document a line.
+    `json`: a list of such. A label that is less probable than `min_confidence` is left empty, or null.
+    """
+
+    format: choices.PredictionFormat | Literal["json"]
+    classes: Sequence[str]
+    unknown: bool
+    min_confidence: float
+
+    @property
+    def header(self) -> list[str]:
+        """The names of the columns."""
+        return ["label", *(f"p({name})" for name in self.classes), *(["unknown"] if self.unknown else []), "text"]
+
+    def label(self, prediction: Prediction) -> str | None:
+        """The label, where it is probable enough."""
+        return prediction.label if max(prediction.probabilities) >= self.min_confidence else None
+
+    def row(self, prediction: Prediction) -> list[str | None]:
+        """A line of the table."""
+        shares = [*prediction.probabilities, *([prediction.unknown] if self.unknown else [])]
+        return [self.label(prediction), *(f"{share:.6f}" for share in shares), prediction.text]
+
+    def document(self, prediction: Prediction) -> dict[str, Any]:
+        """The same with names."""
+        shares = {name: round(share, 6) for name, share in zip(self.classes, prediction.probabilities, strict=True)}
+        unknown = {"unknown": round(prediction.unknown, 6)} if self.unknown else {}
+        return {"label": self.label(prediction), "probabilities": shares, **unknown, "text": prediction.text}
+
+
+def _write(stream: Iterable[Prediction], form: _Form) -> tuple[int, int]:
+    """Write each prediction before the next one is asked for.
+
+    Returns:
+        How many texts were cut, and how many have no token that the model knows.
 
     Raises:
         DataError: There is no text.
     """
-    cut = count = 0
-    rows = csv.writer(sys.stdout, lineterminator="\n")
-    header = ["label", *(f"p({name})" for name in classes), "text"]
+    cut = strange = count = 0
+    format = form.format
+    out = data_stream()
+    rows = csv.writer(out, lineterminator="\n")
     for count, prediction in enumerate(stream, start=1):
         cut += prediction.cut
+        strange += prediction.unknown == 1
         if format == "csv":
             if count == 1:  # not before: texts that cannot be read leave stdout empty
-                rows.writerow(header)
-            rows.writerow([prediction.label, *(f"{share:.6f}" for share in prediction.probabilities), prediction.text])
+                rows.writerow(form.header)
+            rows.writerow(form.row(prediction))
         else:
             separator = "" if format == "jsonl" else "[\n" if count == 1 else ",\n"
             end = "\n" if format == "jsonl" else ""
-            sys.stdout.write(separator + dumps(_document(prediction, classes), ensure_ascii=False) + end)
-        sys.stdout.flush()
+            out.write(separator + dumps(form.document(prediction), ensure_ascii=False) + end)
+        out.flush()
     if not count:
         raise DataError(
             "there is nothing to label", expected="a text a line", remedy="give texts, a line each, or name a file"
         )
     if format == "json":
-        sys.stdout.write("\n]\n")
-    return cut
-
-
-def _document(prediction: Prediction, classes: Sequence[str]) -> dict[str, Any]:
-    shares = {name: round(share, 6) for name, share in zip(classes, prediction.probabilities, strict=True)}
-    return {"label": prediction.label, "probabilities": shares, "text": prediction.text}
+        out.write("\n]\n")
+    return cut, strange

@@ -114,7 +114,8 @@ class Display:
                 self.notices += [event.message] if isinstance(event, Notice) else []
                 line = describe(event) if self._epochs or not isinstance(event, EpochDone) else None
                 if line is not None:
-                    self._messages.print(line, soft_wrap=True)
+                    # A terminal breaks it between words; what is kept in a file is a line, for who searches it.
+                    self._messages.print(line, soft_wrap=not self._messages.is_terminal)
 
     def _move(self, done: int, total: int | None, words: str, place: str = "") -> None:
         self._bar.update(self._task, completed=done, total=total, words=words)

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, TextIO
@@ -94,7 +95,9 @@ class FittedTable:
             for place, name in enumerate(self.columns)
         ]
         left = options.max_width - sum(width + GAP for width in widths[1:])
-        if left >= max(cell_len(self.columns[0]), min(widths[0], LEAST_NAME)):
+        # In a file names stay whole, for who searches it.
+        least = min(widths[0], LEAST_NAME) if console.is_terminal else widths[0]
+        if left >= max(cell_len(self.columns[0]), least):
             drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
             drawn.add_column(Text(self.columns[0]), overflow="fold")
             for name in self.columns[1:]:
@@ -171,7 +174,7 @@ def console_on(file: TextIO, quiet: bool = False) -> Console:
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command shows what it does: with `json` results as one document, with `quiet` nothing but results."""
+    """Where a command shows what it does: with `json` results as one document, with `quiet` no tables, no messages."""
 
     json: bool = False
     quiet: bool = False
@@ -187,14 +190,23 @@ class Output:
             self.messages.print(line, soft_wrap=isinstance(line, str))
 
     def show(self, document: Any, *shown: RenderableType) -> None:
-        """The results, on stdout: `document` with `--json`, else `shown`."""
+        """The results, on stdout: `document` with `--json`, which is data, else `shown`, unless all is to be quiet."""
         if self.json:
-            json_module.dump(_finite(document), sys.stdout, ensure_ascii=False, indent=2, default=str, allow_nan=False)
+            json_module.dump(
+                _finite(document), data_stream(), ensure_ascii=False, indent=2, default=str, allow_nan=False
+            )
             sys.stdout.write("\n")
-        else:
+        elif not self.quiet:
             console = console_on(sys.stdout)
             for place, part in enumerate(shown):
                 console.print(*([""] if place else []), part, sep="\n", crop=False)
+
+
+def data_stream() -> TextIO:
+    """Standard output for data, which are UTF-8 whatever letters the terminal knows."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from elmo_cli.commands import options, views
-from elmo_cli.commands.call import Call, Command
+from elmo_cli.commands.call import Call, Command, Group
 from elmo_cli.commands.inputs import spooled
 
 MinCount = Annotated[int | None, typer.Option("--min-count", min=1, help="Drop tokens seen less often.")]
@@ -18,7 +18,7 @@ VocabPath = Annotated[Path, typer.Argument(metavar="VOCAB", help="Vocabulary: a 
 OnCorpus = Annotated[list[Path] | None, typer.Argument(metavar="CORPUS", help="Text to count the unknown in.")]
 Lines = Annotated[int, typer.Option("--lines", min=1, help="Tokens to show from head and tail.")]
 
-vocab = typer.Typer(no_args_is_help=True, help="Build a vocabulary ('vocab build'), look at one ('vocab show').")
+vocab = typer.Typer(cls=Group, help="Build a vocabulary ('vocab build'), look at one ('vocab show').")
 
 
 @vocab.command("build", cls=Command)

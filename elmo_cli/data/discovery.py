@@ -38,6 +38,11 @@ class Discovery:
     clean: Cleaning = "none"  # the clean-up that the text seems to need
     notes: list[str] = field(default_factory=list)  # what the user should know, one sentence each
 
+    @property
+    def has_text(self) -> bool:
+        """Whether there is text to learn from: any, or a training file that can be read."""
+        return "corpus" in self.files or self.columns is not None
+
     def settings(self) -> dict[str, Any]:
         """The keys of section `data` that are worth writing."""
         found: dict[str, Any] = dict(self.files)

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from elmo_cli.data.cleaning import CLEANINGS
+from elmo_cli.embedder import Embedder
 from elmo_cli.runs import LoadedClassifier
-from elmo_cli.text.encoded import encode
+from elmo_cli.text.encoded import UNK, EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_sentences
@@ -25,6 +28,7 @@ class Prediction:
     text: str  # as it was given
     label: str  # the most probable class
     probabilities: tuple[float, ...]  # in the order of the classifier's classes; they sum to 1
+    unknown: float  # share of its tokens that the model has no vector of its own for; 1 of a text without tokens
     cut: bool  # whether the text was longer than the classifier reads, so that its end was left out
 
 
@@ -47,8 +51,21 @@ def predict_stream(
         whole = encode(map(clean, chunk), tokenize)
         corpus, _ = cut_sentences(whole, limit)
         probabilities = predict(loaded.classifier, loaded.embedder, corpus, device)
-        best = probabilities.argmax(1).tolist()
-        for text, label, shares, length in zip(
-            chunk, best, probabilities.tolist(), whole.lengths.tolist(), strict=True
-        ):
-            yield Prediction(text, loaded.classes[label], tuple(shares), length > limit)
+        labels = (loaded.classes[best] for best in probabilities.argmax(1).tolist())
+        shares = map(tuple, probabilities.tolist())
+        cut = (whole.lengths > limit).tolist()
+        unknown = unknown_shares(loaded.embedder, corpus).tolist()
+        yield from map(Prediction, chunk, labels, shares, unknown, cut)
+
+
+def unknown_shares(embedder: Embedder, corpus: EncodedCorpus) -> NDArray[np.float64]:
+    """(sentences,) share of the tokens that are not in the embedder's table of words; 1 where there is no token.
+
+    A model that reads characters alone knows every token.
+    """
+    ids = embedder.indexer.word_ids(corpus.types)
+    unknown = np.zeros(len(corpus.types)) if ids is None else ids == UNK
+    lengths = corpus.lengths
+    places = np.repeat(np.arange(len(corpus)), lengths)
+    counts = np.bincount(places, weights=unknown[corpus.tokens], minlength=len(corpus))
+    return np.where(lengths == 0, 1.0, counts / np.maximum(lengths, 1))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 CONFIDENCE = 0.95
+MOST_NAMED = 3  # classes in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,19 @@ def accuracy_interval(correctness: NDArray[Any], *, seed: int = 1, resamples: in
 
 
 def _zero_divisions(table: NDArray[np.integer], classes: Sequence[str]) -> tuple[str, ...]:
-    """One sentence for each 0/0 of the confusion matrix."""
+    """One sentence for all precisions that are 0/0 in the confusion matrix, and one for all such recalls."""
+    kinds = (
+        (0, "was never predicted: its precision", "were never predicted: their precision"),
+        (1, "has no true example: its recall", "have no true example: their recall"),
+    )
     notes = []
-    for name, true, guessed in zip(classes, table.sum(axis=1), table.sum(axis=0), strict=True):
-        if guessed == 0:
-            notes.append(f"class '{name}' was never predicted: its precision is undefined and counts as 0")
-        if true == 0:
-            notes.append(f"class '{name}' has no true example: its recall is undefined and counts as 0")
+    for axis, of_one, of_several in kinds:
+        names = [name for name, count in zip(classes, table.sum(axis=axis), strict=True) if not count]
+        if names:
+            listed = ", ".join(f"'{name}'" for name in names[:MOST_NAMED])
+            if len(names) > MOST_NAMED:
+                listed += f" and {len(names) - MOST_NAMED} more"
+            which = f"class {listed} {of_one}" if len(names) == 1 else f"{len(names)} classes {of_several}"
+            end = "is undefined and counts as 0"
+            notes.append(f"{which} {end}" if len(names) == 1 else f"{which} {end} ({listed})")
     return tuple(notes)

@@ -34,7 +34,7 @@ from elmo_cli.training.state import StepCounter
 from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
 STEPS_PER_EVENT = 10
-NOTABLE_OOV, NOT_IN_VOCABULARY = 0.2, "not in the vocabulary: do they belong together?"
+NOTABLE_OOV, NOTABLE_DIFFERENCE = 0.2, 0.1  # of the training tokens; from those of the text the vocabulary is of
 IN_TORCH = "the LSTM's steps run in torch, about half as fast as in C++"
 OTHER_BITS = "it began with the LSTM's steps in C++, and goes on in torch: its last bits will be others"
 DIVERGED = "lower pretrain.learning_rate, or set pretrain.clip_norm"
@@ -238,7 +238,7 @@ def pretrain_run(
         # What is large is tokenised by rank 0, and found on the disk by the others.
         job = ranks.in_turn(lambda: prepare_pretraining(experiment, paths, vocabulary, tell))
         if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
-            yield Notice(f"{100 * unknown:.0f} % of the training tokens are {NOT_IN_VOCABULARY}")
+            yield Notice(f"{100 * unknown:.0f} % of the training tokens are {_why_unknown(job.vocabulary, unknown)}")
         check_ranks(ranks, job)
         if resume:
             check_same_training(writer.description, job)
@@ -272,6 +272,16 @@ def _writer(ranks: Ranks, out: Path, *, overwrite: bool, resume: bool) -> Iterat
         writer = kind(out, "lm", "elmo pretrain", overwrite=overwrite, resume=resume)
         ranks.in_turn(lambda: stack.enter_context(writer))
         yield writer
+
+
+def _why_unknown(vocabulary: Vocabulary, rate: float) -> str:
+    """What may be wrong with a vocabulary that lacks this share of a text: what it leaves out, or that text itself."""
+    settings, totals = vocabulary.settings, vocabulary.totals
+    if not settings or not totals or rate > 1 - totals.coverage + NOTABLE_DIFFERENCE:
+        return "not in the vocabulary: do they belong together?"
+    if len(vocabulary) == settings.max_size:
+        return f"not in the vocabulary, which was built to have no more than {settings.max_size:,} tokens (--max-size)"
+    return f"not in the vocabulary, which was built of tokens seen {settings.min_count} times or more (--min-count)"
 
 
 def _find_vocabulary(given: Path | None, default: Path, resumed: RunWriter | None) -> Vocabulary | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Sequence
 from gzip import GzipFile
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from elmo_cli.cluster import memory_here
 from elmo_cli.data.files import unreadable
 from elmo_cli.disk import write_atomically
-from elmo_cli.errors import DataError
+from elmo_cli.errors import DataError, nearest_file
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
 from elmo_cli.vectors.plain import FORMATS, read_plain
 from elmo_cli.vectors.static import StaticVectors
@@ -58,10 +59,21 @@ def read_vectors(path: Path) -> StaticVectors:
             return (read_gensim if pickled else read_plain)(path, stream).without_duplicates()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file: {error}", where=path, remedy="fetch it again") from error
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}", where=path, expected=FORMATS, remedy=_remedy(path)) from error
     except OSError as error:
         raise unreadable(path, error) from error
     except MemoryError as error:
         raise DataError(f"{path} {_TOO_LARGE}", where=path, remedy=_FEWER) from error
+
+
+def _remedy(path: Path) -> str:
+    """What makes a missing file: the command that writes one of this name, unless the name is only mistyped."""
+    method = {"w2v": "word2vec", "svd": "svd"}.get(re.split(r"[-.]", path.name)[0])
+    hint = nearest_file(path)
+    if method is None and hint.startswith("did you mean"):
+        return hint
+    return f"`elmo baseline {method or 'word2vec'} --out {path}` makes one"
 
 
 def write_word2vec(path: Path, tokens: Sequence[str], matrix: NDArray[np.float32], binary: bool = False) -> None:

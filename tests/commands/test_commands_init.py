@@ -54,6 +54,7 @@ def test_init_of_an_empty_or_new_folder(tmp_path: Path, elmo_in) -> None:
     assert done.code == 0
     assert "no train, test or text file was found" in done.stderr
     assert settings_of(tmp_path / "new")["preset"] == "base"
+    assert "first: name the text to learn from, as data.corpus or data.train in new/elmo.yaml" in done.stderr
     assert "next: cd new, then elmo vocab build" in done.stderr
     assert "next: elmo vocab build, then elmo pretrain" in elmo_in(tmp_path, "init").stderr
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer import rich_utils
 
 from elmo_cli.commands import views
-from elmo_cli.commands.progress import describe, describe_step, duration, follow
+from elmo_cli.commands.progress import Display, describe, describe_step, duration, follow
 from elmo_cli.commands.render import Output, cell_text, facts, lambda_bars, number, plain, table
 from elmo_cli.commands.signals import Stop
 from elmo_cli.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
@@ -118,8 +118,29 @@ def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str])
     assert "λ" in out
 
 
+def test_names_are_folded_on_a_terminal_alone() -> None:
+    drawn = table(("row", "accuracy", "95 % interval"), [["a-run-with-a-long-name", 0.5, "0.4..0.6"]])
+    assert "a-run-with-a-long-name" in shown(drawn, 40)
+    stream = io.StringIO()
+    Console(file=stream, width=40, force_terminal=True, color_system=None).print(drawn)
+    assert "a-run-with-a-long-name" not in stream.getvalue()
+
+
+def test_notes_are_broken_between_words_on_a_terminal_and_nowhere_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "a note of some words that is longer than " * 2 + "a terminal is wide"
+    for terminal in (True, False):
+        stream = io.StringIO()
+        console = Console(file=stream, width=40, force_terminal=terminal, color_system=None)
+        monkeypatch.setattr(Output, "messages", console)
+        Display(Output())(Notice(message))
+        lines = stream.getvalue().splitlines()
+        assert " ".join(line.strip() for line in lines) == f"note: {message}"
+        assert (len(lines) > 1) == terminal
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Output(quiet=True).say("hello")
+    Output(quiet=True).show({"x": 1}, "a table")
     assert capsys.readouterr() == ("", "")
     Output().say("[red]hello[/red]")
     assert capsys.readouterr() == ("", "[red]hello[/red]\n")

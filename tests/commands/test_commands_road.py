@@ -112,6 +112,19 @@ def test_predict_streams_csv_and_json(road: Path, elmo_in) -> None:
     assert whole == [json.loads(line) for line in lines]
 
 
+def test_predict_says_what_it_does_not_know(road: Path, elmo_in) -> None:
+    texts = "The striker scored twice\n\n猫 猫\nthe 猫\n"
+    done = elmo_in(road, "predict", "runs/classify-frozen", "--unknown", stdin=texts)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [float(row["unknown"]) for row in rows][1:] == [1, 1, 0.5]
+    assert "2 texts have no token that the model knows" in done.stderr
+    assert "nothing" not in elmo_in(road, "predict", "runs/classify-frozen", stdin="the market\n").stderr
+    sure = elmo_in(road, "predict", "runs/classify-frozen", "--json", "--min-confidence", "1", stdin=texts).json
+    assert [one["label"] for one in sure] == [None] * 4
+    empty = elmo_in(road, "predict", "runs/classify-frozen", "--min-confidence", "1", stdin=texts).stdout
+    assert [row["label"] for row in csv.DictReader(io.StringIO(empty))] == [""] * 4
+
+
 def test_predict_on_the_test_file_agrees_with_the_run(road: Path, elmo_in) -> None:
     found = elmo_in(road, "predict", "runs/classify-frozen", "test.csv", "--json").json
     with (road / "runs/classify-frozen/predictions.csv").open(encoding="utf-8", newline="") as file:

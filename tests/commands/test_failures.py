@@ -68,10 +68,17 @@ def test_a_failed_check_ends_with_one(folder: Path, elmo_in) -> None:
     assert "FAILED" in done.stdout
 
 
+@pytest.mark.parametrize("group", ["", "vocab", "data", "baseline"])
+def test_a_name_without_a_command_is_helped(group: str, run_elmo) -> None:
+    done = run_elmo(*group.split())
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == run_elmo(*group.split(), "--help").stdout
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes the stream")
 @pytest.mark.parametrize(
     ("closed", "code", "message"),
-    [("<&-", 2, "stdin is empty"), (">&-", 0, ""), ("2>&-", 0, "")],
+    [("<&-", 2, "stdin is empty"), (">&-", 2, "standard output is closed"), ("2>&-", 0, "")],
 )
 def test_a_stream_that_the_caller_closed(closed: str, code: int, message: str, tmp_path: Path) -> None:
     corpus = "-" if closed == "<&-" else "text.txt"
@@ -83,10 +90,18 @@ def test_a_stream_that_the_caller_closed(closed: str, code: int, message: str, t
     assert (tmp_path / "vocab").is_dir() is (code == 0)
 
 
-def test_a_letter_that_the_encoding_of_stdout_lacks_is_no_failure(road: Path) -> None:
-    command = [sys.executable, "-m", "elmo_cli", "predict", "runs/classify-frozen"]
+@pytest.mark.parametrize(
+    ("command", "end"),
+    [
+        ("predict runs/classify-frozen", ",the \u03bb of a market".encode()),  # data are UTF-8
+        ("evaluate runs/classify-frozen --json --device cpu", b"}"),
+        ("similar runs/lm market --top 1", b""),
+    ],
+)
+def test_a_letter_that_the_encoding_of_stdout_lacks_is_no_failure(command: str, end: bytes, road: Path) -> None:
     environment = dict(os.environ, PYTHONIOENCODING="latin-1", PYTHONPATH=str(Path(__file__).parents[2]))
     text = "the \u03bb of a market".encode()
-    done = subprocess.run(command, cwd=road, env=environment, input=text, capture_output=True)
+    line = [sys.executable, "-m", "elmo_cli", *command.split()]
+    done = subprocess.run(line, cwd=road, env=environment, input=text, capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].endswith(rb",the \u03bb of a market")
+    assert done.stdout.splitlines()[-1].endswith(end)

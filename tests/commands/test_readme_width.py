@@ -79,6 +79,7 @@ def test_help_fits_and_names_every_flag(command: str, run_elmo, monkeypatch: pyt
         assert max(map(len, shown.splitlines())) <= width
         assert "\x1b" not in shown
         flags[width] = set(re.findall(r"--[a-z][a-z-]+", shown))
+        assert width == NARROW or "…" not in shown
     assert {"--help", "--debug", "--json"} <= flags[USUAL]
 
 

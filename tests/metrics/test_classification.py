@@ -36,11 +36,18 @@ def test_classes_divided_by_nothing_are_named() -> None:
     assert [row.precision for row in scores.classes] == pytest.approx([2 / 3, 0, 0, 0])
     assert scores.macro.recall == pytest.approx(1 / 4)
     said = "\n".join(scores.notes)
-    assert "'b' was never predicted" in said
-    assert "'c' was never predicted" in said
-    assert "'c' has no true example" in said
-    assert "'d' has no true example" in said
+    assert "2 classes were never predicted: their precision is undefined and counts as 0 ('b', 'c')" in said
+    assert "2 classes have no true example: their recall is undefined and counts as 0 ('c', 'd')" in said
     assert "'a'" not in said
+
+
+def test_many_classes_divided_by_nothing_are_one_note() -> None:
+    scores = classification_scores(list(range(12)), [0] * 12, [f"c{k}" for k in range(12)])
+    assert scores.notes == (
+        "11 classes were never predicted: their precision is undefined and counts as 0 ('c1', 'c2', 'c3' and 8 more)",
+    )
+    scores = classification_scores([0, 1], [0, 0], ["a", "b"])
+    assert scores.notes == ("class 'b' was never predicted: its precision is undefined and counts as 0",)
 
 
 def test_interval_is_that_of_the_binomial() -> None:

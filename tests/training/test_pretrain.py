@@ -157,6 +157,23 @@ def test_a_given_vocabulary_brings_its_tokenizer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"min_count": 50}, "seen 50 times or more (--min-count)"),
+        ({"max_size": 4}, "no more than 4 tokens (--max-size)"),
+    ],
+)
+def test_a_vocabulary_of_this_corpus_is_not_said_to_be_of_another(settings: dict, why: str, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("the cat\n" * 60 + "a dog\n" * 40)
+    small = experiment(tmp_path, **{f"vocab__{key}": value for key, value in settings.items()})
+    build_vocabulary_run(small, [corpus])
+    (told, *_) = [event.message for event in pretrain_run(small, [corpus], device="cpu") if isinstance(event, Notice)]
+    assert "are not in the vocabulary, which was built" in told
+    assert told.endswith(why)
+
+
+@pytest.mark.parametrize(
     ("known", "notice"),
     [
         ("cat", "75 % of the training tokens are not in the vocabulary"),

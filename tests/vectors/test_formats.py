@@ -224,6 +224,16 @@ def test_damaged_binaries(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "svd.txt").touch()
+    for name, remedy in (
+        ("w2v.txt", "elmo baseline word2vec --out"),
+        ("svd-w5.txt", "elmo baseline svd --out"),
+        ("svdd.txt", "did you mean 'svd.txt'?"),
+        ("glove.vec", "elmo baseline word2vec --out"),
+    ):
+        with pytest.raises(DataError, match="there is no file") as caught:
+            read_vectors(tmp_path / name)
+        assert remedy in str(caught.value.remedy)
     with pytest.raises(DataError, match="there is no file"):
         read_vectors(tmp_path / "absent")
     with pytest.raises(DataError, match="is a folder"):
