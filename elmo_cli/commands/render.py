@@ -23,7 +23,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from elmo_cli.report.cells import SMALLEST_P, Interval, Name, Number, Table
+from elmo_cli.report.cells import Interval, Name, Number, Table, p_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = 2  # columns between those of a table
@@ -68,7 +68,7 @@ def cell_text(cell: object) -> str:
                 return f"{100 * value:.2f}"
             if cell.unit == "difference":
                 return f"{value:+.4f}"
-            return "<.0001" if cell.unit == "p" and value < SMALLEST_P else number(value)
+            return p_text(value) if cell.unit == "p" else number(value)
     return number(cell.value if isinstance(cell, Number) else cell)
 
 

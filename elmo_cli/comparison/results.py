@@ -13,8 +13,9 @@ from elmo_cli.comparison.rows import REFERENCE
 from elmo_cli.comparison.statistics import RowResult, curve_point, summarise
 from elmo_cli.comparison.subsets import WHOLE
 from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
-from elmo_cli.report.records import ComparisonResults, FileRecord, TextsRecord
-from elmo_cli.report.result_cells import unknown_rate
+from elmo_cli.metrics.classification import classification_scores
+from elmo_cli.report.records import ComparisonResults, FileRecord, MajorityRecord, TextsRecord
+from elmo_cli.report.result_cells import MAJORITY, unknown_rate
 from elmo_cli.runs import RESULTS_FILE, RunWriter
 from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.directory import EXAMPLES_FILE
@@ -22,6 +23,7 @@ from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.labelled import LabelledCorpus, cut_note
 
 LITTLE_COVERAGE = 0.25  # share of the test tokens without a vector, from which on it is said
+LARGE_MAJORITY = 0.7  # share of the test texts in one class, from which on it is said
 FEW_FOR_VALIDATION = 100  # texts
 CURVES_FILE = "curves.csv"
 
@@ -39,9 +41,11 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonR
         curve_point(size, kept.rows(job, size.fraction), test.labels, seed=seed, resamples=resamples)
         for size in (reversed(job.sizes) if experiment.compare.fractions else ())
     ]
+    majority = _majority(train, test)
     vocabulary = job.models[0].vocabulary
     results: ComparisonResults = {
         **summary,
+        "majority": majority,
         "curves": curves,
         "seeds": list(job.seeds),
         "classes": list(train.classes),
@@ -50,6 +54,7 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonR
         "test_file": _describe_file(test),
         "warnings": [
             *warnings_of(job),
+            *_warnings_of_majority(majority, balanced=experiment.classify.class_weights is not None),
             *(
                 f"The solver of {row.name} did not converge; its figures may be a little too low."
                 for row in rows
@@ -82,6 +87,27 @@ def _confusions(row: RowResult, train: LabelledCorpus, test: LabelledCorpus) -> 
         "test": [confusion_matrix(test.labels, one.predicted, labels=numbers) for one in row.classifiers],
     }
     return {role: sum(matrices).tolist() for role, matrices in each.items()}
+
+
+def _majority(train: LabelledCorpus, test: LabelledCorpus) -> MajorityRecord:
+    """How far one gets with the most frequent class of the training file, of equal ones the first."""
+    most = int(np.bincount(train.labels, minlength=len(train.classes)).argmax())
+    scores = classification_scores(test.labels, np.full(len(test), most), train.classes)
+    return {
+        "label": train.classes[most],
+        "accuracy": scores.accuracy,
+        "interval": list(scores.interval),
+        "macro_f1": scores.macro.f1,
+    }
+
+
+def _warnings_of_majority(majority: MajorityRecord, *, balanced: bool) -> list[str]:
+    """What accuracies are worth where most test texts are of one class."""
+    if majority["accuracy"] < LARGE_MAJORITY:
+        return []
+    advice = "" if balanced else "; --set classify.class_weights=balanced weighs classes alike"
+    share = f"{100 * majority['accuracy']:.0f} % of the test texts are of the class '{majority['label']}'"
+    return [f"{share}: an accuracy means little beside that of the {MAJORITY}, macro F1 tells more{advice}."]
 
 
 def _describe_file(texts: LabelledCorpus) -> FileRecord:

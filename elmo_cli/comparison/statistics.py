@@ -195,7 +195,7 @@ def _compare(
 def _record(
     row: RowResult, figures: RowFigures, truth: NDArray[np.int64], classes: Sequence[str], pair: PairRecord | None
 ) -> RowRecord:
-    scores = [classification_scores(truth, one.predicted, classes, resamples=1) for one in row.classifiers]
+    scores = [classification_scores(truth, one.predicted, classes) for one in row.classifiers]
     seeds: list[SeedRecord] = [
         {**classifier.training, "accuracy": one.accuracy, "macro_f1": one.macro.f1, "notes": list(one.notes)}
         for classifier, one in zip(row.classifiers, scores, strict=True)

@@ -6,8 +6,10 @@ Scores are shares between 0 and 1. The normaliser of accuracy is all examples gi
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 CONFIDENCE = 0.95
+FEW = 10  # right or wrong answers, below which resampling them tells too little
 MOST_NAMED = 3  # classes in a note
 
 
@@ -44,7 +47,7 @@ class ClassificationScores:
 
     examples: int
     accuracy: float
-    interval: tuple[float, float]  # of the accuracy: 95 %, by a bootstrap over examples
+    interval: tuple[float, float]  # of the accuracy: 95 %, over examples
     macro: Average  # the plain mean over classes, those without examples included (with 0)
     weighted: Average  # the mean over classes by their true examples
     classes: tuple[ClassScores, ...]  # in the order of the classifier's outputs
@@ -61,8 +64,6 @@ def classification_scores(
     truth: Sequence[int] | NDArray[np.integer],
     predicted: Sequence[int] | NDArray[np.integer],
     classes: Sequence[str],
-    *,
-    resamples: int = 1000,
 ) -> ClassificationScores:
     """Score predictions against the truth.
 
@@ -72,7 +73,6 @@ def classification_scores(
         truth: (N,) true class numbers.
         predicted: (N,) predicted class numbers.
         classes: Names by class number.
-        resamples: Of the bootstrap behind the interval.
 
     Raises:
         ValueError: The two differ in length, or there is no example.
@@ -95,7 +95,7 @@ def classification_scores(
     return ClassificationScores(
         examples=len(true),
         accuracy=float(right.mean()),
-        interval=accuracy_interval(right, resamples=resamples),
+        interval=accuracy_interval(right),
         macro=Average(*map(float, macro)),
         weighted=Average(*map(float, weighted)),
         classes=rows,
@@ -105,10 +105,14 @@ def classification_scores(
 
 
 def accuracy_interval(correctness: NDArray[Any], *, seed: int = 1, resamples: int = 1000) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean correctness over examples.
+    """95 % interval of the mean correctness over examples, which is wider than nothing where all or none are right.
 
-    Examples are exchangeable, so a resample is a multinomial draw over the distinct values (for right and wrong: a
-    binomial one), which costs nothing with the number of examples.
+    Of one classifier's answers, and of any near the edges (fewer than `FEW` right or wrong), Wilson's:
+
+    (m + z²/2N ± z √(m (1 - m) / N + z²/4N²)) / (1 + z²/N), with z = 1.96 and the mean m of N examples
+
+    (Wilson, 1927), which is conservative for means over seeds. Else, for these, that of a percentile bootstrap:
+    examples are exchangeable, so a resample is a multinomial draw over the distinct values.
 
     Args:
         correctness: (N,) right or wrong, or shares of seeds that were right.
@@ -117,10 +121,21 @@ def accuracy_interval(correctness: NDArray[Any], *, seed: int = 1, resamples: in
     """
     values, counts = np.unique(np.asarray(correctness, dtype=np.float64), return_counts=True)
     total = int(counts.sum())
+    right = float(counts @ values)
+    if set(values.tolist()) <= {0.0, 1.0} or min(right, total - right) < FEW:
+        return wilson_interval(right, total)
     draws = np.random.default_rng(seed).multinomial(total, counts / total, size=resamples)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws @ values / total, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def wilson_interval(right: float, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share: `right` of `total` examples; see `accuracy_interval`."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    mean, size = right / total, total + z**2
+    centre, half = (right + z**2 / 2) / size, z * math.sqrt(total * mean * (1 - mean) + z**2 / 4) / size
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _zero_divisions(table: NDArray[np.integer], classes: Sequence[str]) -> tuple[str, ...]:

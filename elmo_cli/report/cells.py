@@ -14,7 +14,7 @@ from typing import Literal
 Unit = Literal["plain", "share", "rate", "difference", "weight", "p"]
 Mark = Literal["base", "best", "reference"]
 MARKS: dict[Mark, str] = {"base": "*", "best": "†", "reference": "‡"}
-SMALLEST_P = 0.0001  # smaller ones are told as that
+SMALLEST_P = 0.001  # smaller ones are told as that: of a resampling, which has a floor, they say no more
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,14 @@ def printed(cell: Cell) -> str:
     return _figure(cell.value, cell.unit)
 
 
+def p_text(value: float) -> str:
+    """A p value, as all outputs tell it that are not computed with."""
+    return f"{value:.4f}" if value >= SMALLEST_P else f"< {SMALLEST_P}"
+
+
 def _figure(value: float, unit: Unit) -> str:
     if unit == "p":
-        return f"{value:.4f}" if value >= SMALLEST_P else f"< {SMALLEST_P}"
+        return p_text(value)
     if unit == "weight":
         return f"{value:.3f}"
     if unit != "plain":

@@ -134,6 +134,15 @@ class TextsRecord(FileRecord):
     unknown_rate: float | None
 
 
+class MajorityRecord(TypedDict):
+    """What is right on the test texts of the answer that is always the most frequent class of the training file."""
+
+    label: str
+    accuracy: float
+    interval: list[float]
+    macro_f1: float
+
+
 class Summary(TypedDict):
     """The table of a comparison, the tests behind it, and what may be concluded from them."""
 
@@ -144,6 +153,7 @@ class Summary(TypedDict):
     comparisons: int
     pairs: list[PairRecord]
     rows: list[RowRecord]
+    majority: NotRequired[MajorityRecord]  # absent of comparisons from before there was one
     conclusion: str
 
 

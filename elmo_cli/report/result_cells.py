@@ -9,6 +9,7 @@ from elmo_cli.report.cells import Cell, Interval, Mark, Name, Number, Table
 from elmo_cli.report.records import (
     ComparisonResults,
     CurvePoint,
+    MajorityRecord,
     PairRecord,
     RowFigures,
     RowRecord,
@@ -19,6 +20,7 @@ from elmo_cli.report.records import (
 )
 
 ROW_KINDS = {"lm": "ELMo", "static": "static vectors", "reference": "reference without embeddings"}
+MAJORITY = "majority class"  # the row that always answers with it
 ROLES = {"train": "training", "test": "test"}
 ROW_COLUMNS = (
     *("row", "kind", "lm", "mode", "tune", "accuracy", "sd", "low", "high", "macro_f1", "valid_accuracy"),
@@ -37,8 +39,23 @@ class LayerWeights:
 
 
 def row_cells(results: Summary) -> list[dict[str, Cell]]:
-    """The rows of a comparison."""
-    return [_row_cells(row, results) for row in results["rows"]]
+    """The rows of a comparison, and beside them what the most frequent class alone is right on."""
+    rows = [_row_cells(row, results) for row in results["rows"]]
+    return [*rows, *([_majority_cells(results["majority"], tuple(rows[0]))] if "majority" in results else [])]
+
+
+def _majority_cells(majority: MajorityRecord, names: Iterable[str]) -> dict[str, Cell]:
+    low, high = majority["interval"]
+    return {
+        **dict.fromkeys(names),
+        "row": Name(MAJORITY, ("reference",), (f"always '{majority['label']}'",)),
+        "kind": "reference",
+        "accuracy": Number(majority["accuracy"], "share"),
+        "interval": Interval(majority["interval"]),
+        "low": Number(low, "share"),
+        "high": Number(high, "share"),
+        "macro_f1": Number(majority["macro_f1"], "share"),
+    }
 
 
 def _row_cells(row: RowRecord, results: Summary) -> dict[str, Cell]:

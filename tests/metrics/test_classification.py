@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from elmo_cli.metrics.classification import accuracy_interval, classification_scores
+from elmo_cli.metrics.classification import accuracy_interval, classification_scores, wilson_interval
 
 # true a a a b b c; predicted a a b b c c
 TRUTH, PREDICTED = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2]
@@ -50,14 +51,23 @@ def test_many_classes_divided_by_nothing_are_one_note() -> None:
     assert scores.notes == ("class 'b' was never predicted: its precision is undefined and counts as 0",)
 
 
-def test_interval_is_that_of_the_binomial() -> None:
-    right = np.array([True] * 80 + [False] * 20)
-    low, high = accuracy_interval(right, seed=3, resamples=20_000)
-    # The normal approximation: 0.8 ± 1.96 sqrt(0.8 * 0.2 / 100) = 0.8 ± 0.0784
-    assert low == pytest.approx(0.7216, abs=0.012)
-    assert high == pytest.approx(0.8784, abs=0.012)
-    assert accuracy_interval(np.ones(5)) == (1.0, 1.0)
-    assert accuracy_interval(right, seed=3) == accuracy_interval(right, seed=3)
+@pytest.mark.parametrize(("right", "total"), [(80, 100), (0, 30), (30, 30), (1, 30), (5, 5), (7555, 7600), (1, 1)])
+def test_interval_of_one_classifier_is_wilsons(right: int, total: int) -> None:
+    expected = binomtest(right, total).proportion_ci(0.95, method="wilson")
+    found = accuracy_interval(np.arange(total) < right)
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found[0] < found[1]
+
+
+def test_interval_of_seeds_is_a_bootstrap_but_near_the_edges() -> None:
+    shares = np.repeat([0.0, 1 / 3, 2 / 3, 1.0], [10, 10, 10, 70])
+    low, high = accuracy_interval(shares, resamples=20_000)
+    half = 1.96 * shares.std() / 10
+    assert (low, high) == pytest.approx((shares.mean() - half, shares.mean() + half), abs=0.01)
+    edge = np.repeat([2 / 3, 1.0], [1, 29])
+    expected = wilson_interval(29 + 2 / 3, 30)
+    assert accuracy_interval(edge) == pytest.approx(expected)
+    assert expected[0] < 0.9
 
 
 def test_an_interval_says_by_what_it_was_drawn() -> None:
@@ -67,9 +77,8 @@ def test_an_interval_says_by_what_it_was_drawn() -> None:
     assert usual == accuracy_interval(shares, seed=1, resamples=1000)
     assert len({usual, accuracy_interval(shares, seed=2), accuracy_interval(shares, resamples=999)}) == 3
     right = np.array([k % 3 > 0 for k in range(60)])
-    given = {"truth": np.ones(60, dtype=int), "predicted": right.astype(int), "classes": ["a", "b"]}
-    assert classification_scores(**given).interval == accuracy_interval(right, seed=1, resamples=1000)
-    assert classification_scores(**given, resamples=7).interval == accuracy_interval(right, seed=1, resamples=7)
+    scores = classification_scores(np.ones(60, dtype=int), right.astype(int), ["a", "b"])
+    assert scores.interval == accuracy_interval(right)
 
 
 def test_as_dict_is_plain_json() -> None:
