@@ -16,7 +16,10 @@ Folder = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help=
 Mirror = Annotated[
     str | None, typer.Option("--mirror", metavar="URL", help="Another folder on the web with the same files.")
 ]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts; of two files, the training file first.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Texts: files, folders, patterns; of two the training file first."),
+]
 
 data = typer.Typer(cls=Group, help="Fetch a data set ('data get'), look into a file ('data show').")
 
@@ -69,6 +72,6 @@ def data_show(
     experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
     tokenize, most = Tokenizer(experiment.tokenizer), experiment.classify.max_tokens
     with call.display() as tell:
-        found = inspect(expand(files), experiment.data, lambda text: len(tokenize(text)), most, tell)
+        found = inspect(expand(files, classes=True), experiment.data, lambda text: len(tokenize(text)), most, tell)
     document = found.as_dict()
     call.output.show(document, *views.inspection(document))

@@ -26,6 +26,7 @@ Results = Mapping[str, Any]
 MOST_CLASSES = 8  # of a confusion matrix that fits 80 columns
 CONTEXT = 12  # tokens on each side that are shown of a long sentence
 MOST_LABELS = 20  # of a table of classes
+MOST_FILES, MOST_PROBLEMS = 3, 10  # files that are shown each by itself; problems of more
 TITLES = {one.kind: one.title for one in FORMATS}
 
 
@@ -91,8 +92,27 @@ def fetched(results: Results) -> RenderableType:
 
 
 def inspection(results: Results) -> list[RenderableType]:
-    """What is in files, one after the other."""
+    """What is in files: of a few one after the other, of many a table of them with their problems."""
+    if len(results["files"]) > MOST_FILES:
+        return _summarised(results["files"])
     return [part for one in results["files"] for part in _inspected(one)]
+
+
+def _summarised(files: Sequence[Results]) -> list[RenderableType]:
+    """A line for each file, their sums, and the first of their problems."""
+    rows: list[list[object]] = [
+        [plain(one["path"]), one["texts"], one["tokens"], len(one["classes"]) or None, len(one["problems"])]
+        for one in files
+    ]
+    sums = [sum(one[name] for one in files) for name in ("texts", "tokens")]
+    labels = {label for one in files for label in one["classes"]}
+    problems = [f"{plain(one['path'])}: {plain(problem)}" for one in files for problem in one["problems"]]
+    rows.append([f"all {len(files)} files", *sums, len(labels) or None, len(problems)])
+    shown = [Text(f"problem: {problem}") for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        shown.append(Text(f"... {len(problems) - MOST_PROBLEMS} more; name a file to see its own"))
+    columns = ("file", "texts", "tokens", "classes", "problems")
+    return [table(columns, rows), Group(*(shown or [Text("no problems found")]))]
 
 
 def _inspected(one: Results) -> list[RenderableType]:

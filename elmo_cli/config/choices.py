@@ -16,7 +16,7 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 # Of how text is read.
 TokenizerKind = Literal["words", "whitespace", "regex"]
 Cleaning = Literal["none", "ag-news"]
-Quoting = Literal["auto", "yes", "no"]
+Quoting = Literal["auto", "yes", "no", "backslash"]
 Header = Literal["auto", "yes", "no"]
 
 # Of the language model and its training.

@@ -28,7 +28,9 @@ class ReadingSettings(Settings):
     encoding: Encoding = Field("utf-8", description="of text files, CSV and JSON lines, such as latin-1")
     delimiter: Delimiter = Field("auto", description="between columns of CSV files: comma, semicolon, tab, bar, a sign")
     header: Header = Field("auto", description="whether CSV files begin with column names")
-    quoting: Quoting = Field("auto", description="whether quotation marks enclose fields; auto: in CSV, not in TSV")
+    quoting: Quoting = Field(
+        "auto", description='whether quotation marks enclose fields (backslash: \\" inside); auto: in CSV'
+    )
     clean: Cleaning = Field("none", description="clean-up of the text before tokenising; recorded with the run")
 
 

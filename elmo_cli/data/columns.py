@@ -47,6 +47,8 @@ class Columns:
 
     def taken(self, file: str) -> str:
         """What is read of a file of that name, as a sentence."""
+        if not self.names:
+            return f"the texts of {file} are its files, the labels {self.label_reason}"
         where, named = ("column" if self.has_header else "unnamed column"), ", ".join(self.text)
         text = f"the text of {file} is {where}{'s' if len(self.text) > 1 else ''} {named} ({self.text_reason})"
         return text + (f", the label {where} {self.label} ({self.label_reason})" if self.label is not None else "")

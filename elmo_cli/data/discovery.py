@@ -12,11 +12,12 @@ from elmo_cli.config import Cleaning, ReadingSettings
 from elmo_cli.data.cleaning import clean_ag_news
 from elmo_cli.data.columns import Columns
 from elmo_cli.data.formats import FORMATS, open_file
+from elmo_cli.data.formats.class_folders import ClassFolders, class_folders
 from elmo_cli.data.formats.text import Text
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import ElmoError
 
-_WITH_COLUMNS = [one for one in FORMATS if one is not Text]
+_WITH_COLUMNS = [one for one in FORMATS if one not in (Text, ClassFolders)]
 TABLES = tuple(end + gz for one in _WITH_COLUMNS for end in one.endings for gz in (["", ".gz"] if one.packed else [""]))
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
@@ -63,6 +64,9 @@ def discover(folder: Path) -> Discovery:
         if candidates:
             found.files[role] = candidates[0]
             found.notes += [f"{name} looks like {role} data too; {candidates[0]} was taken" for name in candidates[1:]]
+    for role in ("train", "test"):
+        if role not in found.files and (named := _class_folders(folder, role)):
+            found.files[role] = named
     texts = [name for kind in TEXTS for name in names if _is(name, kind, "train") or _is(name, kind, "corpus")]
     if texts:
         # The labelled texts are text as well.
@@ -72,6 +76,12 @@ def discover(folder: Path) -> Discovery:
     if not found.files:
         found.notes.append(f"no train, test or text file was found in {folder}; name yours in section data")
     return found
+
+
+def _class_folders(folder: Path, role: str) -> str | None:
+    """The folder of that role which holds class folders, if there is one."""
+    names = [name for name in ROLES[role] if (folder / name).is_dir() and len(class_folders(folder / name)) > 1]
+    return names[0] if names else None
 
 
 def _is(name: str, kind: str, role: str) -> bool:

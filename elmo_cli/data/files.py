@@ -10,6 +10,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -34,7 +35,15 @@ _FIRST_BYTES = {
 
 
 def fingerprint(path: Path) -> str:
-    """`sha256:...` of the bytes of a file; a DataError says that it is missing or unreadable."""
+    """`sha256:...` of the bytes of a file, or of the names and bytes of the files of a folder.
+
+    Raises:
+        DataError: One is missing or unreadable.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        each = "".join(f"{file.relative_to(path).as_posix()} {fingerprint(file)}\n" for file in files)
+        return "sha256:" + hashlib.sha256(os.fsencode(each)).hexdigest()
     try:
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

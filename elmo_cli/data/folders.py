@@ -9,23 +9,27 @@ from pathlib import Path
 
 from elmo_cli.data.files import unreadable
 from elmo_cli.data.formats import READ, is_readable
+from elmo_cli.data.formats.class_folders import class_folders
 from elmo_cli.errors import ConfigError, DataError
 
 _RUN_FILE = "run.yaml"  # folders that hold it are what commands wrote, not text
 
 
-def expand(paths: Sequence[Path]) -> tuple[Path, ...]:
+def expand(paths: Sequence[Path], *, classes: bool = False) -> tuple[Path, ...]:
     """The files of paths.
 
     A folder stands for all readable files below it, without hidden ones and runs; a pattern such as `data/*.txt` or
-    `data/**/*.csv` for the files that match; both in the order of names. What exists is never taken for a pattern.
+    `data/**/*.csv` for the files that match; both in the order of names. What exists is never taken for a pattern. With
+    `classes`, a folder of class folders stands for itself: it is read as a labelled file.
 
     Raises:
         DataError: A folder holds nothing that can be read, a pattern matches nothing.
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if classes and path.is_dir() and len(class_folders(path)) > 1:
+            found.append(path)
+        elif path.is_dir():
             files = list(_walk(path))
             kept = [file for file in files if is_readable(file)]
             if not kept:

@@ -132,12 +132,13 @@ def _look_through(
     """The report of a file and (texts,) a number for each text that has tokens: equal for equal texts."""
     columns = file.columns(labelled=False)
     encoding = file.reading.encoding if "encoding" in file.settings else None
-    mark = ", with a byte order mark" if encoding == "utf-8" and has_mark(file.path) else ""
+    marked = encoding == "utf-8" and file.path.is_file() and has_mark(file.path)
+    mark = ", with a byte order mark" if marked else ""
     report = FileReport(file.path, file.kind, columns, encoding and encoding + mark)
     refused: list[DataError] = []  # the first one alone: it is shown, the others are counted
     classes: Counter[str] = Counter()
     counts, texts, labels = array("q"), array("q"), array("q")
-    size = file.path.stat().st_size
+    size = sum(one.stat().st_size for one in (file.path.rglob("*") if file.path.is_dir() else [file.path]))
 
     def on_bytes(done: int) -> None:
         # The size itself is told at last, as it ends the bar.

@@ -59,8 +59,8 @@ def _without_held_out(
 ) -> tuple[Path, ...]:
     """The files but for those held out, unless they were named themselves."""
     data = experiment.data
-    held_out = [path.resolve() for path in (data.test, data.valid) if path is not None]
-    left_out = [path for path in found if path not in given and path.resolve() in held_out]
+    held_out = {path.resolve() for path in (data.test, data.valid) if path is not None}
+    left_out = [path for path in found if path not in given and held_out & {path.resolve(), *path.resolve().parents}]
     if left_out:
         names = " and ".join(str(path) for path in left_out)
         tell(Notice(f"{names} {'is' if len(left_out) == 1 else 'are'} held out, so nothing is learned from it"))

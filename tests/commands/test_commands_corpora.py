@@ -157,3 +157,33 @@ def test_predict_ends_quietly_when_its_reader_does(road: Path) -> None:
         (road / "many.txt").unlink()
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr == ""
+
+
+def test_class_folders_are_a_labelled_file(road: Path, tmp_path: Path, elmo_in) -> None:
+    for name in ("train", "test"):
+        with (road / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file)):
+                place = tmp_path / name / row["label"].replace("/", "-")
+                place.mkdir(parents=True, exist_ok=True)
+                (place / f"{number}.txt").write_text(row["text"] + "\n", encoding="utf-8")
+    shown = elmo_in(tmp_path, "data", "show", "train", "test", "--json").json
+    assert [(one["kind"], one["texts"], len(one["classes"])) for one in shown["files"]] == [
+        ("class folders", 96, 4),
+        ("class folders", 24, 4),
+    ]
+    assert "Sports" in elmo_in(tmp_path, "data", "show", "train").stdout
+    quick = ["--set", "classify.epochs=1", "--device", "cpu"]
+    done = elmo_in(tmp_path, "classify", "train", "--test", "test", "--lm", road / "runs/lm", *quick)
+    assert done.code == 0, done.stderr
+    assert "the texts of train are its files, the labels the name of each text's folder" in done.stderr
+    assert elmo_in(tmp_path, "evaluate", "runs/classify-trainable", "test", "--json").json["examples"] == 24
+
+
+def test_many_files_are_shown_as_one_table(road: Path, tmp_path: Path, elmo_in) -> None:
+    for number in range(4):
+        shutil.copy(road / "test.csv", tmp_path / f"part{number}.csv")
+    done = elmo_in(tmp_path, "data", "show", ".")
+    lines = done.stdout.splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith("part")] == [[f"part{n}.csv", "24"] for n in range(4)]
+    assert any(line.split()[:4] == ["all", "4", "files", "96"] for line in lines)
+    assert "problem: part1.csv: 24 of 24 texts stand in part0.csv too" in " ".join(done.stdout.split())

@@ -19,6 +19,7 @@ from elmo_cli.comparison.job import prepare_job
 from elmo_cli.config import Experiment
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.events import ClassifierDone, Event, Finished, Notice, Stopped
+from elmo_cli.metrics.classification import wilson_interval
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run
 
@@ -295,3 +296,25 @@ def test_lm_that_saw_the_test_file_is_refused(world: Experiment) -> None:
     save_bilm(world.output / "cheat", world.data.test, seed=9)
     with pytest.raises(DataError, match="has seen it as its corpus file"):
         run(change(world, "compare", lms=(world.output / "lm", world.output / "cheat")))
+
+
+def test_what_the_majority_alone_reaches_stands_beside_the_rows(world: Experiment, tmp_path: Path) -> None:
+    texts = [(label, text) for label, text in make_texts(400, seed=5) if label == "sports"][:45]
+    texts += [(label, text) for label, text in make_texts(60, seed=6) if label == "money"][:5]
+    test = write_csv(tmp_path / "skewed.csv", texts)
+    train = write_csv(tmp_path / "skewed_train.csv", [*texts, *make_texts(20, seed=9)])
+    skewed = change(change(world, "data", train=train, test=test), "compare", seeds=1, lambdas=("trainable",))
+    results = results_of(skewed)
+    majority = results["majority"]
+    assert (majority["label"], majority["accuracy"]) == ("sports", 0.9)
+    assert majority["interval"] == pytest.approx(wilson_interval(45, 50))
+    assert majority["macro_f1"] == pytest.approx(2 * 0.9 / 1.9 / 2)
+    (warning,) = [one for one in results["warnings"] if "majority class" in one]
+    assert warning.startswith("90 % of the test texts are of the class 'sports'")
+    assert "classify.class_weights=balanced" in warning
+    table = (world.output / "compare" / "comparison.md").read_text(encoding="utf-8")
+    assert "| majority class ‡ | 90.00 | - |" in table
+    balanced = change(skewed, "classify", class_weights="balanced")
+    warnings = results_of(balanced, overwrite=True)["warnings"]
+    assert not any("balanced" in one for one in warnings)
+    assert not any("majority class" in one for one in results_of(world, overwrite=True)["warnings"])

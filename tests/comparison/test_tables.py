@@ -79,7 +79,7 @@ def test_markdown_marks_what_a_row_is() -> None:
     markdown = comparison_markdown(make_results())
     for line in (
         "| w\\|v_50%.txt * | 80.00 | 1.20 | 78.00 to 82.00 | 80.00 | 90.00 | - | - | 12.50 % |",
-        "| lm frozen † | 78.77 | 1.20 | 76.77 to 80.77 | 78.77 | 90.00 | -1.23 | < 0.0001 | - |",
+        "| lm frozen † | 78.77 | 1.20 | 76.77 to 80.77 | 78.77 | 90.00 | -1.23 | < 0.001 | - |",
         "| TF-IDF + SVM ‡ | 81.00 | - | 79.00 to 83.00 | 81.00 | 90.00 | +1.00 | < 0.001 | - |",
         "| lm frozen | -2.00 | -3.00 to +1.00 | 0.0400 | 0.0800 | TF-IDF + SVM |",
         "| row | 100 texts (10 %) | 1,000 texts (100 %) |",
@@ -116,7 +116,7 @@ def test_latex_is_escaped_and_aligned() -> None:
     assert all(place == places[0] for place in places)
     assert body[1].startswith(r"  w$|$v\_50\%.txt $^{*}$")
     assert "$-$1.23" in body[2]
-    assert "$<$ 0.0001" in body[2]
+    assert "$<$ 0.001" in body[2]
     assert "lm frozen $^{\\dagger}$" in body[2]
     assert [cell.strip() for cell in body[3].split("&")][2] == "--"
     assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
@@ -197,7 +197,7 @@ def test_latex_shows_names_as_they_are() -> None:
     assert head[3] == r"95 \% interval"
     assert [read(row[0]) for row in body] == [name.replace("\n", " ") for name in NAMES]
     for row in body:
-        assert row[1:] == ["78.77", "1.20", "76.77 to 80.77", "78.77", "90.00", "$-$1.23", "$<$ 0.0001"]
+        assert row[1:] == ["78.77", "1.20", "76.77 to 80.77", "78.77", "90.00", "$-$1.23", "$<$ 0.001"]
 
 
 @settings(max_examples=100, deadline=None)

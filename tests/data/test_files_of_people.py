@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_cli.config import ReadingSettings
+from elmo_cli.config.choices import Quoting
 from elmo_cli.data.columns import Columns
 from elmo_cli.data.formats import open_file
 from elmo_cli.data.inspection import inspect
@@ -146,3 +147,24 @@ def test_a_decimal_is_the_same_label_in_every_width(tmp_path: Path, kind: type[n
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a b", "c d"], "label": pa.array(np.array([0.1, 2.0], kind))}), path)
     assert read_labelled(path, ANY).labels == ("0.1", "2")
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+@pytest.mark.parametrize("quoting", ["auto", "backslash"])
+def test_quotation_marks_with_a_backslash(tmp_path: Path, sign: str, quoting: Quoting) -> None:
+    rows = [r'"so \"it\", is"', r'"plain; text"', r'"ends with \\"', '"two\nlines, \\"quoted\\""']
+    path = tmp_path / "a.csv"
+    path.write_text(f"text{sign}label\n" + "".join(f"{row}{sign}{n % 2}\n" for n, row in enumerate(rows * 3)))
+    expected = ('so "it", is', "plain; text", r"ends with \\", 'two\nlines, "quoted"')
+    assert read_labelled(path, ReadingSettings(quoting=quoting)).texts[:4] == expected
+    assert "backslash" in str(columns_of(path).quoting)
+
+
+def test_a_backslash_is_a_letter_where_rows_are_even_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f'"over \\",{n % 2}\n' for n in range(6)))
+    assert read_labelled(path, ANY).texts[0] == "over \\"
+    path.write_text('text,label\n"fine",1\n' * 150 + '"so \\"it\\" is",1\n')
+    with pytest.raises(DataError, match="goes on after a closing quote") as caught:
+        read_labelled(path, ANY)
+    assert "data.quoting=backslash" in str(caught.value.remedy)

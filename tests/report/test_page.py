@@ -93,7 +93,7 @@ def test_a_full_comparison_shows_every_section(tmp_path: Path) -> None:
     assert page.tags.count("svg") == 7  # accuracies, differences, learning, accuracy, loss, two of layer weights
     assert page.text.count("% right") == 2 * len(ROWS)
     for told in (
-        *("With 2 seeds", "80.00", "78.00 to 82.00", "+2.00", "< 0.0001", "significantly better", "1,234", "76.54 %"),
+        *("With 2 seeds", "80.00", "78.00 to 82.00", "+2.00", "< 0.001", "significantly better", "1,234", "76.54 %"),
         *("31.2", "143", "10 (10.0 %)", "3.21", "2.13.0", "only ELMo knows", "6.25", "2 of 3"),
         *("reference without embeddings", "best ELMo row on validation", "compared with", "sha256:aaaa"),
     ):

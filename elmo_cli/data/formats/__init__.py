@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elmo_cli.config import ReadingSettings
+from elmo_cli.data.formats.class_folders import ClassFolders
 from elmo_cli.data.formats.delimited import Csv, Tsv
 from elmo_cli.data.formats.format import Format
 from elmo_cli.data.formats.json_lines import JsonLines
@@ -12,7 +13,7 @@ from elmo_cli.data.formats.parquet import Parquet
 from elmo_cli.data.formats.text import Text
 from elmo_cli.errors import DataError
 
-FORMATS: tuple[type[Format], ...] = (Text, Csv, Tsv, JsonLines, Parquet)
+FORMATS: tuple[type[Format], ...] = (Text, Csv, Tsv, JsonLines, Parquet, ClassFolders)
 READ = "text with one text a line, CSV (.csv, .tsv) or JSON lines (.jsonl), each plain or .gz, or Parquet (.parquet)"
 
 _BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
@@ -28,7 +29,13 @@ _UNREAD = {
 
 
 def format_of(path: Path) -> type[Format]:
-    """The format of a file, by its name; text unless it says otherwise; a DataError names a format that is not read."""
+    """The format of a file, by its name, or of a folder of class folders; text unless the name says otherwise.
+
+    Raises:
+        DataError: It is of a format that is not read.
+    """
+    if path.is_dir():
+        return ClassFolders
     ending, compressed = _ending_of(path), path.name.lower().endswith(".gz")
     found = _BY_ENDING.get(ending, Text)
     remedy = _UNREAD.get(ending)

@@ -18,6 +18,8 @@ from elmo_cli.data.values import as_label
 from elmo_cli.errors import DataError
 
 _SEP_LINE = re.compile(r"sep=(.)")  # what Excel writes and reads as the first line, and shows to nobody
+_ESCAPED = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+_BACKSLASH = "data.quoting=backslash"
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 LONGEST_FIELD = 1 << 26  # characters; a quote that is never closed must not fill the memory with the rest of the file
 
@@ -88,6 +90,8 @@ class Delimited(Format):
 
     def _doubt(self, rows: Sequence[Sequence[str]]) -> str | None:
         """What quotation marks were taken for, where the format has no rule and the first rows have such marks."""
+        if self._escaped and self.reading.quoting == "auto":
+            return "a backslash before a quotation mark makes a letter of it; data.quoting: yes if it does not"
         if self.quotes or self.reading.quoting != "auto":
             return None
         if self._quoted:
@@ -106,7 +110,7 @@ class Delimited(Format):
         many columns in no other way.
         """
         if self.reading.quoting != "auto":
-            return self.reading.quoting == "yes"
+            return self.reading.quoting != "no"
         if self.quotes:
             return True
         lines = list(islice(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS))
@@ -117,6 +121,20 @@ class Delimited(Format):
             return True
         return not self._is_even(lines, csv.QUOTE_NONE) and self._is_even(lines, csv.QUOTE_MINIMAL)
 
+    @cached_property
+    def _escaped(self) -> bool:
+        r"""Whether a backslash makes a letter of a quotation mark, as in "so \"it\" is".
+
+        It does if the settings say so, or if the first rows have equally many columns in no other way.
+        """
+        if self.reading.quoting != "auto" or not self._quoted:
+            return self.reading.quoting == "backslash"
+        lines = list(islice(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS))
+        if not any('\\"' in line for line in lines):
+            return False
+        doubled = list(map(_doubled, lines))
+        return not any(_fits(lines, sign) for sign in NAMES) and any(_fits(doubled, sign) for sign in NAMES)
+
     def _is_even(self, lines: Sequence[str], quoting: Literal[0, 3]) -> bool:
         rows = csv.reader(lines, delimiter=self.usual, quoting=quoting)
         return len({len(row) for row in rows if row}) == 1
@@ -124,6 +142,8 @@ class Delimited(Format):
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
         """The rows, blank ones left out, each with the line on which it begins."""
         lines = read_lines(self.path, self.reading.encoding, on_bytes)
+        if self._escaped:
+            lines = map(_doubled, lines)
         reader = csv.reader(
             lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
         )
@@ -144,18 +164,18 @@ class Delimited(Format):
             begins = reader.line_num + 1
 
     def _broken_row(self, begins: int, error: csv.Error) -> DataError:
-        problem = str(error)
+        problem, remedy = str(error), "correct the row, or write the file again with a CSV library"
         expected = 'fields with commas, quotes or line breaks in quotes, and quotes doubled inside ("")'
         if "unexpected end" in problem:
             problem, expected = "a quote is opened and never closed", "a closing quote"
         elif "field limit" in problem:
             problem = f"a field is longer than {LONGEST_FIELD:,} characters: a quote is probably not closed"
         elif "expected after" in problem:
-            problem = "text goes on after a closing quote"
+            problem, remedy = "text goes on after a closing quote", f'{remedy}; if \\" is a letter, --set {_BACKSLASH}'
         elif "new-line character" in problem:
             problem, expected = "a line ends in a carriage return alone", r"lines that end in \n or \r\n"
         found = f"{self.path.name} is broken in the row that begins on line {begins}: {problem}"
-        where, remedy = f"{self.path}, line {begins}", "correct the row, or write the file again with a CSV library"
+        where = f"{self.path}, line {begins}"
         return DataError(found, where=where, expected=expected, remedy=remedy)
 
     def _wrong_width(self, line: int, row: Sequence[str], columns: Columns) -> DataError:
@@ -171,6 +191,22 @@ class Delimited(Format):
         found = f"the row has {len(row)} column{'s' if len(row) > 1 else ''}, but {source} {width}"
         expected = f"{width} columns: " + ", ".join(columns.names)
         return DataError(found, where=f"{self.path}, line {line}", expected=expected, remedy=remedy)
+
+
+def _doubled(line: str) -> str:
+    r"""A line whose escaped quotation marks, \", are written as CSV has them, ""."""
+    return _ESCAPED.sub(r'\1""', line)
+
+
+def _fits(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether lines, of which the last row may be cut, are rows of equally many columns, more than one."""
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    widths = set()
+    try:
+        widths |= {len(row) for row in rows if row}
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return len(widths) == 1 and widths != {1}
 
 
 class Csv(Delimited):
