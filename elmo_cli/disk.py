@@ -68,8 +68,11 @@ def write_atomically(
 
 
 def write_text(path: Path, text: str, *, kept: str = "nothing was kept", shared: bool = False) -> None:
-    """Write a text file in UTF-8, its line ends as they are; see `write_atomically`."""
-    content = text.encode()
+    """Write a text file in UTF-8, its line ends as they are; see `write_atomically`.
+
+    A file name that is no UTF-8 is told by its bytes: a run is not lost at its end because of one.
+    """
+    content = text.encode(errors="backslashreplace")
     write_atomically(path, lambda beside: beside.write_bytes(content), kept=kept, shared=shared)
 
 

@@ -38,6 +38,13 @@ def test_values_that_are_none(tmp_path: Path, value: str, problem: str) -> None:
         assert caught.value.where
 
 
+@pytest.mark.parametrize("text", ["1:30", "190:20:30", "1:30.5", "-1:30"])
+def test_what_yaml_counts_in_sixties_is_text(text: str) -> None:
+    assert load_yaml(f"a: {text}\nb: 90\nc: 1.5\n") == {"a": text, "b": 90, "c": 1.5}
+    with pytest.raises(ConfigError, match="max_minutes"):
+        load_experiment(None, [f"pretrain.max_minutes={text}"])
+
+
 def test_aliases_are_not_expanded_to_gigabytes() -> None:
     with pytest.raises(yaml.YAMLError, match="more than 1,000,000 values"):
         load_yaml(LAUGHS)

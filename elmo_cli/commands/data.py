@@ -9,6 +9,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call, Command, CommandWithoutSettings, Group
+from elmo_cli.commands.inputs import spooled
 from elmo_cli.commands.invocation import next_steps
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The data set: ag-news.")]
@@ -71,7 +72,7 @@ def data_show(
 
     experiment = call.settings(data={"text": column, "encoding": encoding}, tokenizer={"kind": tokenizer})
     tokenize, most = Tokenizer(experiment.tokenizer), experiment.classify.max_tokens
-    with call.display() as tell:
-        found = inspect(expand(files, classes=True), experiment.data, lambda text: len(tokenize(text)), most, tell)
+    with spooled(files) as given, call.display() as tell:
+        found = inspect(expand(given, classes=True), experiment.data, lambda text: len(tokenize(text)), most, tell)
     document = found.as_dict()
     call.output.show(document, *views.inspection(document))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -50,7 +50,7 @@ def usual_batch(file: str) -> int:
 
 @contextmanager
 def spooled(paths: Sequence[Path] | None) -> Iterator[tuple[Path, ...]]:
-    """Paths of a corpus, with stdin, if `-` is among them, as a file that is gone after the block.
+    """Paths of a corpus, with stdin, if `-` is among them, and pipes as files that are gone after the block.
 
     A corpus is read twice, and known by its content, which a pipe does not allow.
 
@@ -63,21 +63,25 @@ def spooled(paths: Sequence[Path] | None) -> Iterator[tuple[Path, ...]]:
         raise ConfigError(
             "- stands twice among the files", expected="standard input once", remedy="leave one of the two out"
         )
-    if Path(STDIN) not in given:
-        yield given
-        return
-    with TemporaryDirectory(prefix="elmo-") as folder:
-        copy = Path(folder) / "stdin"
-        try:
-            with copy.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-        except OSError as error:
-            raise ElmoError(
-                f"standard input could not be kept in {folder}: {error.strerror}",
-                where=folder,
-                remedy="write it to a file and give that, or set TMPDIR to a folder with more room",
-            ) from error
-        yield tuple(copy if path == Path(STDIN) else path for path in given)
+    with ExitStack() as stack:
+        yield tuple(_kept(path, stack) if path == Path(STDIN) or path.is_fifo() else path for path in given)
+
+
+def _kept(pipe: Path, stack: ExitStack) -> Path:
+    """A copy of what comes through a pipe, which has its name, and is gone when the stack is closed."""
+    folder = stack.enter_context(TemporaryDirectory(prefix="elmo-"))
+    named = "standard input" if pipe == Path(STDIN) else str(pipe)
+    copy = Path(folder) / ("stdin" if pipe == Path(STDIN) else pipe.name)
+    try:
+        with copy.open("wb") as file, nullcontext(sys.stdin.buffer) if pipe == Path(STDIN) else pipe.open("rb") as read:
+            shutil.copyfileobj(read, file)
+    except OSError as error:
+        raise ElmoError(
+            f"{named} could not be kept in {folder}: {error.strerror}",
+            where=folder,
+            remedy="write it to a file and give that, or set TMPDIR to a folder with more room",
+        ) from error
+    return copy
 
 
 def tokenizer_for(run: Path, given: TokenizerSettings) -> TokenizerSettings:

@@ -9,7 +9,7 @@ from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.examples import telling_examples
 from elmo_cli.comparison.job import Job
 from elmo_cli.comparison.reference import GRID
-from elmo_cli.comparison.rows import REFERENCE
+from elmo_cli.comparison.rows import REFERENCE, Row
 from elmo_cli.comparison.statistics import RowResult, curve_point, summarise
 from elmo_cli.comparison.subsets import WHOLE
 from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
@@ -24,6 +24,7 @@ from elmo_cli.training.labelled import LabelledCorpus, cut_note
 
 LITTLE_COVERAGE = 0.25  # share of the test tokens without a vector, from which on it is said
 LARGE_MAJORITY = 0.7  # share of the test texts in one class, from which on it is said
+LITTLE_DIFFERENCE = 0.05  # between the share that a vocabulary lacks and that which a file lacks
 FEW_FOR_VALIDATION = 100  # texts
 CURVES_FILE = "curves.csv"
 
@@ -145,7 +146,7 @@ def warnings_of(job: Job) -> list[str]:
         if row.note:
             found.append(f"{row.note}.")
         if rate > LITTLE_COVERAGE:
-            found.append(f"{row.name} has no vector for {100 * rate:.0f} % of the test tokens.")
+            found.append(f"{row.name} has no vector for {100 * rate:.0f} % of the test tokens{_lacking(row, rate)}.")
     seen = set(train.texts)
     if shared := sum(text in seen for text in test.texts):
         found.append(
@@ -162,6 +163,17 @@ def warnings_of(job: Job) -> list[str]:
             f"{REFERENCE} read those of {job.models[0].name}."
         )
     return found
+
+
+def _lacking(row: Row, rate: float) -> str:
+    """Whether it is the vocabulary that lacks the tokens, where the file of a static row has vectors for them."""
+    if "file" not in row.unknown:
+        return ""
+    whole = row.unknown["file"]["test"]
+    lacked = 1 - whole["tokens_found"] / max(1, whole["tokens"])
+    if rate - lacked < LITTLE_DIFFERENCE:
+        return ""
+    return f"; its file lacks {100 * lacked:.0f} %, the others are not in the vocabulary (--min-count)"
 
 
 def _notes(job: Job, rows: list[RowResult]) -> list[str]:

@@ -13,7 +13,7 @@ import yaml
 
 _LARGEST = 1_000_000  # nodes of a document, each alias counted as all that it stands for
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
-_TEXT = "tag:yaml.org,2002:str"
+_TEXT, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,6 +31,13 @@ class _Loader(yaml.SafeLoader):
             raise _problem(node, f"'{node.value[:40]}' has a leading zero: leave it out, or put it in quotes")
         return super().construct_yaml_int(node)
 
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """A number, or the text of what YAML 1.1 counts in sixties: `1:30` is a label or a mistake, not ninety."""
+        if ":" in node.value:
+            return node.value
+        is_int = node.tag == _INT
+        return self.construct_yaml_int(node) if is_int else self.construct_yaml_float(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         self.flatten_mapping(node)
         for key, _ in node.value:
@@ -39,7 +46,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _tag in (_INT, _FLOAT):
+    _Loader.add_constructor(_tag, _Loader.construct_number)
 
 
 def load_yaml(text: str) -> Any:

@@ -30,8 +30,22 @@ _FIRST_BYTES = {
     b"\x1f\x8b": ("is compressed, but its name does not end in .gz", "rename it to end in .gz"),
     b"PK\x03\x04": ("is a zip archive or a spreadsheet", "unpack it, or export the sheet as CSV in UTF-8"),
     b"PAR1": ("is a Parquet file, but its name does not end in .parquet", "rename it"),
+    b"BZh": ("is compressed with bzip2", "unpack it, or compress it with gzip"),
+    b"\xfd7zXZ": ("is compressed with xz", "unpack it, or compress it with gzip"),
+    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "unpack it, or compress it with gzip"),
     **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), ("is UTF-16", "give --encoding utf-16 (setting data.encoding)")),
 }
+
+
+def refuse_pipe(path: Path) -> None:
+    """See that a path is no pipe or terminal, which gives its content only once.
+
+    Raises:
+        DataError: It is.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        found, remedy = f"{path} is a pipe or a device", "write it to a file, and give that: COMMAND > FILE"
+        raise DataError(found, where=path, expected="a file, which can be read more than once", remedy=remedy)
 
 
 def fingerprint(path: Path) -> str:
@@ -44,6 +58,7 @@ def fingerprint(path: Path) -> str:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         each = "".join(f"{file.relative_to(path).as_posix()} {fingerprint(file)}\n" for file in files)
         return "sha256:" + hashlib.sha256(os.fsencode(each)).hexdigest()
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

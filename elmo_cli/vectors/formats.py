@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elmo_cli.cluster import memory_here
-from elmo_cli.data.files import unreadable
+from elmo_cli.data.files import refuse_pipe, unreadable
 from elmo_cli.disk import write_atomically
 from elmo_cli.errors import DataError, nearest_file
 from elmo_cli.vectors.pickled import is_torch, read_course, read_gensim
@@ -30,6 +30,10 @@ _GZIP, _ZIP, _PICKLE = b"\x1f\x8b", b"PK\x03\x04", b"\x80"
 _FOREIGN = {
     b"\x89HDF": ("an HDF5 file", "write the vectors as word2vec text first"),
     b"\x93NUM": ("a NumPy array without its tokens", "write the vectors as word2vec text first"),
+    b"BZh": ("compressed with bzip2", "unpack it, or compress it with gzip"),
+    b"\xfd7zXZ": ("compressed with xz", "unpack it, or compress it with gzip"),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it, or compress it with gzip"),
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), ("text in UTF-16", "convert it to UTF-8, as with iconv")),
     b"\xba\x16\x4f\x2f": ("a fastText model", "give the .vec file that fastText writes beside it"),
 }
 _TOO_LARGE, _FEWER = "needs more memory than there is", "keep only the vectors that you need"
@@ -45,13 +49,14 @@ def read_vectors(path: Path) -> StaticVectors:
         DataError: The file is missing, empty, cut off, ragged, not numeric, not finite, not UTF-8, or of a format that
             cannot be read; the message names the line where there are lines.
     """
+    refuse_pipe(path)
     try:
         with open(path, "rb") as file:
             start = file.read(64)
         if start.startswith(_ZIP) or is_torch(start):
             return read_course(path, old=is_torch(start)).without_duplicates()
-        if start[:4] in _FOREIGN:
-            found, remedy = _FOREIGN[start[:4]]
+        if sign := next(filter(start.startswith, _FOREIGN), None):
+            found, remedy = _FOREIGN[sign]
             raise DataError(f"{path} is {found}", where=path, expected=FORMATS, remedy=remedy)
         zipped = start.startswith(_GZIP)
         with io.BufferedReader(_Unzipped(path), 1 << 17) if zipped else open(path, "rb") as stream:

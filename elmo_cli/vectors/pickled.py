@@ -131,16 +131,23 @@ def read_gensim(path: Path, stream: IO[bytes]) -> StaticVectors:
     if not isinstance(content, ObjectStandIn):
         raise DataError(f"{path} is a pickled {_kind(content)}", where=path, remedy=SAFER)
     held = content.attributes
-    tokens, matrix = held.get("index_to_key", held.get("index2word")), held.get("vectors")
-    beside = held.get("__numpys")
-    if matrix is None and isinstance(beside, list) and "vectors" in beside:
-        values: object = _read_npy(path.with_name(path.name + ".vectors.npy"), path)
+    tokens, beside = held.get("index_to_key", held.get("index2word")), held.get("__numpys")
+    # their name before version 3.0, also where they were written by a later one
+    name = "syn0" if held.get("vectors") is None and "vectors" not in _listed(beside) else "vectors"
+    matrix = held.get(name)
+    if matrix is None and name in _listed(beside):
+        values: object = _read_npy(path.with_name(f"{path.name}.{name}.npy"), path)
     else:
         values = matrix.values if isinstance(matrix, ArrayStandIn) else None
     if not isinstance(tokens, list) or not isinstance(values, np.ndarray):
         found = f"{path} holds a gensim object without tokens and vectors"
         raise DataError(found, where=path, expected="KeyedVectors", remedy="save them alone: model.wv.save(...)")
     return _vectors(tokens, values, path, "gensim KeyedVectors")
+
+
+def _listed(names: object) -> list[object]:
+    """The names of what gensim wrote beside a file, if it says so."""
+    return names if isinstance(names, list) else []
 
 
 def _read_npy(beside: Path, path: Path) -> NDArray[Any]:

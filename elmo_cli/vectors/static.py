@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,9 +64,9 @@ def table_for(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Rows of `vectors` in the order of a vocabulary's ids, 1 to V.
 
-    A token takes the vector of exactly its own form; in a vocabulary that lower-cases, failing that, of the first token
-    of the file that lower-cases to it. Others are drawn from a normal distribution of the file's own spread, by the
-    seed and their id alone; padding is zero.
+    A token takes the vector of exactly its own form; failing that, of the first token of the file with the same signs
+    (NFC), and in a vocabulary that lower-cases, of the first that lower-cases to it. Others are drawn from a normal
+    distribution of the file's own spread, by the seed and their id alone; padding is zero.
 
     Returns:
         (V + 1, D) float32 table, and (V + 1,) whether a row comes from the file.
@@ -118,5 +119,16 @@ def _find(tokens: Sequence[str], vectors: StaticVectors, lowercase: bool) -> NDA
     """Row of each token, -1 where there is none."""
     rows = vectors.rows
     # From the end, so that the first token of the file counts.
-    lowered = {token.lower(): row for token, row in reversed(rows.items())} if lowercase else {}
-    return np.array([rows.get(token, lowered.get(token, -1)) for token in tokens], dtype=np.int64)
+    lowered = {_composed(token.lower()): row for token, row in reversed(rows.items())} if lowercase else {}
+    composed = {_composed(token): row for token, row in reversed(rows.items()) if not token.isascii()}
+
+    def find(token: str) -> int:
+        form = _composed(token)
+        return rows.get(token, composed.get(form, lowered.get(form, -1)))
+
+    return np.array([find(token) for token in tokens], dtype=np.int64)
+
+
+def _composed(token: str) -> str:
+    """A token in NFC, which most are."""
+    return token if token.isascii() else unicodedata.normalize("NFC", token)

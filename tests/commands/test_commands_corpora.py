@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -187,3 +188,38 @@ def test_many_files_are_shown_as_one_table(road: Path, tmp_path: Path, elmo_in) 
     assert [line.split()[:2] for line in lines if line.startswith("part")] == [[f"part{n}.csv", "24"] for n in range(4)]
     assert any(line.split()[:4] == ["all", "4", "files", "96"] for line in lines)
     assert "problem: part1.csv: 24 of 24 texts stand in part0.csv too" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_named_pipes_are_read_once_or_refused(road: Path, tmp_path: Path, elmo_in) -> None:
+    pipe = tmp_path / "news.csv"
+    os.mkfifo(pipe)
+    for command, key in (("data show", "files"), ("vocab build --out v", "size")):
+        writer = threading.Thread(target=lambda: pipe.write_bytes((road / "train.csv").read_bytes()))
+        writer.start()
+        done = elmo_in(tmp_path, *command.split(), pipe, "--json")
+        writer.join()
+        assert done.code == 0, done.stderr
+        assert done.json[key]
+    for command in (f"classify {pipe} --lm {road}/runs/lm", f"evaluate {road}/runs/classify-frozen {pipe}"):
+        refused = elmo_in(tmp_path, *command.split())
+        assert refused.code == 2
+        assert "is a pipe or a device" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes there")
+def test_a_file_name_that_is_no_utf_8_loses_no_training(road: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    for role in ("train", "test"):
+        shutil.copy(road / f"{role}.csv", tmp_path / f"{role}-{name}")
+    quick = ["--set", "classify.epochs=1", "--device", "cpu"]
+    for command in (
+        ["pretrain", f"train-{name}", "--preset", "tiny", "--epochs", "1"],
+        ["classify", f"train-{name}", "--test", f"test-{name}", *quick],
+        ["compare", f"train-{name}", "--test", f"test-{name}", "--lambdas", "frozen", "--seeds", "1", *quick],
+    ):
+        line = [sys.executable, "-m", "elmo_cli", *command]
+        environment = dict(os.environ, PYTHONPATH=str(REPOSITORY), PYTHONIOENCODING="latin-1")
+        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/compare/report.html").is_file()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import pickle
 import struct
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from elmo_cli.config import TokenizerSettings, VocabularySettings
+from elmo_cli.data.files import read_lines
 from elmo_cli.errors import DataError
 from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.text.vocabulary import Vocabulary
@@ -428,3 +431,37 @@ def test_phrases_in_the_binary_format(tmp_path: Path, phrase: bytes, newline: by
     vectors = read_vectors(path)
     assert vectors.tokens == ["the", phrase.decode(), "of"]
     assert vectors.matrix[1].tolist() == np.float32([0.3, 0.4]).tolist()
+
+
+def test_tokens_and_vectors_meet_in_one_form() -> None:
+    decomposed = StaticVectors(["cafe\u0301", "E\u0301te\u0301"], np.eye(2, dtype=np.float32), Path("x"))
+    for words, lowercase in (([["caf\u00e9"]], False), ([["cafe\u0301"]], False), ([["\u00e9t\u00e9"]], True)):
+        _, known = table_for(vocabulary(words, lowercase=lowercase), decomposed, seed=1)
+        assert known.sum() == 1
+    composed = StaticVectors(["caf\u00e9"], np.ones((1, 2), dtype=np.float32), Path("x"))
+    assert coverage(composed, encode_tokens([["cafe\u0301", "cafe"]])).tokens_found == 1
+
+
+@pytest.mark.parametrize(
+    ("packed", "problem"),
+    [
+        (bz2.compress(b"a 1 2\n"), "compressed with bzip2"),
+        (lzma.compress(b"a 1 2\n"), "compressed with xz"),
+        ("a 1 2\n".encode("utf-16"), "text in UTF-16"),
+    ],
+)
+def test_what_is_packed_or_encoded_otherwise_is_named(tmp_path: Path, packed: bytes, problem: str) -> None:
+    path = tmp_path / "v.txt"
+    path.write_bytes(packed)
+    with pytest.raises(DataError, match=problem):
+        read_vectors(path)
+    with pytest.raises(DataError, match=problem.removeprefix("text in ")):
+        list(read_lines(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is a pipe") as caught:
+        read_vectors(tmp_path / "pipe")
+    assert "COMMAND > FILE" in str(caught.value.remedy)

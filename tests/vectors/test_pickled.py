@@ -283,3 +283,21 @@ def test_what_honest_programs_write_is_read(tmp_path: Path) -> None:
     for protocol in range(2, 6):
         (tmp_path / "file").write_bytes(pickle.dumps(vectors, protocol))
         np.testing.assert_array_equal(read_vectors(tmp_path / "file").matrix, matrix)
+
+
+@pytest.mark.parametrize("kind", ["KeyedVectors", "EuclideanKeyedVectors"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_vectors_of_gensim_before_version_three(tmp_path: Path, kind: str, beside: bool) -> None:
+    vocab = {token: call("gensim.models.keyedvectors.Vocab", state={"count": 3, "index": 0}) for token in TOKENS}
+    state = {"index2word": TOKENS, "vocab": vocab, "vector_size": 2, "syn0norm": None}
+    matrix = np.arange(4, dtype="<f4").reshape(2, 2)
+    if beside:
+        state |= {"__numpys": ["syn0"], "syn0": None}
+        np.save(tmp_path / "old.syn0.npy", matrix)
+    else:
+        state["syn0"] = array((2, 2), matrix.tobytes())
+    made = name(f"gensim.models.keyedvectors.{kind}") + b")\x81" + put(state) + b"b"
+    (tmp_path / "old").write_bytes(b"\x80\x02" + made + STOP)
+    found = read_vectors(tmp_path / "old")
+    assert found.tokens == TOKENS
+    np.testing.assert_array_equal(found.matrix, matrix)

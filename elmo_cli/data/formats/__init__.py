@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elmo_cli.config import ReadingSettings
+from elmo_cli.data.files import refuse_pipe
 from elmo_cli.data.formats.class_folders import ClassFolders
 from elmo_cli.data.formats.delimited import Csv, Tsv
 from elmo_cli.data.formats.format import Format
@@ -48,7 +49,8 @@ def format_of(path: Path) -> type[Format]:
 
 
 def open_file(path: Path, reading: ReadingSettings) -> Format:
-    """A file in its format (see `format_of`), to be read as the settings say."""
+    """A file in its format (see `format_of`), to be read as the settings say; a DataError says that it is a pipe."""
+    refuse_pipe(path)
     return format_of(path)(path, reading)
 
 
