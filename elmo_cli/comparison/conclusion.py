@@ -43,6 +43,29 @@ def conclude(summary: Summary, seeds: int, texts: int, *, named: bool) -> str:
     return " ".join([*sentences, f"{bounds}{one_seed if seeds == 1 else ''}."])
 
 
+def in_short(summary: Summary, texts: int) -> list[str]:
+    """The same in at most three short sentences: the best row, the mixes of its layers, counted words."""
+    rows = {row["name"]: row for row in summary["rows"]}
+    base, best = summary["reference"], summary["best_row"]
+    subject = best if best is not None and rows[base]["kind"] == "static" else base
+    first = f"{subject} is right on {_percent(rows[subject])} of {texts:,} test texts"
+    if subject != base:
+        pair = _pair(summary, subject, base)
+        first += f", {base} on {_percent(rows[base])}: {100 * pair['difference']:+.1f} points, "
+        first += f"{'more than chance' if pair['significant'] else 'which may be chance'} ({_p(pair)})"
+    sentences = [f"{first}."]
+    mixes = [row for row in rows.values() if best and row["kind"] == "lm" and row["lm"] == rows[best]["lm"]]
+    if len(mixes) > 1:
+        sentences.append(f"Of the ways to mix the layers {best} is best on validation.")
+    for name in (name for name, row in rows.items() if row["kind"] == "reference" and name != subject):
+        pair = _pair(summary, best or base, name)
+        verdict = f"not shown to differ from {best or base}"
+        if pair["significant"]:
+            verdict = f"{'less' if pair['difference'] > 0 else 'more'} than {best or base} by more than chance"
+        sentences.append(f"Counted words ({name}) are right on {_percent(rows[name])}, {verdict} ({_p(pair)}).")
+    return sentences[:3]
+
+
 def _of_best(summary: Summary, rows: Mapping[str, RowRecord], best: str, named: bool) -> str:
     """The best LM row against the static row that was named or is the strongest."""
     base = summary["reference"]
@@ -134,10 +157,11 @@ def _pair(summary: Summary, first: str, second: str) -> PairRecord:
 
 def _points(pair: PairRecord) -> str:
     low, high = (100 * bound for bound in pair["interval"])
-    return (
-        f"{100 * pair['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}; p = "
-        f"{printed(Number(pair['p_holm'], 'p'))})"
-    ).replace("= <", "<")
+    return f"{100 * pair['difference']:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}; {_p(pair)})"
+
+
+def _p(pair: PairRecord) -> str:
+    return f"p = {printed(Number(pair['p_holm'], 'p'))}".replace("= <", "<")
 
 
 def _percent(row: RowRecord) -> str:

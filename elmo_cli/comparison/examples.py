@@ -1,4 +1,4 @@
-"""The test texts that are worth reading: those that most rows get wrong, and those that only the LM gets right."""
+"""The test texts that are worth reading: that most rows get wrong, or that the LM alone gets right or wrong."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     """At most `MOST` test texts of each kind, with what each row says of them.
 
     `hardest`: by how many rows are wrong, then by the mean probability of their wrong answers. `only_lm`: all LM rows
-    are right and all static rows wrong, by the mean probability that the LM rows give the right class. A row's answer
-    is that of its probabilities averaged over seeds.
+    are right and all others wrong, by the mean probability that the LM rows give the right class. `lm_wrong`: the
+    mirror, all LM rows wrong and all others right, the least such probability first. A row's answer is that of its
+    probabilities averaged over seeds.
     """
     answers = np.stack([_answers(row) for row in rows])  # (rows, N)
     places = np.arange(len(test))
@@ -32,13 +33,13 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     wrong = answers != test.labels
     count, sureness = wrong.sum(0), _mean_where(said, wrong)
     hardest = np.lexsort((places, -sureness, -count))
-    only_lm = places[:0]
-    kinds = np.array([row.kind for row in rows])
-    models, statics = kinds == "lm", kinds == "static"
-    if models.any() and statics.any():
-        apart = ~wrong[models].any(0) & wrong[statics].all(0)
+    only_lm = lm_wrong = places[:0]
+    models = np.array([row.kind == "lm" for row in rows])
+    if models.any() and not models.all():
         order = np.lexsort((places, -of_truth[models].mean(0)))
-        only_lm = order[apart[order]][:MOST]
+        alone = ~wrong[models].any(0) & wrong[~models].all(0)
+        mirror = wrong[models].all(0) & ~wrong[~models].any(0)
+        only_lm, lm_wrong = order[alone[order]][:MOST], order[mirror[order]][::-1][:MOST]
 
     def record(index: int) -> ExampleRecord:
         text = test.texts[index]
@@ -56,6 +57,7 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     return {
         "hardest": [record(index) for index in hardest[count[hardest] > 0][:MOST].tolist()],
         "only_lm": [record(index) for index in only_lm.tolist()],
+        "lm_wrong": [record(index) for index in lm_wrong.tolist()],
     }
 
 

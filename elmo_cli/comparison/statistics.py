@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.comparison.conclusion import conclude
+from elmo_cli.comparison.conclusion import conclude, in_short
 from elmo_cli.comparison.subsets import Size
 from elmo_cli.events import EpochDone
 from elmo_cli.metrics.classification import accuracy_interval, classification_scores
@@ -142,6 +142,7 @@ def summarise(
         ],
         "conclusion": "",
     }
+    summary["in_short"] = in_short(summary, len(truth))
     summary["conclusion"] = conclude(summary, seeds, len(truth), named=bool(named))
     return summary
 

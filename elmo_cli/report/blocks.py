@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from elmo_cli.report.cells import Table
 from elmo_cli.report.figures import Drawing, shares_of_classes
 
-MOST_CLASSES = 24
+MOST_CLASSES, MOST_SHADES = 12, 60  # of a matrix with figures, and of one of shades alone
 MOST_CONFUSIONS = 20
 
 
@@ -34,8 +34,13 @@ class Matrix:
 
     @property
     def small(self) -> bool:
-        """Whether it can still be read as a matrix."""
+        """Whether it can still be read as a matrix of figures."""
         return len(self.classes) <= MOST_CLASSES
+
+    @property
+    def shaded(self) -> bool:
+        """Whether it can still be seen as a matrix of shades."""
+        return len(self.classes) <= MOST_SHADES
 
     @property
     def confused(self) -> list[tuple[str, str, int, float]]:
@@ -105,14 +110,14 @@ class Part:
 
     Attributes:
         kind: In words.
-        lead: The conclusion, with the warnings that belong beside it.
+        lead: The conclusion in short sentences, with the warnings that belong beside it.
         blocks: None of them empty; no blocks if the run has neither results nor metrics.
         missing: What the run does not hold.
     """
 
     name: str
     kind: str
-    lead: str
+    lead: Sequence[str]
     warnings: Sequence[str]
     blocks: Sequence[Block]
     missing: Sequence[str] = ()

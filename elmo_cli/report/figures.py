@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from elmo_cli.report.contrast import letters_on
@@ -56,6 +55,7 @@ class Curve:
     y: Sequence[float]
     bounds: Sequence[tuple[float, float]] | None = None
     runs: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
+    place: int | None = None  # of the row that it is of, by which it has its colour in all figures; None: its own place
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Bar:
     value: float
     interval: tuple[float, float]
     kind: str
+    place: int  # of the row, by which it has its colour in all figures
 
 
 def shown(text: str, longest: int = LONGEST_NAME) -> str:
@@ -80,7 +81,7 @@ def bars(name: str, title: str, about: str, rows: Sequence[Bar]) -> Drawing:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            colour = PALETTE[list(HATCHES).index(row.kind)]
+            colour = PALETTE[row.place % len(PALETTE)]
             width = 100 * row.value
             # Two bars: in SVG a hatch takes the whole colour of what is below it, not a lighter one.
             axes.barh(place, width, height=0.62, color=f"{colour}55")
@@ -101,7 +102,7 @@ def differences(name: str, title: str, about: str, rows: Sequence[Bar], referenc
         axes = figure.subplots()
         axes.axvline(0, color=INK, linewidth=1, linestyle="--")
         for place, row in enumerate(rows):
-            number = list(HATCHES).index(row.kind)
+            number = row.place % len(PALETTE)
             value, low, high = 100 * row.value, 100 * row.interval[0], 100 * row.interval[1]
             bounds, colour, marker = [[value - low], [high - value]], PALETTE[number], MARKERS[number]
             axes.errorbar(value, place, xerr=bounds, color=colour, marker=marker, markersize=7, capsize=4)
@@ -136,16 +137,21 @@ def curves(
     return Drawing(name, title, about, 2.8 + 0.17 * ((len(lines) + 1) // 2), draw)
 
 
-def layer_weights(name: str, title: str, about: str, lambdas: Sequence[Curve], gamma: Curve | None) -> Drawing:
-    """λ of each layer over the epochs, and γ below where there is one."""
+def layer_weights(
+    name: str, title: str, about: str, lambdas: Sequence[Curve], gamma: Curve | None, limits: tuple[float, float]
+) -> Drawing:
+    """λ of each layer over the epochs on an axis with these ends, and γ below where there is one.
+
+    Colours are those of rows, so layers are told apart by their lines and markers alone.
+    """
 
     def draw(figure: Figure) -> None:
         heights = (1,) if gamma is None else (2, 1)
         panels = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-        _plot(panels[0], lambdas, "")
-        panels[0].set(ylabel="λ")
+        _plot(panels[0], lambdas, "", INK)
+        panels[0].set(ylabel="λ", ylim=limits)
         if gamma is not None:
-            _plot(panels[1], [gamma], "", first=len(lambdas))
+            _plot(panels[1], [gamma], "", INK)
             panels[1].set(ylabel="γ")
         panels[-1].set(xlabel="epoch")
         _legend(figure, panels[0], len(lambdas))
@@ -153,10 +159,12 @@ def layer_weights(name: str, title: str, about: str, lambdas: Sequence[Curve], g
     return Drawing(name, title, about, 2.8 if gamma is None else 3.7, draw)
 
 
-def _plot(axes: Axes, lines: Sequence[Curve], logs: str, first: int = 0) -> None:
+def _plot(axes: Axes, lines: Sequence[Curve], logs: str, colour_of_all: str | None = None) -> None:
     """All curves, the single runs behind them first."""
-    styles = islice(zip(cycle(PALETTE), cycle(MARKERS), cycle(LINES), strict=False), first, None)
-    for line, (colour, marker, style) in zip(lines, styles, strict=False):
+    for number, line in enumerate(lines):
+        place = number if line.place is None else line.place
+        own, marker, style = (kinds[place % len(kinds)] for kinds in (PALETTE, MARKERS, LINES))
+        colour = colour_of_all or own
         for x, y in line.runs:
             axes.plot(x, y, color=colour, linestyle=style, linewidth=0.7, alpha=0.45)
         many = len(line.x) > 25

@@ -10,12 +10,12 @@ from typing import Any
 
 from elmo_cli.report.blocks import Answer, Block, Example, Part
 from elmo_cli.report.cells import Cell, Interval, Number, Table, printed, select
-from elmo_cli.report.records import ExampleRecord, LmResults, ScoresRecord
+from elmo_cli.report.records import ComparisonResults, ExampleRecord, LmResults, ScoresRecord
 from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun, as_written
 from elmo_cli.report.result_cells import (
     ROLES,
     LayerWeights,
-    class_table,
+    class_scores,
     classifiers_table,
     data_table,
     layer_weights,
@@ -27,7 +27,10 @@ from elmo_cli.report.result_cells import (
 )
 from elmo_cli.report.run_figures import classifier_figures, comparison_figures, confusions, lm_figures
 
-_SHADES = "True classes in rows, predicted ones in columns; the stronger the shade, the larger the share of the row."
+_SHADES = (
+    "True classes in rows, predicted ones in columns: per cent of the texts of the true class, and how many texts "
+    "that is; the stronger the shade, the larger the share."
+)
 _SUMMED = "Counts are summed over the seeds."
 # Of each table the cells that it shows, and their headings.
 Columns = tuple[Sequence[str], Sequence[str]]
@@ -46,7 +49,6 @@ _SCORES: Columns = (
     ("name", "texts", "accuracy", "interval", "macro_f1", "weighted_f1"),
     ("file", "texts", "accuracy %", "95 % interval", "macro F1 %", "weighted F1 %"),
 )
-_CLASS_HEADINGS = ("class", "precision %", "recall %", "F1 %", "texts")
 
 
 def part_of(run: ReportedRun) -> Part:
@@ -69,14 +71,19 @@ def part_of(run: ReportedRun) -> Part:
     return Part(run.name, kind, lead, warnings, [*shown, _settings(run)] if shown else [], missing)
 
 
-def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
+def _comparison(run: ReportedComparison) -> tuple[list[str], list[Block]]:
     results, figures = run.results, comparison_figures(run)
     rows = results["rows"]
-    return results["conclusion"], [
+    full = (
+        [Block("The conclusion in full", items=[results["conclusion"]], closed=True)] if "in_short" in results else []
+    )
+    return results.get("in_short", [results["conclusion"]]), [
+        *full,
         Block("Accuracies", tables=_table_of(row_cells(results), _ROWS), figures=figures["table"]),
         Block("Tested pairs", tables=_table_of(pair_cells(results), _PAIRS), closed=True),
         Block("Learning curves", figures=figures["learning"], hint="elmo compare --fractions"),
         Block("Confusion matrices", matrices=[one for *_, one in confusions(run)], notes=[_SHADES, _SUMMED]),
+        Block("Classes", tables=_classes_of_rows(results), closed=True),
         Block("Training", figures=figures["epochs"]),
         Block("Every classifier", tables=classifiers_table(rows), closed=True),
         Block("Layer weights", tables=weights_table(layer_weights(rows)), figures=figures["layers"]),
@@ -88,12 +95,27 @@ def _comparison(run: ReportedComparison) -> tuple[str, list[Block]]:
         ),
         Block(
             "Texts that only ELMo gets right",
-            notes=["Test texts that every ELMo row gets right, and no static row."],
+            notes=["Test texts that every ELMo row gets right, and no other row."],
             examples=_examples(run.examples["only_lm"]),
+            closed=True,
+        ),
+        Block(
+            "Texts that only ELMo gets wrong",
+            notes=["Test texts that every ELMo row gets wrong, and every other row right."],
+            examples=_examples(run.examples.get("lm_wrong", [])),
             closed=True,
         ),
         Block("Data", tables=[*data_table(results["data"]), *unknown_table(rows)]),
         Block("How it was done", items=results["notes"], closed=True),
+    ]
+
+
+def _classes_of_rows(results: ComparisonResults) -> list[Table]:
+    """Precision, recall and F1 of each class, of each row, on both files."""
+    return [
+        class_scores(row["name"], results["classes"], row["confusion"], len(row["seeds"]))
+        for row in results["rows"]
+        if row["confusion"]
     ]
 
 
@@ -109,7 +131,7 @@ def _examples(examples: Sequence[ExampleRecord]) -> list[Example]:
     ]
 
 
-def _classifier(run: ReportedClassifier) -> tuple[str, list[Block]]:
+def _classifier(run: ReportedClassifier) -> tuple[list[str], list[Block]]:
     results, figures = run.results, classifier_figures(run)
     scored: dict[str, ScoresRecord] = {}
     if results is None:
@@ -121,8 +143,9 @@ def _classifier(run: ReportedClassifier) -> tuple[str, list[Block]]:
         valid = f"{100 * results['valid']['accuracy']:.1f} % on validation; it was stopped early"
         lead += f"{', '.join(_told(role, scores) for role, scores in scored.items()) or valid}."
         weights = [LayerWeights(run.name, results["lambdas"] or (), results["gamma"])]
-    classes = [class_table(one, _CLASS_HEADINGS, f"Classes, {role}") for role, one in scored.items()]
-    return lead, [
+    matrices = {role: one["confusion"] for role, one in scored.items()}
+    classes = [class_scores("Classes", results["classes"], matrices)] if results and matrices else []
+    return [lead], [
         Block(
             "Scores",
             tables=[*_table_of(score_cells(scored), _SCORES), *classes],
@@ -148,7 +171,7 @@ def _told(role: str, scores: ScoresRecord) -> str:
     )
 
 
-def _language_model(run: ReportedLm) -> tuple[str, list[Block]]:
+def _language_model(run: ReportedLm) -> tuple[list[str], list[Block]]:
     results = run.results
     if results:
         valid = results["validation"]
@@ -162,7 +185,7 @@ def _language_model(run: ReportedLm) -> tuple[str, list[Block]]:
         told = "it has no perplexity" if last is None else f"the last validation perplexity is {printed(Number(last))}"
         lead = f"This language model has no final results: {told}."
     figures = [_lm_table(results, str(run.description.get("validation", "-")))] if results else []
-    return lead, [Block("Perplexity", figures=lm_figures(run)), Block("Figures", tables=figures)]
+    return [lead], [Block("Perplexity", figures=lm_figures(run)), Block("Figures", tables=figures)]
 
 
 def _lm_table(results: LmResults, validation: str) -> Table:

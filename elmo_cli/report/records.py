@@ -154,6 +154,7 @@ class Summary(TypedDict):
     pairs: list[PairRecord]
     rows: list[RowRecord]
     majority: NotRequired[MajorityRecord]  # absent of comparisons from before there was one
+    in_short: NotRequired[list[str]]  # the conclusion in at most three sentences
     conclusion: str
 
 
@@ -186,7 +187,7 @@ class ExampleRecord(TypedDict):
     rows: dict[str, AnswerRecord]
 
 
-Examples = dict[Literal["hardest", "only_lm"], list[ExampleRecord]]  # `examples.json` of a comparison
+Examples = dict[Literal["hardest", "only_lm", "lm_wrong"], list[ExampleRecord]]  # `examples.json` of a comparison
 
 
 class ClassRecord(TypedDict):

@@ -158,7 +158,7 @@ def as_written(run: ReportedRun) -> Iterator[None]:
 
 def _examples(path: Path) -> Examples:
     if not path.exists():
-        return {"hardest": [], "only_lm": []}
+        return {"hardest": [], "only_lm": [], "lm_wrong": []}
     with _readable(path):
         examples: Examples = json.loads(path.read_text(encoding="utf-8"))
     return examples

@@ -254,6 +254,30 @@ def score_cells(scored: Mapping[str, ScoresRecord]) -> list[dict[str, Cell]]:
     ]
 
 
+def class_scores(
+    title: str, classes: Sequence[str], confusion: Mapping[str, Sequence[Sequence[int]]], fits: int = 1
+) -> Table:
+    """Precision, recall, F1 and number of texts of each class, on test and beside it on the training texts.
+
+    Args:
+        title: Of the table.
+        classes: Their names.
+        confusion: Of each file, by its role: texts by true and predicted class, summed over `fits` classifiers.
+        fits: How many classifiers there are.
+    """
+    roles = sorted(confusion)  # test before training
+    names = (f"{score}, {role}" for role in roles for score in ("precision %", "recall %", "F1 %", "texts"))
+    rows: list[list[Cell]] = []
+    for place, name in enumerate(classes):
+        cells: list[Cell] = [name]
+        for counts in (confusion[role] for role in roles):
+            right, true, guessed = counts[place][place], sum(counts[place]), sum(row[place] for row in counts)
+            shares = (right / max(1, guessed), right / max(1, true), 2 * right / max(1, guessed + true))
+            cells += [*(Number(share, "share") for share in shares), Number(true // fits)]
+        rows.append(cells)
+    return Table(("class", *names), rows, title)
+
+
 def class_table(scores: ScoresRecord, headings: Sequence[str], title: str = "") -> Table:
     """Precision, recall, F1 and number of texts of each class."""
     rows: list[list[Cell]] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from elmo_cli.report.blocks import Matrix
@@ -55,30 +56,53 @@ def confusions(run: ReportedRun) -> list[tuple[str, str, Matrix]]:
 def comparison_figures(run: ReportedComparison) -> Figures:
     """Accuracies, differences, learning curves, epochs and layer weights."""
     by_row = _epochs_by_row(run.epochs)
+    places = _places(run.results, by_row)
+    limits = _limits(by_row.values())
     kinds = {row["name"]: row["kind"] for row in run.results["rows"]}
     points = run.results["curves"]
     return {
         "table": list(_of_rows(run.results)),
         "learning": [_learning(points)] if points else [],
-        "epochs": list(_over_epochs(by_row)),
+        "epochs": list(_over_epochs(by_row, places)),
         "layers": [
             figure
             for name, seeds in by_row.items()
             if kinds.get(name, "lm") == "lm"  # a comparison that was stopped does not know them
-            for figure in _weights(f"lambdas-{name}", f"{name}: layer weights", seeds)
+            for figure in _weights(f"lambdas-{name}", f"{name}: layer weights", seeds, limits)
         ],
     }
+
+
+def _places(results: ComparisonResults, by_row: Mapping[str, Seeds]) -> dict[str, int]:
+    """The place of each row in the table, by which it has its colour; a stopped comparison has but its epochs."""
+    names = [row["name"] for row in results["rows"]] or list(by_row)
+    return {name: place for place, name in enumerate(names)}
+
+
+def _limits(rows: Iterable[Seeds]) -> tuple[float, float]:
+    """The ends of an axis for the λ of all rows: from 0, or the least below it, to a little above the largest."""
+    values = [one for seeds in rows for epochs in seeds.values() for epoch in epochs for one in _lambdas_of(epoch)]
+    return min([0.0, *values]), 1.05 * max([1e-6, *values])
+
+
+def _lambdas_of(epoch: LoggedEpoch) -> Sequence[float]:
+    """λ of several layers; none of a single one."""
+    found = epoch["lambdas"] or ()
+    return found if len(found) > 1 else ()
 
 
 def _of_rows(results: ComparisonResults) -> Iterator[Drawing]:
     """The accuracy of each row, and its difference from the row that all are compared with."""
     rows = results["rows"]
     if rows:
-        accuracies = [Bar(row["name"], row["accuracy"], _bounds(row["interval"]), row["kind"]) for row in rows]
+        accuracies = [
+            Bar(row["name"], row["accuracy"], _bounds(row["interval"]), row["kind"], place)
+            for place, row in enumerate(rows)
+        ]
         yield bars("comparison", "Accuracy on test", "Bars begin at 0; whiskers are 95 % intervals.", accuracies)
     apart = [
-        Bar(row["name"], row["difference"], _bounds(row["difference_interval"]), row["kind"])
-        for row in rows
+        Bar(row["name"], row["difference"], _bounds(row["difference_interval"]), row["kind"], place)
+        for place, row in enumerate(rows)
         if row["difference"] is not None and row["difference_interval"] is not None
     ]
     if apart:
@@ -115,14 +139,18 @@ def _epochs_by_row(epochs: Sequence[ComparisonEpoch]) -> dict[str, dict[int, lis
     return found
 
 
-def _over_epochs(by_row: Mapping[str, Seeds]) -> Iterator[Drawing]:
+def _over_epochs(by_row: Mapping[str, Seeds], places: Mapping[str, int]) -> Iterator[Drawing]:
     """Accuracy and loss of all rows."""
     figures: tuple[tuple[str, str, str, Callable[[LoggedEpoch], float]], ...] = (
         ("valid-accuracy", "Validation accuracy", "right, in %", lambda one: 100 * one["valid_accuracy"]),
         ("loss", "Training loss", "nats a text", lambda one: one["loss"]),
     )
     for name, title, unit, value in figures:
-        lines = [line for row, seeds in by_row.items() if (line := _over_seeds(row, seeds, value))]
+        lines = [
+            replace(line, place=places.get(row))
+            for row, seeds in by_row.items()
+            if (line := _over_seeds(row, seeds, value))
+        ]
         if lines:
             about = f"{title} after each epoch. {SEEDS if any(line.runs for line in lines) else ''}".strip()
             yield curves(name, title, about, lines, ("epoch", unit))
@@ -139,7 +167,7 @@ def classifier_figures(run: ReportedClassifier) -> Figures:
     about = "Accuracy after each epoch; the epoch that is best on validation is kept."
     return {
         "epochs": [curves("accuracy", "Accuracy", about, lines, ("epoch", "right, in %"))] if lines else [],
-        "layers": _weights("lambdas", "Layer weights", seeds),
+        "layers": _weights("lambdas", "Layer weights", seeds, _limits([seeds])),
     }
 
 
@@ -157,7 +185,8 @@ def lm_figures(run: ReportedLm) -> list[Drawing]:
     lines = []
     for name, found in {"training, estimate": _binned(steps), **scores}.items():
         if finite := [point for point in found if math.isfinite(point[1])]:
-            lines.append(Curve(name, *zip(*finite, strict=True)))
+            x, y = zip(*finite, strict=True)
+            lines.append(Curve(name, x, y))
     about = (
         "Perplexity on a logarithmic scale. Validation is exact; training is the running mean of the training loss, "
         "with dropout, and with a sampled softmax an estimate."
@@ -190,10 +219,11 @@ def _over_seeds(name: str, seeds: Seeds, value: Callable[[LoggedEpoch], float | 
     return Curve(name, x, y, runs=single if len(runs) > 1 else ())
 
 
-def _weights(name: str, title: str, seeds: Seeds) -> list[Drawing]:
-    """λ and γ over the epochs, for a combiner of several layers that has any."""
+def _weights(name: str, title: str, seeds: Seeds, limits: tuple[float, float]) -> list[Drawing]:
+    """λ and γ over the epochs, for a combiner of several layers that has any; none of such as never change."""
     layers = next((len(epochs[0]["lambdas"] or ()) for epochs in seeds.values() if epochs), 0)
-    if layers < 2:
+    changed = any(epoch["lambdas"] != epochs[0]["lambdas"] for epochs in seeds.values() for epoch in epochs)
+    if layers < 2 or not changed:
         return []
 
     def of_layer(layer: int) -> Callable[[LoggedEpoch], float | None]:
@@ -203,4 +233,4 @@ def _weights(name: str, title: str, seeds: Seeds) -> list[Drawing]:
     gamma = _over_seeds("γ", seeds, lambda epoch: epoch["gamma"])
     about = f"λ in force of each layer{' and the scale γ' if gamma else ''}, layer 0 the tokens alone. "
     about += SEEDS if len(seeds) > 1 else ""
-    return [layer_weights(name, title, about.strip(), [line for line in lines if line], gamma)]
+    return [layer_weights(name, title, about.strip(), [line for line in lines if line], gamma, limits)]

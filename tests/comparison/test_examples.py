@@ -32,7 +32,8 @@ def test_hardest_and_only_lm() -> None:
     found = telling_examples(rows, make_corpus(TEXTS))
     # wrong: 1 of all three, 4 of two (0.8), 2 of two, the SVM among them (0.9), 3 of one
     assert [one["text"] for one in found["hardest"]] == ["one", "two", "four", "three"]
-    assert [one["text"] for one in found["only_lm"]] == ["three", "two"]  # 0.9 before 0.85
+    assert [one["text"] for one in found["only_lm"]] == ["two"]  # the SVM is right on three
+    assert found["lm_wrong"] == []  # w2v is wrong on four too
     assert found["hardest"][0] == {
         "index": 1,
         "text": "one",
@@ -45,6 +46,17 @@ def test_hardest_and_only_lm() -> None:
     }
 
 
+def test_the_lm_alone_right_and_alone_wrong() -> None:
+    rows = [
+        make_row("w2v", "static", [0.1, 0.9, 0.9, 0.1, 0.9]),
+        make_row("lm", "lm", [0.6, 0.2, 0.4, 0.7, 0.1]),
+        make_row("SVM", "reference", [0.0, 1.0, 1.0, 0.0, 1.0]),
+    ]
+    found = telling_examples(rows, make_corpus(TEXTS))
+    assert [one["text"] for one in found["only_lm"]] == ["one", "zero"]  # 0.8 before 0.6
+    assert [one["text"] for one in found["lm_wrong"]] == ["four", "three", "two"]  # the right class has 0.1, 0.3, 0.4
+
+
 def test_there_are_not_too_many_and_they_are_not_too_long() -> None:
     texts = make_corpus([("sports", "goal " * 500)] * 30)
     found = telling_examples([make_row("w2v", "static", [0.2] * 30), make_row("lm", "lm", [0.8] * 30)], texts)
@@ -54,7 +66,7 @@ def test_there_are_not_too_many_and_they_are_not_too_long() -> None:
 
 def test_without_static_rows_nothing_is_right_by_the_lm_alone() -> None:
     found = telling_examples([make_row("lm", "lm", [0.9, 0.1, 0.9, 0.1, 0.9])], make_corpus(TEXTS))
-    assert found == {"hardest": [], "only_lm": []}
+    assert found == {"hardest": [], "only_lm": [], "lm_wrong": []}
 
 
 def test_one_classifier_keeps_its_answer_where_rounding_makes_a_tie() -> None:

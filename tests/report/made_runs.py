@@ -90,7 +90,8 @@ def _examples() -> dict[str, Any]:
         for place, name in enumerate(ROWS)
     }
     example = {"index": 3, "text": f"{EVIL} a hard text\x00\u202e", "label": CLASSES[1], "rows": answers}
-    return {"hardest": [example] * 3, "only_lm": [{**example, "text": "only ELMo knows"}]}
+    wrong = {**example, "text": "ELMo alone does not know"}
+    return {"hardest": [example] * 3, "only_lm": [{**example, "text": "only ELMo knows"}], "lm_wrong": [wrong]}
 
 
 def full_comparison(path: Path, test: str = "b" * 64) -> Path:
@@ -114,6 +115,7 @@ def full_comparison(path: Path, test: str = "b" * 64) -> Path:
         "best_row": ROWS[2],
         "test": "paired bootstrap",
         "comparisons": 4,
+        "in_short": [f"{EVIL} is right on 83.0 %.", "In short."],
         "conclusion": f"With 2 seeds, {EVIL} is better.",
         "seeds": list(SEEDS),
         "classes": CLASSES,
@@ -139,6 +141,8 @@ def comparison_events() -> list[dict[str, Any]]:
             about = {"row": name, "seed": seed, "fraction": 1.0}
             for epoch in range(1, 3 + seed):  # the second seed goes on for longer
                 weights = [0.5, 0.3, 0.2] if place in (1, 2) else [1.0] if place == 0 else None
+                if place == 1:  # trained
+                    weights = [0.5 - 0.01 * epoch, 0.3 + 0.01 * epoch, 0.2]
                 scores = {"valid_accuracy": 0.7 + 0.01 * epoch * seed, "loss": 1 / epoch, "train_accuracy": 0.8}
                 scores |= {"lambdas": weights, "gamma": 0.9 if place in (1, 2) else None, "best": True}
                 events.append(
@@ -204,7 +208,7 @@ def classifier(path: Path, test: str = "b" * 64) -> Path:
         path / "metrics.jsonl",
         [
             {"event": "epochdone", "epoch": epoch, "train_accuracy": 0.8, "valid_accuracy": 0.7, "loss": 0.3}
-            | {"lambdas": [0.4, 0.35, 0.25], "gamma": 1.0}
+            | {"lambdas": [0.4 + epoch / 100, 0.35 - epoch / 100, 0.25], "gamma": 1.0}
             for epoch in (1, 2)
         ],
     )

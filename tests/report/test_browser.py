@@ -85,6 +85,14 @@ def test_the_page_as_a_browser_finds_it(browser: str, page: str, tmp_path: Path,
     assert (found["paper"] == "#ffffff") == (scheme == "light")
 
 
+def test_a_comparison_of_five_rows_is_printed_on_few_pages(browser: str, page: str, tmp_path: Path) -> None:
+    write_report([full_comparison(tmp_path / "compare")], tmp_path / "report.html")
+    printed = tmp_path / "report.pdf"
+    uri = (tmp_path / "report.html").as_uri()
+    run(browser, tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={printed}", uri)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) <= 8
+
+
 def test_the_measure_would_notice(browser: str, page: str, tmp_path: Path) -> None:
     fetching = '<body><div style="width: 700px">wide</div><img src="http://elmo.invalid/x.png"><script>lost()</script>'
     without_policy = re.sub(r"<meta http-equiv[^>]*>", "", page)

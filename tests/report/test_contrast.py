@@ -40,9 +40,9 @@ def test_cells_of_a_page_can_be_read(scheme: str) -> None:
 
 def test_the_page_uses_these_colours_and_prints_the_light_ones() -> None:
     matrix = Matrix("m", ("a", "b"), ((0, 8), (1, 1)))
-    text = page_of([Part("run", "classifier", "", (), [Block("Confusion", matrices=[matrix])])])
-    assert text.count(f'<td style="{cell_style(0.5)}">1</td>') == 2
-    assert f'<td style="{cell_style(1.0)}">8</td>' in text
+    text = page_of([Part("run", "classifier", (), (), [Block("Confusion", matrices=[matrix])])])
+    assert text.count(f'<td style="{cell_style(0.5)}">50.0<br><small>1</small></td>') == 2
+    assert f'<td style="{cell_style(1.0)}">100.0<br><small>8</small></td>' in text
     style = files("elmo_cli.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     rules = re.findall(r"^(.*)\.heat td \{(.*?)\}", style, re.MULTILINE)
     for (place, rule), scheme in zip(rules[1:], ("light", "dark"), strict=True):

@@ -31,7 +31,8 @@ NAMES = ("w2v.txt", "lm $x^{", "_frozen", EVIL, "日本語\x07", "a" * 80)
 
 def all_kinds() -> list[Drawing]:
     kinds = ("static", "lm", "lm", "lm", "reference", "lm")
-    rows = [Bar(name, 0.8, (0.75, 0.84), kind) for name, kind in zip(NAMES, kinds, strict=True)]
+    pairs = zip(NAMES, kinds, strict=True)
+    rows = [Bar(name, 0.8, (0.75, 0.84), kind, place) for place, (name, kind) in enumerate(pairs)]
     lines = [Curve(name, [1, 2, 3], [80, 81 + place, 82]) for place, name in enumerate(NAMES)]
     sizes = Curve("a", [10, 100], [5, 900], [(4, 6), (800, 950)])
     weights = [Curve(f"layer {layer}", [1, 2], [0.5, 0.1 * layer]) for layer in range(3)]
@@ -40,8 +41,8 @@ def all_kinds() -> list[Drawing]:
         differences("differences", "title", EVIL, rows, EVIL),
         curves("curves", "title", "about", lines, ("epoch", "%")),
         curves("logs", "title", "about", [sizes], ("n", "%"), logs="xy"),
-        layer_weights("lambdas", "title", "about", weights, Curve("γ", [1, 2], [1, 0.9])),
-        layer_weights("frozen", "title", "about", weights, None),
+        layer_weights("lambdas", "title", "about", weights, Curve("γ", [1, 2], [1, 0.9]), (0, 1)),
+        layer_weights("sums", "title", "about", weights, None, (0, 1)),
         confusion("confusion", "title", "about", NAMES[:3], [[8, 1, 1], [0, 0, 0], [2, 0, 1234]]),
     ]
 
@@ -61,7 +62,7 @@ def test_a_figure_fits_into_a_page(drawing: Drawing) -> None:
         assert colour not in styles
     if drawing.name != "confusion":
         assert "currentColor" in styles
-        assert "var(--c" in styles
+        assert ("var(--c" in styles) == (drawing.name not in ("lambdas", "sums"))  # colours are those of rows
     title = root.find("title")
     assert title is not None
     assert title.text == f"{shown(drawing.title, 99)}. {drawing.about}"
@@ -96,6 +97,24 @@ def test_curves_differ_by_more_than_colour() -> None:
     assert len(dashes) >= 4
     markers = {element.get("href") for element in svg.iter("use") if "var(--c" in element.get("style", "")}
     assert len(markers) >= len(NAMES)
+
+
+def test_a_row_has_its_colour_in_all_figures() -> None:
+    row, other = Bar("b", 0.5, (0.4, 0.6), "lm", 1), Curve("b", [1, 2], [3, 4], place=1)
+    for drawing in (
+        bars("n", "t", "a", [row]),
+        differences("n", "t", "a", [row], "c"),
+        curves("n", "t", "a", [other], ("x", "y")),
+    ):
+        assert set(re.findall(r"var\(--c\d\)", inline_svg(drawing, "f"))) == {"var(--c1)"}
+
+
+def test_panels_of_weights_share_their_axis() -> None:
+    line = Curve("layer 0", [1, 2], [0.3, 0.32])
+    drawings = [layer_weights("n", "t", "a", [line], None, (0.0, 0.7)) for _ in range(2)]
+    texts = [re.findall(r">([\d.]+)</text>", inline_svg(drawing, "f")) for drawing in drawings]
+    assert texts[0] == texts[1]
+    assert {"0.0", "0.6"} <= set(texts[0])
 
 
 def test_settings_of_the_user_neither_count_nor_change() -> None:

@@ -85,16 +85,19 @@ def text_of(*runs: Path) -> str:
 def test_a_full_comparison_shows_every_section(tmp_path: Path) -> None:
     page = page_of(full_comparison(tmp_path / "compare"))
     assert page.headings == [
-        *("Accuracies", "Tested pairs", "Learning curves", "Confusion matrices", "Training", "Every classifier"),
-        *("Layer weights", "Hardest texts", "Texts that only ELMo gets right", "Data", "How it was done"),
-        "Settings and versions",
+        *("The conclusion in full", "Accuracies", "Tested pairs", "Learning curves", "Confusion matrices", "Classes"),
+        *("Training", "Every classifier", "Layer weights", "Hardest texts", "Texts that only ELMo gets right"),
+        *("Texts that only ELMo gets wrong", "Data", "How it was done", "Settings and versions"),
     ]
     assert "Left out" not in page.text
-    assert page.tags.count("svg") == 7  # accuracies, differences, learning, accuracy, loss, two of layer weights
+    assert page.tags.count("svg") == 6  # accuracies, differences, learning, accuracy, loss, layer weights that learned
+    assert page.text.count("is better.") == 1  # the conclusion stands once
+    assert page.text.index("In short.") < page.text.index("is better.") < page.text.rindex("Accuracies")
     assert page.text.count("% right") == 2 * len(ROWS)
     for told in (
         *("With 2 seeds", "80.00", "78.00 to 82.00", "+2.00", "< 0.001", "significantly better", "1,234", "76.54 %"),
         *("31.2", "143", "10 (10.0 %)", "3.21", "2.13.0", "only ELMo knows", "6.25", "2 of 3"),
+        *("ELMo alone does not know", "precision %, test", "recall %, train", "99.8"),
         *("reference without embeddings", "best ELMo row on validation", "compared with", "sha256:aaaa"),
     ):
         assert told in page.text
@@ -139,8 +142,8 @@ def test_a_comparison_that_was_stopped_says_what_it_lacks(tmp_path: Path) -> Non
     assert "This comparison has no results yet." in page.text
     assert (
         "Left out, as this run has nothing to show: accuracies, tested pairs, learning curves (elmo compare "
-        "--fractions), confusion matrices, every classifier, hardest texts, texts that only ELMo gets right, data, "
-        "how it was done." in page.text
+        "--fractions), confusion matrices, classes, every classifier, hardest texts, texts that only ELMo gets right, "
+        "texts that only ELMo gets wrong, data, how it was done." in page.text
     )
 
 
