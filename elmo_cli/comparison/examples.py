@@ -23,12 +23,12 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     mirror, all LM rows wrong and all others right, the least such probability first. A row's answer is that of its
     probabilities averaged over seeds.
     """
-    answers = np.stack([_answers(row) for row in rows])  # (rows, N)
+    answers = np.stack([answers_of(row) for row in rows])  # (rows, N)
     places = np.arange(len(test))
     said = np.full(answers.shape, np.nan)  # probability of each row's answer
     of_truth = np.full(answers.shape, np.nan)
     for number, row in enumerate(rows):
-        if (shares := _mean_probabilities(row)) is not None:
+        if (shares := mean_probabilities(row)) is not None:
             said[number], of_truth[number] = shares[places, answers[number]], shares[places, test.labels]
     wrong = answers != test.labels
     count, sureness = wrong.sum(0), _mean_where(said, wrong)
@@ -61,15 +61,15 @@ def telling_examples(rows: Sequence[RowResult], test: LabelledCorpus) -> Example
     }
 
 
-def _mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
+def mean_probabilities(row: RowResult) -> NDArray[np.float64] | None:
     """(N, classes) averaged over seeds; None where the row has no probabilities."""
     each = [one.probabilities for one in row.classifiers if one.probabilities is not None]
     return np.mean([shares.astype(np.float64) for shares in each], axis=0) if each else None
 
 
-def _answers(row: RowResult) -> NDArray[np.int64]:
+def answers_of(row: RowResult) -> NDArray[np.int64]:
     """(N,) classes; of one classifier its own, so that rounded probabilities cannot make a tie of them."""
-    shares = _mean_probabilities(row)
+    shares = mean_probabilities(row)
     if len(row.classifiers) == 1 or shares is None:
         return row.classifiers[0].predicted
     return np.asarray(shares.argmax(1))

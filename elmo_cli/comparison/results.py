@@ -12,7 +12,7 @@ from elmo_cli.comparison.reference import GRID
 from elmo_cli.comparison.rows import REFERENCE, Row
 from elmo_cli.comparison.statistics import RowResult, curve_point, summarise
 from elmo_cli.comparison.subsets import WHOLE
-from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
+from elmo_cli.comparison.tables import answers_csv, comparison_csv, comparison_latex, comparison_markdown, curves_csv
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.report.records import ComparisonResults, FileRecord, MajorityRecord, TextsRecord
 from elmo_cli.report.result_cells import MAJORITY, unknown_rate
@@ -67,6 +67,7 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonR
     writer.write_json(RESULTS_FILE, results)
     writer.write_json(EXAMPLES_FILE, telling_examples(rows, test))
     writer.write_text("comparison.csv", comparison_csv(results))
+    writer.write_text("predictions.csv", answers_csv(rows, test))
     writer.write_text("comparison.md", comparison_markdown(results))
     writer.write_text("comparison.tex", comparison_latex(results))
     if curves:

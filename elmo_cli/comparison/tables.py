@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
+from elmo_cli.comparison.examples import answers_of, mean_probabilities
+from elmo_cli.comparison.statistics import RowResult
 from elmo_cli.report.cells import MARKS, Cell, Number, Table, printed, select, value_of
 from elmo_cli.report.records import ComparisonResults
 from elmo_cli.report.result_cells import CURVE_COLUMNS, ROW_COLUMNS, curve_cells, curve_table, pair_cells, row_cells
 from elmo_cli.runs.tables import to_csv
+from elmo_cli.training.labelled import LabelledCorpus
 
 _CELLS = ("row", "accuracy", "sd", "interval", "macro_f1", "valid_accuracy", "difference", "p_holm")
 _HEADINGS = ("row", "accuracy", "sd", "95 % interval", "macro F1", "validation", "difference", "p (Holm)")
@@ -37,6 +41,23 @@ _LATEX = {
 def comparison_csv(results: ComparisonResults) -> str:
     """The table as CSV; shares, not per cent."""
     return _csv(select(row_cells(results), ROW_COLUMNS))
+
+
+def answers_csv(rows: Sequence[RowResult], test: LabelledCorpus) -> str:
+    """What each row says of each test text: a line for each, with the probability of each class, means over seeds.
+
+    Texts are told by their place in the file, from 0; a row without probabilities has none.
+    """
+    header = ("row", "text", "label", "predicted", *(f"p({name})" for name in test.classes))
+    return to_csv(header, (line for row in rows for line in _predicted(row, test)))
+
+
+def _predicted(row: RowResult, test: LabelledCorpus) -> Iterator[list[object]]:
+    shares = mean_probabilities(row)
+    none: list[object] = [None] * len(test.classes)
+    for place, (true, answer) in enumerate(zip(test.labels.tolist(), answers_of(row).tolist(), strict=True)):
+        told = none if shares is None else [f"{share:.4f}" for share in shares[place]]
+        yield [row.name, place, test.classes[true], test.classes[answer], *told]
 
 
 def curves_csv(results: ComparisonResults) -> str:

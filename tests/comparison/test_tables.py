@@ -10,10 +10,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
+from tinyworld import make_corpus
 
-from elmo_cli.comparison.tables import comparison_csv, comparison_latex, comparison_markdown, curves_csv
+from elmo_cli.comparison.statistics import RowResult, Trained
+from elmo_cli.comparison.tables import answers_csv, comparison_csv, comparison_latex, comparison_markdown, curves_csv
 
 
 def make_row(name: str, kind: str, accuracy: float, **values: Any) -> dict[str, Any]:
@@ -217,3 +220,20 @@ def test_latex_takes_the_table(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "table.pdf").stat().st_size > 0
+
+
+def test_predictions_as_csv() -> None:
+    shares = [np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([[0.5, 0.5], [0.125, 0.875]])]
+    lm = RowResult(
+        {"name": "lm", "kind": "lm"},
+        [Trained(seed, one.argmax(1), {}, one.astype(np.float16)) for seed, one in enumerate(shares)],
+    )
+    counted = RowResult({"name": "SVM", "kind": "reference"}, [Trained(1, np.array([1, 1]), {})])
+    text = answers_csv([lm, counted], make_corpus([("sports", "a goal"), ("money", "an oil")]))
+    assert text.splitlines() == [
+        "row,text,label,predicted,p(money),p(sports)",
+        "lm,0,sports,money,0.6250,0.3750",
+        "lm,1,money,sports,0.1875,0.8125",
+        "SVM,0,sports,sports,,",
+        "SVM,1,money,sports,,",
+    ]
