@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, load_experiment
+from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, PretrainSettings, load_experiment
 from elmo_cli.config.loading import nest
 from elmo_cli.errors import ConfigError, ElmoError, nearest, nearest_file
 
@@ -21,6 +21,15 @@ def write(text: str, name: str = "elmo.yaml") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows"), [(0, 8), (94_000, 8), (921_599, 8), (921_600, 16), (3_686_400, 32), (10**11, 32)]
+)
+def test_the_corpus_decides_how_many_rows_the_stream_has(tokens: int, rows: int) -> None:
+    assert PretrainSettings().for_corpus(tokens).batch_size == rows
+    assert PretrainSettings(batch_size=5).for_corpus(tokens).batch_size == 5
+    assert PretrainSettings().rows == 32
 
 
 def test_defaults_are_the_small_preset() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -67,6 +68,8 @@ class ModelSettings(Settings):
         return self
 
 
+LEAST_ROWS, MOST_ROWS = 8, 32
+
 # What Adagrad starts from, as in bilm-tf: a constant rate without decay.
 ADAGRAD = {"learning_rate": 0.2, "warmup": 0.0, "final_rate": 1.0, "weight_decay": 0.0, "clip_norm": 10.0}
 
@@ -76,7 +79,7 @@ class PretrainSettings(Settings):
 
     epochs: int = Field(12, ge=1, description="passes over the corpus")
     max_minutes: float | None = Field(None, gt=0, description="end after so long, the rate having fallen by then")
-    batch_size: int = Field(32, ge=1, description="rows of the stream")
+    batch_size: int | None = Field(None, ge=1, description="rows of the stream; absent: 8, 16 or 32, by the corpus")
     window: int = Field(48, ge=1, description="steps between cuts of the gradient")
     accumulate: int = Field(1, ge=1, description="windows a step of the optimiser")
     optimiser: OptimiserKind = Field("adamw", description="adamw; or adagrad with a constant rate of 0.2, as bilm-tf")
@@ -98,6 +101,21 @@ class PretrainSettings(Settings):
         description="of matrix products; the state stays float32. auto: bfloat16 where that is faster",
     )
     reduce: Precision = Field("float32", description="of the gradients that several processes add up")
+
+    @property
+    def rows(self) -> int:
+        """Rows of the stream: those of a long corpus, as long as no corpus has decided."""
+        return MOST_ROWS if self.batch_size is None else self.batch_size
+
+    def for_corpus(self, tokens: int) -> Self:
+        """The same with a batch size: as many rows as √tokens / 60, down to a power of two.
+
+        Short corpora need more and smaller steps than they have epochs for: see docs/how-to/pretrain.md.
+        """
+        if self.batch_size is not None:
+            return self
+        rows = 2 ** int(math.log2(max(1.0, math.sqrt(tokens) / 60)))
+        return self.model_copy(update={"batch_size": min(MOST_ROWS, max(LEAST_ROWS, rows))})
 
     @model_validator(mode="before")
     @classmethod

@@ -124,10 +124,10 @@ def bench_run(
         device=str(device),
         threads=torch.get_num_threads(),
         torch=torch.__version__,
-        batch_size=pretraining.batch_size,
+        batch_size=pretraining.rows,
         window=window,
         epochs=pretraining.epochs,
-        precision=pick_precision(pretraining.precision, step_multiplications(model, pretraining.batch_size), device),
+        precision=pick_precision(pretraining.precision, step_multiplications(model, pretraining.rows), device),
         native_loop=embedder.bilm().can_run_native("float32"),
         peaks={name: peak / 1e9 for name, peak in peaks.items()},
         rows=tuple(rows),
@@ -168,7 +168,7 @@ def training_speed(
     network, feed = embedder.bilm().to(device).train(), Feed(embedder, corpus, device)
     mode = training_mode(settings, precision)
     optimiser = make_optimiser(settings.optimiser, parameter_groups(network, settings))
-    stream, state = Stream(corpus, settings.batch_size, window, seed=1), None
+    stream, state = Stream(corpus, settings.rows, window, seed=1), None
 
     def step_by_step() -> Iterator[int]:
         nonlocal state
@@ -227,7 +227,7 @@ def _wait(device: torch.device | str) -> None:
 
 def _window(model: ModelSettings, settings: PretrainSettings, peak: float) -> int:
     """Steps of a window whose training step is done in some seconds even at a third of the peak."""
-    a_step = 3 * operations(model) * settings.batch_size / (peak / 3)
+    a_step = 3 * operations(model) * settings.rows / (peak / 3)
     return max(2, min(settings.window, int(STEP_SECONDS / a_step)))
 
 
@@ -243,6 +243,7 @@ def _subject(
     text, scale = _invent(embedder), 1.0
     if corpus is not None:
         text, scale = _read(experiment, corpus, Tokenizer(embedder.tokenizer if embedder else experiment.tokenizer))
+    training = training.for_corpus(round(scale * text.token_count))
     return embedder or _fresh(experiment, text), training, text, scale
 
 

@@ -81,7 +81,7 @@ def _count(weights: Iterable[Tensor]) -> int:
 
 def _activations(model: ModelSettings, training: PretrainSettings, vocabulary_size: int) -> int:
     """Numbers that the backward pass of a window needs."""
-    places, size, cells = 2 * training.batch_size * training.window, model.token_size, model.hidden_size
+    places, size, cells = 2 * training.rows * training.window, model.token_size, model.hidden_size
     layer = places * (4 * cells + 2 * cells + (cells if model.projection_size else 0) + 2 * size)
     total = model.layers * layer + places * 4 * cells  # with the gates' gradients of one of them
     if model.encoder != "word":

@@ -123,7 +123,7 @@ def check_ranks(ranks: Ranks, job: PretrainJob) -> None:
     Raises:
         ConfigError: They cannot, or do not.
     """
-    rows = job.settings.pretrain.batch_size
+    rows = job.settings.pretrain.rows
     if rows % ranks.size:
         raise ConfigError(
             f"pretrain.batch_size is {rows}, which {ranks.size} processes cannot share out",

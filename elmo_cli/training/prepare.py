@@ -145,7 +145,9 @@ def prepare_pretraining(
         table = table_for(vocabulary, vectors, experiment.seed)
         if model.embedding_size is None and vectors.width != model.token_size:
             model = _revalidated(model, embedding_size=vectors.width)
-    settings = experiment.model_copy(update={"tokenizer": vocabulary.tokenizer, "model": model})
+    pretrain = experiment.pretrain.for_corpus(corpus.token_count)
+    decided = {"tokenizer": vocabulary.tokenizer, "model": model, "pretrain": pretrain}
+    settings = experiment.model_copy(update=decided)
     held_out = experiment.data.valid
     if held_out is not None:
         valid = encode_corpus(experiment, [held_out], vocabulary.tokenizer, fingerprint=known, tell=tell)

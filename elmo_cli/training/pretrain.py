@@ -74,7 +74,7 @@ def pretrain(
     if not (resume or ranks.first):
         torch.manual_seed(rank_seed(job.settings.seed, ranks.rank))  # what each rank drops is its own
     share = (ranks.rank, ranks.size)
-    stream = Stream(job.corpus, settings.batch_size, settings.window, job.settings.seed, share=share)
+    stream = Stream(job.corpus, settings.rows, settings.window, job.settings.seed, share=share)
     replica = Replica(network, ranks, settings.reduce) if ranks.size > 1 else None
     steps = _steps(stream, settings)
     schedule = Schedule(steps, settings.warmup, settings.final_rate)
@@ -139,7 +139,7 @@ def _begin(job: PretrainJob, writer: RunWriter, network: BiLm, device: torch.dev
     writer.describe(portable(job.settings), job.files, {"validation": job.validation})
     describe_network(writer, network, job.vocabulary)
     model, settings = job.settings.model, job.settings.pretrain
-    precision = pick_precision(settings.precision, step_multiplications(model, settings.batch_size), device)
+    precision = pick_precision(settings.precision, step_multiplications(model, settings.rows), device)
     return PretrainingState(precision=precision, native_loop=network.can_run_native(precision))
 
 

@@ -131,7 +131,7 @@ def theirs(job: PretrainJob, course: bool, autocast: bool = False) -> Told:
         optimiser = make_optimiser(
             "adamw", decay_groups(network.named_parameters(), settings.learning_rate, settings.weight_decay)
         )
-    tokens = settings.batch_size * settings.window
+    tokens = settings.rows * settings.window
     similar = length_batches(job.corpus.lengths + 2, tokens)
     schedule = Schedule(settings.epochs * len(similar), settings.warmup, settings.final_rate)
     generator, done, step = np.random.default_rng(1), 0, 0

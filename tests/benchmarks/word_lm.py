@@ -126,7 +126,7 @@ class Text:
     def __init__(self, corpus: EncodedCorpus, job: PretrainJob, context: str) -> None:
         self.corpus, self.context = corpus, context
         self.ids = torch.tensor(job.vocabulary.lookup(corpus.types))
-        self.rows, self.window, self.seed = job.settings.pretrain.batch_size, job.settings.pretrain.window, 1
+        self.rows, self.window, self.seed = job.settings.pretrain.rows, job.settings.pretrain.window, 1
 
     def epoch(self, number: int) -> Iterator[list[Piece]]:
         """The steps of an epoch, each predicting about as many as ours does."""

@@ -392,3 +392,10 @@ def test_what_ends_a_training(
     where = PretrainingState(**state, seconds=float(seconds))
     counter = StepCounter(where, steps=100, remedy="", max_minutes=1.0)
     assert _ended_by(where, PretrainSettings(epochs=10, patience=2), counter.time_share) == expected
+
+
+def test_rows_that_the_corpus_decides_stand_in_the_run(tmp_path: Path) -> None:
+    train(tmp_path, pretrain__batch_size=None, pretrain__epochs=1)
+    assert Run.open(tmp_path / "runs" / "lm").settings["pretrain"]["batch_size"] == 8
+    *_, last = train(tmp_path, resume=True, pretrain__batch_size=None, pretrain__epochs=2)
+    assert isinstance(last, Finished)
