@@ -132,7 +132,7 @@ class ActivationCache:
         if classifier.pooling.kind == "mean" and classifier.combiner.linear:
             logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
             return logits
-        return classifier.classify_layers(*self.batch(indices))
+        return classifier.score_layers(*self.batch(indices))
 
     def _store(self, indices: Indices, activations: Tensor, normalise: Callable[[Tensor], Tensor]) -> None:
         """Keep one batch of activations (L, B, T, W)."""
