@@ -97,6 +97,26 @@ Tune = Annotated[
         "--tune/--no-tune", " /--freeze", help="Train the embedder along with the classifier.", show_default=False
     ),
 ]
+Lambdas = Annotated[
+    str | None,
+    typer.Option(
+        "--lambdas",
+        metavar=named(choices.LambdaMode, "layer:N"),
+        help="How the layers become one vector a token.",
+    ),
+]
+FrozenLambdas = Annotated[
+    str | None,
+    typer.Option("--frozen-lambdas", metavar="W,W,W|uniform", help="Weights for frozen; else drawn from the seed."),
+]
+LambdaNorm = Annotated[
+    choices.LambdaNorm | None,
+    choice("--lambda-norm", choices.LambdaNorm, "Normalisation of the layer weights."),
+]
+LayerNorm = Annotated[
+    bool | None,
+    typer.Option("--layer-norm/--no-layer-norm", help="Normalise each layer before the mix.", show_default=False),
+]
 TextColumns = Annotated[
     list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of tables; repeatable.")
 ]

@@ -1,4 +1,4 @@
-"""`elmo predict`: labels and probabilities of new texts, as they come."""
+"""`elmo predict`: labels of new texts, or tags of their tokens, as they come."""
 
 from __future__ import annotations
 
@@ -14,21 +14,35 @@ import typer
 from elmo_cli.commands import options
 from elmo_cli.commands.call import Call
 from elmo_cli.commands.inputs import texts_of, usual_batch
+from elmo_cli.commands.predict_tags import predict_tags
 from elmo_cli.config import choices
-from elmo_cli.errors import DataError
+from elmo_cli.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from elmo_cli.inference.predict import Prediction
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A classifier run.")]
-File = Annotated[str, typer.Argument(metavar="FILE", help="Texts: a table, a text a line, a folder, or - for stdin.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A classifier or tagger run.")]
+File = Annotated[
+    str,
+    typer.Argument(metavar="FILE", help="Texts: a table, a text a line, a folder; tokens for a tagger; - for stdin."),
+]
 Format = Annotated[
-    choices.PredictionFormat,
-    options.choice("--format", choices.PredictionFormat, "CSV with a header, or a JSON document a line."),
+    choices.PredictionFormat | None,
+    options.choice("--format", choices.PredictionFormat, "csv for texts, conll for tags, or a JSON document a line."),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, help="Texts read before their answers are written.", show_default="256"),
+    typer.Option(
+        "--batch-size",
+        min=1,
+        help="Texts read before their answers are written.",
+        show_default="256, 1024 for a tagger",
+    ),
+]
+
+
+Text = Annotated[
+    bool, typer.Option("--text", help="For a tagger: FILE holds texts, which the run's tokenizer cuts into tokens.")
 ]
 
 
@@ -36,28 +50,69 @@ def predict(
     call: Call,
     run: Run,
     file: File = "-",
-    format: Format = "csv",
+    format: Format = None,
     batch_size: BatchSize = None,
+    text: Text = False,
     column: options.TextColumns = None,
     encoding: options.Encoding = None,
     device: options.Device = "auto",
 ) -> None:
-    """Label new texts with a classifier, one by one, to stdout.
+    """Label new texts with a classifier, or tokens with a tagger, to stdout.
 
     What is typed is answered line by line, what comes through a pipe in
     batches; --batch-size 1 answers each line of a pipe at once, too.
+    A tagger reads a token a line, with a blank line between sentences, or
+    any file that elmo tag reads; with --text, what a classifier does.
 
     Examples:
       elmo predict runs/classify-frozen new.csv > labels.csv
       echo "Oil prices rose on Monday" | elmo predict runs/classify-frozen
+      elmo predict runs/tag-trainable new.conll > tagged.conll
     """
+    from elmo_cli.runs import Run
+
+    data = {"text": column, "encoding": encoding}
+    kind = Run.open(run).kind
+    _check_format(kind, format, text)
+    if kind == "tagger":
+        predict_tags(call, run, file, data, text=text, batch_size=batch_size, device=device, format=format or "conll")
+    else:
+        _predict_labels(call, run, file, data, batch_size, device, format or "csv")
+
+
+def _check_format(kind: str, format: choices.PredictionFormat | None, text: bool) -> None:
+    """See that the options are for runs of this kind.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    other = "csv" if kind == "tagger" else "conll"
+    found = f"--format {other}" if format == other else "--text" if text and kind != "tagger" else None
+    if found is not None:
+        owner = "classifier" if kind == "tagger" else "tagger"
+        raise ConfigError(
+            f"{found} is for a {owner} run, and this is one of kind {kind}",
+            expected="conll or jsonl for a tagger, csv or jsonl for a classifier",
+            remedy="leave it out",
+        )
+
+
+def _predict_labels(
+    call: Call,
+    run: Path,
+    file: str,
+    data: dict[str, Any],
+    batch_size: int | None,
+    device: str,
+    format: choices.PredictionFormat,
+) -> None:
     from elmo_cli.devices import pick_device
     from elmo_cli.inference.predict import predict_stream
     from elmo_cli.runs import load_classifier
 
     loaded = load_classifier(run)
     # The classifier's own cleaning is applied to what is read, so it is read as it is.
-    experiment = call.settings(data={"text": column, "encoding": encoding})
+    experiment = call.settings(data=data)
     texts = texts_of(file, experiment.data.model_copy(update={"clean": "none"}))
     stream = predict_stream(loaded, texts, batch_size or usual_batch(file), device=pick_device(device))
     cut = _write(stream, loaded.classes, "json" if call.output.json else format)

@@ -49,6 +49,7 @@ def describe(event: Event) -> str | None:
             return f"epoch {event.epoch}  valid perplexity {number(event.mean)} ({both}){best}"
         case EpochDone():
             figures = f"loss {event.loss:.3f}  train {event.train_accuracy:.3f}  valid {event.valid_accuracy:.3f}"
+            figures += "" if event.valid_f1 is None else f"  F1 {event.valid_f1:.3f}"
             bars = lambda_bars(event.lambdas, event.gamma)
             return "  ".join(part for part in (f"epoch {event.epoch}", figures, bars, "*" * event.best) if part)
         case Notice():

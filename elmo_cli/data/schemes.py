@@ -17,7 +17,12 @@ from elmo_cli.config.choices import Scheme
 OUTSIDE = "O"
 _MARKED = re.compile(r"([A-Z])-(.+)", re.DOTALL)
 # Letters for a span's begin, inside, end, and for all of it where it is one token.
-_LETTERS: dict[Scheme, str] = {"iob1": "BIIB", "iob2": "BIIB", "bioes": "BIES", "bilou": "BILU"}
+_LETTERS: dict[Scheme, tuple[str, str, str, str]] = {
+    "iob1": ("B", "I", "I", "B"),
+    "iob2": ("B", "I", "I", "B"),
+    "bioes": ("B", "I", "E", "S"),
+    "bilou": ("B", "I", "L", "U"),
+}
 
 
 class Span(NamedTuple):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elmo_cli.config import Precision, TagSettings
+from elmo_cli.data.tag_set import TagSet
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.model.crf import Crf
@@ -111,3 +112,25 @@ class Tagger(LayerModel):
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return dropout(vectors, self.dropout) if self.dropout and self.training else vectors
+
+
+def make_tagger(
+    network: BiLm | StaticTable,
+    settings: TagSettings,
+    tag_set: TagSet,
+    seed: int = 0,
+    precision: Precision = "float32",
+    combiner_precision: Precision = "float32",
+) -> Tagger:
+    """A tagger for these tags, with a CRF where the settings want one, or leave it to whether there are spans."""
+    with_crf = settings.head == "crf" or (settings.head == "auto" and tag_set.marks_spans)
+    allowed = torch.tensor(tag_set.allowed()) if with_crf else None
+    return Tagger(
+        network,
+        settings,
+        len(tag_set.names),
+        seed,
+        allowed,
+        precision=precision,
+        combiner_precision=combiner_precision,
+    )

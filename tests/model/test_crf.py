@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def path_score(crf: Crf, emissions: Tensor, path: tuple[int, ...]) -> Tensor:
     scores = crf.weights.masked_fill(~crf.allowed, FORBIDDEN)
     total = scores[-1, path[0]] + scores[path[-1], -1]
     total = total + sum(emissions[step, tag] for step, tag in enumerate(path))
-    return total + sum(scores[one, other] for one, other in zip(path, path[1:], strict=False))
+    return total + sum(scores[one, other] for one, other in pairwise(path))
 
 
 @st.composite

@@ -14,7 +14,7 @@ from elmo_cli.data.tagged.format import TaggedFormat, TaggedSentence
 
 FORMATS: tuple[type[TaggedFormat], ...] = (Conll, ConllU, JsonSentences, ParquetSentences)
 
-__all__ = ["FORMATS", "TaggedFormat", "TaggedSentence", "open_tagged", "read_tagged"]
+__all__ = ["FORMATS", "Conll", "TaggedFormat", "TaggedSentence", "open_tagged", "read_tagged"]
 
 _BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import ClassVar
 
 from elmo_cli.data.files import OnBytes, read_lines
 from elmo_cli.data.tagged.format import TaggedFormat, TaggedSentence
@@ -16,7 +17,7 @@ from elmo_cli.errors import DataError, nearest, printable
 
 DOCUMENT = "-DOCSTART-"
 _GLOBAL = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
-_FIELDS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+_FIELDS: Sequence[str] = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 _INNER_ID = re.compile(r"\d+[-.]\d+")  # a range of words that are written as one, or an empty node
 
 
@@ -24,7 +25,7 @@ class Conll(TaggedFormat):
     """Columns between tabs, if the first token's line has any, else between blanks; tokens first, tags last."""
 
     kind = "conll"
-    endings = (".conll", ".iob", ".bio", ".txt", ".tsv", "")
+    endings: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".bio", ".txt", ".tsv", "")
     usual_token, usual_tag = "1", "last"
     always_tabs = False
 
@@ -125,7 +126,7 @@ class Conll(TaggedFormat):
             f"{found}: {shown}",
             where=f"{self.path}, line {number}",
             expected=f"{width} columns in every line, a blank line between sentences",
-            remedy="correct the line",
+            remedy="correct the line; where lines are running text, elmo predict takes --text",
         )
 
     def _blank(self, number: int, what: str) -> DataError:

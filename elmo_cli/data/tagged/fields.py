@@ -54,9 +54,9 @@ class _Lists(TaggedFormat):
         return self.reader(self.path, self.reading).rows((), on_bytes)
 
     def _find(self, given: str | None, names: Sequence[str], usual: Sequence[str], what: str, setting: str) -> str:
-        found = given if given is not None else next((name for name in usual if name in names), None)
-        if found in names:
-            return found
+        found = [name for name in ((given,) if given is not None else usual) if name in names]
+        if found:
+            return found[0]
         raise DataError(
             f"{self.path.name} has no field of {what}" + (f" '{given}'" if given else ""),
             where=self.path,
