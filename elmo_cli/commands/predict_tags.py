@@ -34,10 +34,9 @@ def predict_tags(
     from elmo_cli.runs import load_tagger
 
     loaded = load_tagger(run)
-    reading = call.settings(data=data).data
-    if not reading.text and not text:
-        reading = reading.model_copy(update={"text": loaded.data.text})  # of the tokens, as in training
-    sentences = sentences_of(file, reading, loaded.embedder.tokenizer if text else None)
+    experiment = call.settings(data=data)
+    column = next(iter(data["text"] or ()), None) or experiment.tag.tokens or loaded.settings.tokens
+    sentences = sentences_of(file, experiment.data, column, loaded.embedder.tokenizer if text else None)
     typed = file == STDIN and sys.stdin.isatty()
     stream = tag_stream(loaded, sentences, batch_size or (1 if typed else CHUNK), pick_device(device))
     _write(stream, "json" if call.output.json else format)

@@ -64,12 +64,19 @@ def tag(
     """
     from elmo_cli.training.tag import tag_run
 
-    data = {"train": train, "test": test, "encoding": encoding, "text": tokens and [tokens], "label": tags}
-    combiner = {"frozen_lambdas": frozen_lambdas, "lambda_norm": lambda_norm, "layer_norm": layer_norm}
-    chosen = {"lambdas": lambdas, **combiner, "head": head, "tune": tune, "valid": valid}
-    experiment = call.settings(seed=seed, data=data, tag=chosen)
+    combiner = {
+        "lambdas": lambdas,
+        "frozen_lambdas": frozen_lambdas,
+        "lambda_norm": lambda_norm,
+        "layer_norm": layer_norm,
+    }
+    experiment = call.settings(
+        seed=seed,
+        data={"train": train, "test": test, "encoding": encoding},
+        tag={**combiner, "head": head, "tune": tune, "valid": valid, "tokens": tokens, "tags": tags},
+    )
     call.note_idle_settings(experiment.tag)
     with stop_on_signals() as stop:
         events = tag_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
-        results = follow(call.output, events, stop, unit="tokens")
+        results = follow(call.output, events, stop, unit="tokens", with_perplexity=False)
     call.output.show(results, *tag_views.tagger(results))

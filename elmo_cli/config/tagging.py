@@ -9,7 +9,7 @@ from pydantic import Field
 
 from elmo_cli.config.choices import SchemeChoice, TagHead
 from elmo_cli.config.finetuning import FinetuneSettings
-from elmo_cli.config.values import Probability, Rate
+from elmo_cli.config.values import Name, Probability, Rate
 
 
 class TagSettings(FinetuneSettings):
@@ -18,6 +18,8 @@ class TagSettings(FinetuneSettings):
     section: ClassVar[str] = "tag"
 
     valid: Path | None = Field(None, description="tagged file that chooses the epoch; absent: valid_fraction of train")
+    tokens: Name | None = Field(None, description="column of the tokens, by number or name; absent: the usual one")
+    tags: Name | None = Field(None, description="column of the tags, by number or name; absent: the usual one")
     scheme: SchemeChoice = Field("auto", description="how the tags of the training file mark spans; plain: not at all")
     head: TagHead = Field("auto", description="linear, or a CRF; auto: crf for spans, else linear")
     lstm_size: int = Field(0, ge=0, description="cells of each direction of an LSTM before the head; 0: none")

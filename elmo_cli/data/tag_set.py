@@ -102,7 +102,7 @@ class TagSet:
             f"training never saw the {'type' if self.marks_spans else 'tag'} '{printable(kind)}'",
             where=sentence.where(path, place),
             expected=", ".join(self.kinds[:20]) + (f" and {len(self.kinds) - 20} more" if len(self.kinds) > 20 else ""),
-            remedy=f"{nearest(kind, self.kinds)}; or name the column of the tags (setting data.label)",
+            remedy=f"{nearest(kind, self.kinds)}; or name the column of the tags (setting tag.tags)",
         )
 
     @cached_property

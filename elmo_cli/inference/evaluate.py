@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import torch
 
-from elmo_cli.config import DataSettings, Experiment, ReadingSettings
+from elmo_cli.config import DataSettings, Experiment, ReadingSettings, TagSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
@@ -130,7 +130,7 @@ def evaluate_run(
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
-    evaluator = _Evaluator(file, experiment.data, pick_device(device), tell, scores, per_token)
+    evaluator = _Evaluator(file, experiment.data, experiment.tag, pick_device(device), tell, scores, per_token)
     if scores is not None:
         if run is None:
             raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
@@ -146,6 +146,7 @@ class _Evaluator:
 
     file: Path
     data: DataSettings
+    tag: TagSettings
     device: torch.device
     tell: Tell
     scores: Path | None
@@ -214,8 +215,10 @@ class _Evaluator:
 
     def _tagger(self, run: Run) -> TaggerEvaluation:
         loaded = load_tagger(run.path)
-        tokenizer, settings = loaded.embedder.tokenizer, loaded.settings
-        corpus = read_tagged_corpus(self.file, self._reading(loaded.data), tokenizer, settings, loaded.tag_set)
+        named = {key: column for key in ("tokens", "tags") if (column := getattr(self.tag, key)) is not None}
+        settings = loaded.settings.model_copy(update=named)
+        reading = self._reading(loaded.data)
+        corpus = read_tagged_corpus(self.file, reading, loaded.embedder.tokenizer, settings, loaded.tag_set)
         if note := unseen_note(corpus):
             self.tell(Notice(note))
         tagged = tag_sentences(loaded.tagger, loaded.embedder, corpus.corpus, self.device, tell=self.tell)

@@ -195,7 +195,8 @@ def _end_epoch(given: _Training[Model], state: FinetuningState, loss_sum: float,
     classifier.eval()
     with given.average.in_force():
         valid = given.objective.validate(classifier, given.texts)
-        better = state.keep_if_best(valid.score, valid.loss, classifier)
+        score = valid.accuracy if valid.span_f1 is None else valid.span_f1
+        better = state.keep_if_best(score, valid.loss, classifier)
         lambdas, gamma = classifier.combiner.lambdas(), classifier.combiner.gamma()
     state.best = valid if better else state.best
     examples = given.objective.size(given.objective.fit)
@@ -207,7 +208,7 @@ def _end_epoch(given: _Training[Model], state: FinetuningState, loss_sum: float,
         lambdas=None if lambdas is None else tuple(lambdas),
         gamma=gamma,
         best=better,
-        valid_f1=valid.f1,
+        valid_f1=valid.span_f1,
     )
     state.epochs_done.append(done)
     log(as_record(done))

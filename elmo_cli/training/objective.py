@@ -31,12 +31,11 @@ class Validated:
     examples: int  # texts, or tokens
     accuracy: float  # share of them that was right
     loss: float  # mean in nats of one of them
-    f1: float | None = None  # of spans, where tags mark any
 
     @property
-    def score(self) -> float:
-        """What the best epoch is chosen by."""
-        return self.accuracy if self.f1 is None else self.f1
+    def span_f1(self) -> float | None:
+        """F1 of spans, where labels mark any; the best epoch is then chosen by it."""
+        return None
 
 
 class Objective(ABC, Generic[Model]):

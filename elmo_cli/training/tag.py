@@ -197,8 +197,8 @@ def _predictions(corpus: TaggedCorpus, tagged: Sequence[Numbers]) -> str:
 
 def _write_card(writer: RunWriter, results: TaggerResults, files: TagFiles) -> None:
     figures: dict[str, Fact] = {"validation accuracy": results.training.valid.accuracy}
-    if results.training.valid.f1 is not None:
-        figures["validation F1"] = results.training.valid.f1
+    if results.training.valid.span_f1 is not None:
+        figures["validation F1"] = results.training.valid.span_f1
     for role, scores in results.scores.items():
         figures[f"{role} accuracy"] = f"{scores.accuracy:.4f} (95 % interval {_bounds(scores.interval)})"
         if scores.spans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
 MEAN_CELLS = 256  # of a sentence in a batch, at most; a longer one counts for several
 
 Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TagValidated(Validated):
+    """Scores of the best epoch on the tokens that were held out."""
+
+    f1: float | None  # of spans; None with plain tags
+
+    @property
+    def span_f1(self) -> float | None:
+        """See `Validated.span_f1`."""
+        return self.f1
 
 
 class TagObjective(Objective[Tagger]):
@@ -78,7 +91,7 @@ class TagObjective(Objective[Tagger]):
         size, tag_set = self.size(self.valid), self._train.tag_set
         right = sum(int((one == other).sum()) for one, other in zip(truth, guesses, strict=True))
         f1 = span_f1(map(tag_set.decode, truth), map(tag_set.decode, guesses)) if tag_set.marks_spans else None
-        return Validated(size, right / size, loss / size, f1)
+        return TagValidated(size, right / size, loss / size, f1)
 
     def _targets(self, scores: Tensor, indices: Indices) -> tuple[Tensor, Tensor]:
         """Tag numbers (B, T), 0 beyond a sentence, and lengths (B,), for scores (B, T, tags)."""

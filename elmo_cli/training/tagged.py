@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.config import DataSettings, Experiment, TagSettings, TokenizerSettings
 from elmo_cli.data.tag_set import UNSEEN, TagSet
-from elmo_cli.data.tagged import TaggedSentence, open_tagged
+from elmo_cli.data.tagged import TagColumns, TaggedSentence, open_tagged
 from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
@@ -101,7 +101,7 @@ def read_tagged_corpus(
         DataError: The file cannot be read; a tag may not stand where it does; more than a few tokens have tags that
             training never saw; or (training) all tokens have the same tag.
     """
-    file = open_tagged(path, data)
+    file = open_tagged(path, data, TagColumns(settings.tokens, settings.tags))
     sentences = tuple(islice(file.sentences(tagged=True), data.limit if tag_set is None else None))
     if tag_set is None:
         tag_set = TagSet.of(sentences, settings.scheme)
@@ -110,7 +110,7 @@ def read_tagged_corpus(
                 f"all tokens of {path.name} have the same tag '{sentences[0].tags[0]}'",
                 where=path,
                 expected="at least two tags to tell apart",
-                remedy="name the column of the tags with --set data.label=COLUMN",
+                remedy="name the column of the tags with --tags COLUMN",
             )
     tags = np.fromiter(chain.from_iterable(tag_set.encode(one, path) for one in sentences), np.int64)
     tokens = encode_as_known((one.tokens for one in sentences), tokenizer)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_cli.config import ReadingSettings
-from elmo_cli.data.tagged import open_tagged, read_tagged
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.data.tagged import TagColumns, open_tagged, read_tagged
+from elmo_cli.errors import DataError
 
 Write = Callable[[str, str], Path]
 
@@ -28,8 +28,11 @@ def write(tmp_path: Path) -> Write:
     return put
 
 
-def read(path: Path, tagged: bool = True, **settings: object) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    sentences = read_tagged(path, ReadingSettings.model_validate(settings), tagged=tagged)
+def read(
+    path: Path, tagged: bool = True, header: str = "auto", **columns: str
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    reading = ReadingSettings.model_validate({"header": header})
+    sentences = read_tagged(path, reading, TagColumns(**columns), tagged=tagged)
     return [(one.tokens, one.tags) for one in sentences]
 
 
@@ -39,7 +42,7 @@ COLUMNS = "-DOCSTART- -X- O\n\nThe DT B-NP\nmatch NN I-NP\n\n\nIt PRP B-NP\nende
 def test_columns(write: Write) -> None:
     path = write("train.txt", COLUMNS)
     assert read(path) == [(("The", "match"), ("B-NP", "I-NP")), (("It", "ended"), ("B-NP", "B-VP"))]
-    assert read(path, label="2")[0][1] == ("DT", "NN")
+    assert read(path, tags="2")[0][1] == ("DT", "NN")
     assert read(path, tagged=False)[0] == (("The", "match"), ())
     first, second = read_tagged(path, ReadingSettings())
     assert (list(first.lines), first.line, list(second.lines)) == ([3, 4], 3, [7, 8])
@@ -58,10 +61,10 @@ def test_packed_and_windows_lines(tmp_path: Path) -> None:
 
 def test_columns_by_name(write: Write) -> None:
     named = write("a.conll", "# global.columns = FORM XPOS NER\n# sent_id = 1\n# NN O\nBerlin NNP B-LOC\n")
-    assert read(named, label="XPOS") == [(("#", "Berlin"), ("NN", "NNP"))]
+    assert read(named, tags="XPOS") == [(("#", "Berlin"), ("NN", "NNP"))]
     assert open_tagged(named, ReadingSettings()).taken(tagged=True) == {"tokens": "FORM", "tags": "NER"}
     headed = write("b.tsv", "word\ttag\nThe\tDT\n")
-    assert read(headed, header="yes", text=["word"], label="tag") == [(("The",), ("DT",))]
+    assert read(headed, header="yes", tokens="word", tags="tag") == [(("The",), ("DT",))]
 
 
 CONLLU = """# sent_id = 1
@@ -78,9 +81,9 @@ CONLLU = """# sent_id = 1
 def test_conllu_leaves_ranges_and_empty_nodes_out(write: Write) -> None:
     path = write("es.conllu", CONLLU)
     assert read(path) == [(("vamos", "nos"), ("VERB", "PRON")), (("mar",), ("NOUN",))]
-    assert read(path, label="XPOS")[1][1] == ("NC",)
-    assert read(path, label="FEATS")[0][1] == ("Mood=Imp", "_")
-    assert read(path, text=["LEMMA"])[0][0] == ("ir", "nosotros")
+    assert read(path, tags="XPOS")[1][1] == ("NC",)
+    assert read(path, tags="FEATS")[0][1] == ("Mood=Imp", "_")
+    assert read(path, tokens="LEMMA")[0][0] == ("ir", "nosotros")
 
 
 def test_json_lines(write: Write) -> None:
@@ -106,8 +109,8 @@ def test_parquet_says_names_of_classes(tmp_path: Path, wrap: Callable[[object], 
         ("a.txt", "\n\n", {}, "holds no sentence", "a.txt"),
         ("a.tsv", "The\tDT\n\tNN\n", {}, "the token is empty", "line 2"),
         ("a.tsv", "The\tDT\nmatch\t\n", {}, "the tag is empty", "line 2"),
-        ("a.txt", "The DT\n", {"label": "9"}, "no column '9'", "a.txt"),
-        ("a.conllu", CONLLU, {"label": "XPO"}, "no column 'XPO'", "a.conllu"),
+        ("a.txt", "The DT\n", {"tags": "9"}, "no column '9'", "a.txt"),
+        ("a.conllu", CONLLU, {"tags": "XPO"}, "no column 'XPO'", "a.conllu"),
         ("a.jsonl", '{"tokens": ["The"], "tags": []}', {}, "1 tokens have 0 tags", "line 1"),
         ("a.jsonl", '{"tokens": [], "tags": []}', {}, "a sentence has no token", "line 1"),
         ("a.jsonl", '{"tokens": ["The", 2], "tags": ["DT", "CD"]}', {}, "no list of words", "line 1"),
@@ -116,7 +119,7 @@ def test_parquet_says_names_of_classes(tmp_path: Path, wrap: Callable[[object], 
     ],
 )
 def test_what_is_broken_is_named(
-    write: Write, name: str, text: str, settings: dict[str, object], problem: str, where: str
+    write: Write, name: str, text: str, settings: dict[str, str], problem: str, where: str
 ) -> None:
     with pytest.raises(DataError) as caught:
         read(write(name, text), **settings)
@@ -125,11 +128,6 @@ def test_what_is_broken_is_named(
     assert caught.value.where.endswith(where)
     assert caught.value.expected
     assert caught.value.remedy
-
-
-def test_tokens_stand_in_one_column(write: Write) -> None:
-    with pytest.raises(ConfigError, match=r"names 2 columns"):
-        read(write("a.txt", COLUMNS), text=["1", "2"])
 
 
 def test_shared_data_is_what_its_page_says(shared: Path) -> None:

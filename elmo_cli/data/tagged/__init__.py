@@ -10,16 +10,18 @@ from elmo_cli.data.files import OnBytes
 from elmo_cli.data.formats import format_of
 from elmo_cli.data.tagged.columns import Conll, ConllU
 from elmo_cli.data.tagged.fields import JsonSentences, ParquetSentences
-from elmo_cli.data.tagged.format import TaggedFormat, TaggedSentence
+from elmo_cli.data.tagged.format import TagColumns, TaggedFormat, TaggedSentence
 
 FORMATS: tuple[type[TaggedFormat], ...] = (Conll, ConllU, JsonSentences, ParquetSentences)
 
-__all__ = ["FORMATS", "Conll", "TaggedFormat", "TaggedSentence", "open_tagged", "read_tagged"]
+__all__ = ["FORMATS", "Conll", "TagColumns", "TaggedFormat", "TaggedSentence", "open_tagged", "read_tagged"]
+
+USUAL = TagColumns()
 
 _BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 
 
-def open_tagged(path: Path, reading: ReadingSettings) -> TaggedFormat:
+def open_tagged(path: Path, reading: ReadingSettings, columns: TagColumns = USUAL) -> TaggedFormat:
     """A file in its format, by its name: CoNLL-U, JSON lines or Parquet, else columns.
 
     Raises:
@@ -29,17 +31,23 @@ def open_tagged(path: Path, reading: ReadingSettings) -> TaggedFormat:
     found = _BY_ENDING.get(ending)
     if found is None:
         format_of(path)  # which says what is to be done with archives, sheets and the like
-    return (found or Conll)(path, reading)
+    return (found or Conll)(path, reading, columns)
 
 
 def read_tagged(
-    path: Path, reading: ReadingSettings, *, tagged: bool = True, on_bytes: OnBytes | None = None
+    path: Path,
+    reading: ReadingSettings,
+    columns: TagColumns = USUAL,
+    *,
+    tagged: bool = True,
+    on_bytes: OnBytes | None = None,
 ) -> Iterator[TaggedSentence]:
     """Stream the sentences of a file.
 
     Args:
         path: CoNLL-U, JSON lines or Parquet by its name, or anything else as columns; all but Parquet also as `.gz`.
-        reading: Encoding, and the columns of tokens (`text`) and tags (`label`).
+        reading: Encoding, and whether columns have a header.
+        columns: Which hold tokens and tags.
         tagged: Whether tags are read; without them a file needs none.
         on_bytes: Told now and then how many bytes of the file were read.
 
@@ -47,4 +55,4 @@ def read_tagged(
         DataError: The file is missing, empty, in another encoding or broken; a column is missing; lines or lists
             differ in length; a sentence that needs tags has no token. The message names file and line.
     """
-    return open_tagged(path, reading).sentences(tagged=tagged, on_bytes=on_bytes)
+    return open_tagged(path, reading, columns).sentences(tagged=tagged, on_bytes=on_bytes)

@@ -91,17 +91,16 @@ class Conll(TaggedFormat):
 
     def _places(self, names: Sequence[str], width: int, tagged: bool) -> tuple[int, int]:
         """The columns of tokens and of tags, counted from 0."""
-        wanted = self.reading.text[0] if self.reading.text else self.usual_token
-        token = self._place(wanted, names, width, "data.text")
+        token = self._place(self.columns.tokens or self.usual_token, names, width, "tag.tokens")
         if not tagged:
             return token, token
-        tag = self._place(self.reading.label or self.usual_tag, names, width, "data.label")
+        tag = self._place(self.columns.tags or self.usual_tag, names, width, "tag.tags")
         if token == tag:
             raise DataError(
                 f"{self.path.name} has {'one column' if width == 1 else 'its tags'} where its tokens are",
                 where=f"{self.path}, line 1",
                 expected="a column of tokens and another one of tags",
-                remedy="name them, as in --set data.text=1 --set data.label=2",
+                remedy="name them: elmo tag --tokens 1 --tags 2",
             )
         return token, tag
 

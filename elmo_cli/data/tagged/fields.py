@@ -30,10 +30,9 @@ class _Lists(TaggedFormat):
         if not rows:
             raise self._no_tokens("a row for each sentence, with lists of tokens and tags")
         names = [name for name, value in rows[0].items() if isinstance(value, list)]
-        wanted = self.reading.text[0] if self.reading.text else None
-        found = {"tokens": self._find(wanted, names, _TOKENS, "tokens", "data.text")}
+        found = {"tokens": self._find(self.columns.tokens, names, _TOKENS, "tokens", "tag.tokens")}
         if tagged:
-            found["tags"] = self._find(self.reading.label, names, _TAGS, "tags", "data.label")
+            found["tags"] = self._find(self.columns.tags, names, _TAGS, "tags", "tag.tags")
         return found
 
     def sentences(self, *, tagged: bool, on_bytes: OnBytes | None = None) -> Iterator[TaggedSentence]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.files import OnBytes
-from elmo_cli.errors import ConfigError, DataError
+from elmo_cli.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ class TaggedSentence:
         return f"{path}, line {self.lines[token]}"
 
 
+@dataclass(frozen=True, slots=True)
+class TagColumns:
+    """Which columns of a file hold tokens and tags, by number or name; None: as is usual in its format."""
+
+    tokens: str | None = None
+    tags: str | None = None
+
+
 class TaggedFormat(ABC):
     """A file in one format, read as often as it is asked; nothing is kept but where it is and how to read it."""
 
@@ -34,15 +42,8 @@ class TaggedFormat(ABC):
     endings: ClassVar[tuple[str, ...]]  # how the names of its files end; of the first format all others
     packed: ClassVar[bool] = True  # whether a file may be compressed, its name ending in `.gz`
 
-    def __init__(self, path: Path, reading: ReadingSettings) -> None:
-        self.path = path
-        self.reading = reading
-        if len(reading.text) > 1:
-            raise ConfigError(
-                f"data.text names {len(reading.text)} columns, and a token stands in one",
-                expected="one column of tokens",
-                remedy="name it alone, as in --set data.text=1",
-            )
+    def __init__(self, path: Path, reading: ReadingSettings, columns: TagColumns) -> None:
+        self.path, self.reading, self.columns = path, reading, columns
 
     @abstractmethod
     def taken(self, *, tagged: bool) -> dict[str, str]:
