@@ -8,9 +8,11 @@ from pathlib import Path
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.files import OnBytes
 from elmo_cli.data.formats import format_of
+from elmo_cli.data.formats.delimited import Csv
 from elmo_cli.data.tagged.columns import Conll, ConllU
 from elmo_cli.data.tagged.fields import JsonSentences, ParquetSentences
 from elmo_cli.data.tagged.format import TagColumns, TaggedFormat, TaggedSentence
+from elmo_cli.errors import DataError
 
 FORMATS: tuple[type[TaggedFormat], ...] = (Conll, ConllU, JsonSentences, ParquetSentences)
 
@@ -29,8 +31,13 @@ def open_tagged(path: Path, reading: ReadingSettings, columns: TagColumns = USUA
     """
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
     found = _BY_ENDING.get(ending)
-    if found is None:
-        format_of(path)  # which says what is to be done with archives, sheets and the like
+    if found is None and format_of(path) is Csv:  # which says what is to be done with archives, sheets and the like
+        raise DataError(
+            f"{path.name} is read as a CSV file of texts, and a tagger wants a tag for every token",
+            where=path,
+            expected="columns as CoNLL has them, CoNLL-U (.conllu), JSON lines or Parquet",
+            remedy="give such a file: for the data.test of an elmo.yaml that is for texts, another --test",
+        )
     return (found or Conll)(path, reading, columns)
 
 
