@@ -22,7 +22,7 @@ from elmo_cli.metrics.tagging import TagScores, tag_scores
 from elmo_cli.model.tagger import Tagger
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_tagger
 from elmo_cli.runs.cards import Fact, write_card
-from elmo_cli.training.cache import make_cache
+from elmo_cli.training.cache import ActivationCache, make_cache
 from elmo_cli.training.finetune import Finetuned, FinetuneResults, finetune
 from elmo_cli.training.labelled import refuse_seen_test
 from elmo_cli.training.tag_objective import Numbers, tag_sentences
@@ -107,7 +107,7 @@ def tag_run(
             writer.abandon()
             last = trained
         else:
-            results = _write(writer, experiment, embedder, files, trained, where)
+            results = _write(writer, experiment, embedder, files, trained, cache, where)
             if trained.results.stopped:
                 yield Notice(STOPPED)
             last = Stopped(trained.results.epochs) if trained.results.stopped else Finished(results.as_dict())
@@ -164,18 +164,20 @@ def _write(
     embedder: Embedder,
     files: TagFiles,
     trained: Finetuned[Tagger],
+    cache: ActivationCache | None,
     device: torch.device,
 ) -> TaggerResults:
-    """Score the tagger and write all files of its run."""
+    """Score the tagger and write all files of its run; `cache` is of what was learned."""
     tagger, settings, tag_set, words = trained.classifier, experiment.tag, files.train.tag_set, files.train.words()
     save_tagger(writer, tagger, embedder, tag_set, settings, experiment.data, words)
-    found: dict[str, TagScores] = {}
-    # Who stops wants to wait no longer.
-    for role, corpus in files.by_role.items() if not trained.results.stopped else ():
-        tagged = tag_sentences(tagger, embedder, corpus.corpus, device)
-        found[role] = score_tagger(corpus, tagged, words)
-        if role == "test":
-            writer.write_text(PREDICTIONS_FILE, _predictions(corpus, tagged))
+    tagged: dict[str, list[Numbers]] = {}
+    if not trained.results.stopped:  # who stops wants to wait no longer
+        learned, count = tag_sentences(tagger, embedder, files.learned[0].corpus, device, cache), len(files.train)
+        tagged = {"train": learned[:count], "valid": learned[count:]}
+    if not trained.results.stopped and files.test:
+        tagged["test"] = tag_sentences(tagger, embedder, files.test.corpus, device)
+        writer.write_text(PREDICTIONS_FILE, _predictions(files.test, tagged["test"]))
+    found = {role: score_tagger(files.by_role[role], one, words) for role, one in tagged.items() if one}
     head = "linear" if tagger.crf is None else "crf"
     results = TaggerResults(
         embedder.name, settings.lambdas, settings.tune, head, tag_set.scheme, tag_set.kinds, trained.results, found

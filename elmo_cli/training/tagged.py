@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
@@ -142,7 +143,7 @@ class TagFiles:
         found = {"train": self.train, "valid": self.valid, "test": self.test}
         return {role: one for role, one in found.items() if one is not None}
 
-    @property
+    @cached_property
     def learned(self) -> tuple[TaggedCorpus, tuple[Indices, Indices] | None]:
         """What is trained and validated on, and its two parts where they are given."""
         if self.valid is None:
