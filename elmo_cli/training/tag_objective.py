@@ -87,10 +87,12 @@ class TagObjective(Objective[Tagger]):
             tags, lengths = self._targets(scores, indices)
             loss += float(model.nll(scores, tags, lengths).sum())
             decoded |= _rows(indices, model.decode(scores, lengths), self._lengths)
-        truth, guesses = list(self._train.numbers(self.valid)), [decoded[index] for index in self.valid.tolist()]
-        size, tag_set = self.size(self.valid), self._train.tag_set
-        right = sum(int((one == other).sum()) for one, other in zip(truth, guesses, strict=True))
-        f1 = span_f1(map(tag_set.decode, truth), map(tag_set.decode, guesses)) if tag_set.marks_spans else None
+        decode = self._train.tag_set.decode
+        truth = [decode(one.tolist()) for one in self._train.numbers(self.valid)]
+        guesses = [decode(decoded[index].tolist()) for index in self.valid.tolist()]
+        right = sum(a == b for one, other in zip(truth, guesses, strict=True) for a, b in zip(one, other, strict=True))
+        size = self.size(self.valid)
+        f1 = span_f1(truth, guesses) if self._train.tag_set.marks_spans else None
         return TagValidated(size, right / size, loss / size, f1)
 
     def _targets(self, scores: Tensor, indices: Indices) -> tuple[Tensor, Tensor]:
