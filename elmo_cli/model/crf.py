@@ -55,14 +55,20 @@ class Crf(nn.Module):
         return (self._log_partition(emissions, lengths) - path).masked_fill(lengths == 0, 0.0)
 
     def _log_partition(self, emissions: Tensor, lengths: Tensor) -> Tensor:
-        """Log of Σ_y exp score(x, y), (B,), by α_t[j] = x[t, j] + log Σ_i exp(α_(t-1)[i] + A[i, j])."""
-        transitions, start, end = self._scores()
-        forward, *steps = emissions.unbind(1)
-        forward = start + forward
+        """Log of Σ_y exp score(x, y), (B,), by α_t[j] = x[t, j] + log Σ_i exp(α_(t-1)[i]) exp(A[i, j]).
+
+        The sum is a matrix product, so that a step takes B K exponentials and not B K². It is taken relative to the
+        largest α, in float64: a tag that is 700 nats less likely than the likeliest counts as out of reach.
+        """
+        transitions, start, end = (scores.to(_wide(emissions)) for scores in self._scores())
+        factors, least = transitions.exp(), torch.finfo(transitions.dtype).tiny
+        first, *steps = emissions.to(transitions.dtype).unbind(1)
+        forward = start + first
         for step, emitted in enumerate(steps, start=1):
-            following = torch.logsumexp(forward[:, :, None] + transitions, dim=1) + emitted
-            forward = torch.where((step < lengths)[:, None], following, forward)
-        return torch.logsumexp(forward + end, dim=1)
+            top = forward.detach().amax(dim=1, keepdim=True)  # any shift will do, so it has no gradient
+            reached = ((forward - top).exp() @ factors).clamp(min=least)
+            forward = torch.where((step < lengths)[:, None], reached.log() + top + emitted, forward)
+        return torch.logsumexp(forward + end, dim=1).to(emissions.dtype)
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
@@ -95,3 +101,8 @@ class Crf(nn.Module):
         """A (K, K), a (K,) and b (K,)."""
         scores = self.weights.masked_fill(~self.allowed, FORBIDDEN)
         return scores[:-1, :-1], scores[-1, :-1], scores[:-1, -1]
+
+
+def _wide(values: Tensor) -> torch.dtype:
+    """The widest precision of a device."""
+    return torch.float32 if values.device.type == "mps" else torch.float64
