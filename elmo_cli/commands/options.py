@@ -131,4 +131,4 @@ TokenizerKind = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 Stateful = Annotated[bool, typer.Option("--stateful", help="Carry the state from batch to batch, as bilm-tf does.")]
-ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
+ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify`, `tag`, `import`.")]

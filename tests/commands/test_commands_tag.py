@@ -76,6 +76,20 @@ def test_a_tagger_in_python(tagged: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("embed runs/tag-trainable test.csv --out o.hdf5", ""),
+        ("similar runs/tag-trainable play --layer mix", "the tagger's mix"),
+        ("check runs/tag-trainable", "leak test"),
+    ],
+)
+def test_its_language_model_is_used_too(tagged: Path, elmo_in, command: str, shown: str) -> None:
+    done = elmo_in(tagged, *command.split(), *CPU)
+    assert done.code == 0, done.stderr
+    assert shown in done.stdout
+
+
+@pytest.mark.parametrize(
     ("command", "parts"),
     [
         ("tag train.csv --out runs/o", ("train.csv is read as a CSV file of texts",)),
@@ -93,12 +107,9 @@ def test_a_tagger_in_python(tagged: Path) -> None:
         ("predict runs/classify-frozen test.csv --text", ("--text is for a tagger run",)),
         ("predict runs/tag-trainable", ("holds no sentence",)),
         ("predict runs/tag-trainable --text", ("there is nothing to tag",)),
-        ("classify train.conll --out runs/o", ("has no labels",)),
+        ("classify train.conll --out runs/o", ("has a tag for every token, and no label",)),
         ("report runs/tag-trainable", ("is a tagger run, which a report does not show",)),
         ("compare --lm runs/tag-trainable", ("is a tagger run; an LM run is wanted",)),
-        ("embed runs/tag-trainable test.csv --out o.hdf5", ("is a tagger run",)),
-        ("similar runs/tag-trainable match", ("is a tagger run",)),
-        ("check runs/tag-trainable", ("holds no model to check",)),
     ],
 )
 def test_mistakes_are_answered(tagged: Path, elmo_in, command: str, parts: tuple[str, ...]) -> None:

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_cli.config import ReadingSettings
+from elmo_cli.data.discovery import discover
+from elmo_cli.data.records import read_records
 from elmo_cli.data.tagged import TagColumns, open_tagged, read_tagged
 from elmo_cli.errors import DataError
 
@@ -133,3 +135,21 @@ def test_what_is_broken_is_named(
 def test_shared_data_is_what_its_page_says(shared: Path) -> None:
     folder = shared / "data" / "conll2000"
     assert sum(1 for _ in read_tagged(folder / "test.txt", ReadingSettings())) == 2012
+
+
+def test_tokens_are_text_for_who_reads_text(write: Write) -> None:
+    path = write("es.conllu", CONLLU)
+    texts = list(read_records(path, ReadingSettings(), labelled=False))
+    assert [(one.text, one.label, one.line) for one in texts] == [("vamos nos", None, 4), ("mar", None, 8)]
+    lemmas = ReadingSettings(text=("LEMMA",))
+    assert [one.text for one in read_records(path, lemmas, labelled=False)] == ["ir nosotros", "mar"]
+    with pytest.raises(DataError, match="a tag for every token"):
+        list(read_records(path, ReadingSettings(), labelled=True))
+
+
+def test_tagged_files_of_a_folder_are_found(tmp_path: Path, write: Write) -> None:
+    for name in ("en-train.conllu", "en-dev.conllu", "en-test.conllu"):
+        write(name, CONLLU)
+    found = discover(tmp_path)
+    assert found.settings() == {"train": "en-train.conllu", "test": "en-test.conllu", "valid": "en-dev.conllu"}
+    assert found.notes == ["en-train.conllu has a tag for every token: elmo tag learns these"]
