@@ -80,7 +80,7 @@ def test_a_tagger_in_python(tagged: Path) -> None:
     [
         ("embed runs/tag-trainable test.csv --out o.hdf5", ""),
         ("similar runs/tag-trainable play --layer mix", "the tagger's mix"),
-        ("check runs/tag-trainable", "leak test"),
+        ("check runs/tag-trainable", "stream losses"),
     ],
 )
 def test_its_language_model_is_used_too(tagged: Path, elmo_in, command: str, shown: str) -> None:
