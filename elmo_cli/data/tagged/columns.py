@@ -111,11 +111,12 @@ class Conll(TaggedFormat):
             return list(names).index(wanted)
         if wanted.isdecimal() and 1 <= int(wanted) <= width:
             return int(wanted) - 1
+        named = [name for name in names if not name.isdecimal()]
         raise DataError(
             f"there is no column '{wanted}'",
             where=self.path,
-            expected=f"a number from 1 to {width}, or one of " + ", ".join(names),
-            remedy=f"{nearest(wanted, names)} (setting {setting})",
+            expected=f"a number from 1 to {width}" + (", or one of " + ", ".join(named) if named else ""),
+            remedy=(nearest(wanted, named) if named else "the columns have no names") + f" (setting {setting})",
         )
 
     def _ragged(self, number: int, row: Sequence[str], width: int) -> DataError:
