@@ -108,7 +108,6 @@ def test_its_language_model_is_used_too(tagged: Path, elmo_in, command: str, sho
         ("predict runs/tag-trainable", ("holds no sentence",)),
         ("predict runs/tag-trainable --text", ("there is nothing to tag",)),
         ("classify train.conll --out runs/o", ("has a tag for every token, and no label",)),
-        ("report runs/tag-trainable", ("is a tagger run, which a report does not show",)),
         ("compare --lm runs/tag-trainable", ("is a tagger run; an LM run is wanted",)),
     ],
 )
