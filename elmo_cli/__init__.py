@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from elmo_cli.version import __version__
 
 if TYPE_CHECKING:
-    from elmo_cli.api import Comparison, Elmo, TextClassifier, load
+    from elmo_cli.api import Comparison, Elmo, TextClassifier, TokenTagger, load
     from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
 
 _HOMES = {
     "Comparison": "elmo_cli.api",
     "Elmo": "elmo_cli.api",
     "TextClassifier": "elmo_cli.api",
+    "TokenTagger": "elmo_cli.api",
     "load": "elmo_cli.api",
     "ConfigError": "elmo_cli.errors",
     "DataError": "elmo_cli.errors",
@@ -39,6 +40,7 @@ __all__ = [
     "InputError",
     "RunError",
     "TextClassifier",
+    "TokenTagger",
     "WeightsError",
     "__version__",
     "load",

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.data.schemes import Span, read_spans
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import RunError
 from elmo_cli.inference.batching import DEFAULT_BATCH_TOKENS
 from elmo_cli.inference.embed import embed_sentences
 from elmo_cli.inference.predict import predict_stream
+from elmo_cli.inference.tag_stream import Tagged, tag_stream
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.report.cells import select, value_of
 from elmo_cli.report.records import ComparisonResults
 from elmo_cli.report.result_cells import ROW_COLUMNS, row_cells
-from elmo_cli.runs import LoadedClassifier, Run, load_classifier, load_lm
+from elmo_cli.runs import LoadedClassifier, LoadedTagger, Run, load_classifier, load_lm, load_tagger
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
@@ -39,11 +41,11 @@ if TYPE_CHECKING:
 Text = str | Sequence[str]
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier | Comparison:
+def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifier | TokenTagger | Comparison:
     """Load a run of any of these kinds; the classes' own `load` takes one kind, and has its type.
 
-    From `elmo pretrain` or `elmo import` it is an `Elmo`, from `elmo classify` a `TextClassifier`, from `elmo compare`
-    a `Comparison`, which holds results and no model.
+    From `elmo pretrain` or `elmo import` it is an `Elmo`, from `elmo classify` a `TextClassifier`, from `elmo tag` a
+    `TokenTagger`, from `elmo compare` a `Comparison`, which holds results and no model.
 
     Nothing in a run can run code: weights are safetensors, settings are YAML and JSON.
 
@@ -60,13 +62,15 @@ def load(path: str | PathLike[str], device: str = "auto") -> Elmo | TextClassifi
         return Elmo.load(path, device)
     if kind == "classifier":
         return TextClassifier.load(path, device)
+    if kind == "tagger":
+        return TokenTagger.load(path, device)
     if kind == "comparison":
         return Comparison.load(path)
     raise RunError(
         f"{path} holds no model",
         where=Path(path),
-        expected="a run of elmo pretrain, elmo classify or elmo compare",
-        remedy="write one with `elmo pretrain` or `elmo classify`, or take one over with `elmo import`",
+        expected="a run of elmo pretrain, elmo classify, elmo tag or elmo compare",
+        remedy="write one with `elmo pretrain`, `elmo classify` or `elmo tag`, or take one over with `elmo import`",
     )
 
 
@@ -173,6 +177,58 @@ class TextClassifier:
         frame = pd.DataFrame(shares, columns=[f"p({name})" for name in self.classes])
         frame.insert(0, "label", [self.classes[number] for number in shares.argmax(axis=1)])
         return frame.set_index(texts.index) if isinstance(texts, pd.Series) else frame
+
+
+class TokenTagger:
+    """A tagger, which labels every token, on the layers of a language model.
+
+    Attributes:
+        tags: Types of spans, or the tags themselves where they are plain.
+        scheme: How its tags mark spans: `iob1`, `iob2`, `bioes` or `bilou`, as in its training file; or `plain`.
+    """
+
+    def __init__(self, loaded: LoadedTagger, device: str = "auto") -> None:
+        self.loaded = loaded
+        self.device = pick_device(device)
+        self.tags, self.scheme = list(loaded.tag_set.kinds), loaded.tag_set.scheme
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: str = "auto") -> Self:
+        """Load a run of `elmo tag`.
+
+        Raises:
+            RunError: It is not a run of this kind.
+            WeightsError: Its weights do not fit its settings.
+        """
+        return cls(load_tagger(Path(path)), device)
+
+    @property
+    def lambdas(self) -> list[float] | None:
+        """Weights of the layers in force; None where the combiner has none."""
+        return self.loaded.tagger.combiner.lambdas()
+
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The tags of sentences.
+
+        Args:
+            sentences: Each a list of tokens, as they stand.
+
+        Returns:
+            A tag for each token, in the scheme of the training file.
+        """
+        return [list(one.tags) for one in self._tagged(sentences)]
+
+    def spans(self, sentences: Sequence[Sequence[str]]) -> list[list[Span]]:
+        """The spans of sentences, `(start, stop, type)` in tokens; none where tags are plain."""
+        if self.scheme == "plain":
+            return [[] for _ in sentences]
+        return [read_spans(one.tags, self.scheme) for one in self._tagged(sentences)]
+
+    def _tagged(self, sentences: Sequence[Sequence[str]]) -> Iterator[Tagged]:
+        for one in (sentences, *sentences[:1]):
+            if isinstance(one, str):
+                raise TypeError(f"sentences are lists of tokens; give such as [['The', 'match']], not {one[:20]!r}")
+        return tag_stream(self.loaded, sentences, device=self.device)
 
 
 class Comparison:

@@ -248,12 +248,15 @@ class Extractor:
         self._embedder, self._device, self._stateful = embedder, device, stateful
         self._state: BiLmState | None = None
 
-    def batches(self, corpus: EncodedCorpus, batches: Iterable[Indices]) -> Iterator[tuple[Indices, Tensor, Tensor]]:
+    def batches(
+        self, corpus: EncodedCorpus, batches: Iterable[Indices], max_cells: int | None = None
+    ) -> Iterator[tuple[Indices, Tensor, Tensor]]:
         """Whole sentences.
 
         Args:
             corpus: Where they are.
             batches: Indices of the sentences of each batch.
+            max_cells: Of the network at once: a sentence that is longer alone is run in windows, as by `parts`.
 
         Yields:
             The indices, the activations (L, B, T, W) on the device with zeros after a sentence's end, and the lengths
@@ -261,7 +264,10 @@ class Extractor:
         """
         feed = Feed(self._embedder, corpus, self._device)
         for sentences in batches:
-            yield sentences, *self._whole(feed, sentences)
+            if max_cells is not None and int(corpus.lengths[sentences].max(initial=0)) > max_cells:
+                yield sentences, *self._joined(feed, np.asarray(sentences, dtype=np.int64), max_cells)
+            else:
+                yield sentences, *self._whole(feed, sentences)
 
     def parts(self, corpus: EncodedCorpus, batches: Iterable[Indices], max_cells: int) -> Iterator[list[Part]]:
         """The same in arrays, of which no batch has more than `max_cells` cells, however long its sentences.
@@ -294,6 +300,18 @@ class Extractor:
         else:
             layers, _ = self._network.layers(tokens, lengths)
         return layers, lengths
+
+    def _joined(self, feed: Feed, sentences: NDArray[np.int64], max_cells: int) -> tuple[Tensor, Tensor]:
+        """What `_whole` gives, put together from windows."""
+        lengths = feed.corpus.lengths[sentences]
+        longest, rows = int(lengths.max()), {sentence: row for row, sentence in enumerate(sentences.tolist())}
+        layers = torch.zeros(self._network.layer_count, len(sentences), longest, self._network.width)
+        cells = longest + 2 * self._embedder.indexer.framed
+        for parts in self._windows(feed, sentences, cells, max(1, max_cells // len(sentences))):
+            for part in parts:
+                stop = part.start + part.layers.shape[1]
+                layers[:, rows[part.sentence], part.start : stop, part.columns] = torch.from_numpy(part.layers.copy())
+        return layers.to(self._device), torch.as_tensor(lengths, device=self._device)
 
     def _windows(self, feed: Feed, sentences: NDArray[np.int64], cells: int, steps: int) -> Iterator[list[Part]]:
         state, network, lengths = self._before(len(sentences)), self._network, feed.corpus.lengths[sentences]

@@ -19,7 +19,7 @@ class Step:
     epoch: int  # counted from 1
     step: int  # optimiser steps done
     steps: int  # optimiser steps of the whole training
-    tokens: int  # predicted steps of one direction (texts for a classifier), since the beginning
+    tokens: int  # predicted steps of one direction (texts for a classifier, tokens for a tagger), since the beginning
     loss: float  # mean training loss in nats since the event before
     # exp(loss), of both directions together; of the training softmax, so an estimate if it is sampled
     perplexity: float
@@ -41,15 +41,16 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """An epoch of a classifier."""
+    """An epoch of a classifier or tagger."""
 
     epoch: int  # counted from 1
-    loss: float  # mean training loss in nats a text
-    train_accuracy: float  # on the training texts, while training
-    valid_accuracy: float  # on the validation texts; the best epoch is chosen by it
+    loss: float  # mean training loss in nats a text, or a token
+    train_accuracy: float  # on the training texts or their tokens, while training
+    valid_accuracy: float  # on the validation texts or their tokens; the best epoch is chosen by it
     lambdas: tuple[float, ...] | None  # layer weights in force, where the combiner has any
     gamma: float | None  # scale of the mix, where the combiner has one
     best: bool  # no epoch before was better
+    valid_f1: float | None = None  # of spans, where tags mark any; the best epoch is then chosen by it
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from elmo_cli.commands.pretrain import pretrain
 from elmo_cli.commands.quickstart import quickstart
 from elmo_cli.commands.report import report
 from elmo_cli.commands.similar import similar
+from elmo_cli.commands.tag import tag
 from elmo_cli.commands.vocab import vocab
 from elmo_cli.errors import ConfigError, ElmoError
 from elmo_cli.ranks import FollowedError, rank_count, rank_here
@@ -43,6 +44,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "vocab": vocab,
         "pretrain": pretrain,
         "classify": classify,
+        "tag": tag,
         "evaluate": evaluate,
         "predict": predict,
         "compare": compare,

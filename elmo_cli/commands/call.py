@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from elmo_cli.commands import options
 from elmo_cli.commands.progress import Display
 from elmo_cli.commands.render import Output
-from elmo_cli.config import Experiment, load_experiment
+from elmo_cli.config import Experiment, FinetuneSettings, load_experiment
 from elmo_cli.config.choices import Preset
 from elmo_cli.config.loading import TUNING
 from elmo_cli.events import Notice
@@ -53,11 +53,11 @@ class Call(typer.Context):
             for message in messages:
                 tell(Notice(message))
 
-    def note_idle_settings(self, experiment: Experiment) -> None:
-        """Say which values of `--set` only a tuned classifier looks at, where none is tuned."""
+    def note_idle_settings(self, settings: FinetuneSettings) -> None:
+        """Say which values of `--set` only what is tuned looks at, where it is not tuned."""
         keys = {assignment.partition("=")[0].strip() for assignment in self.assignments}
-        idle = [key for name in TUNING if (key := f"classify.{name}") in keys]
-        if idle and not experiment.classify.tune:
+        idle = [key for name in TUNING if (key := f"{settings.section}.{name}") in keys]
+        if idle and not settings.tune:
             self.note(f"{', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used without --tune")
 
 

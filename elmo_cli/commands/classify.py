@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -12,26 +12,6 @@ from elmo_cli.commands.progress import follow
 from elmo_cli.commands.signals import stop_on_signals
 from elmo_cli.config import choices
 
-Lambdas = Annotated[
-    str | None,
-    typer.Option(
-        "--lambdas",
-        metavar="MODE",
-        help=f"How the layers become one vector a token: {', '.join(get_args(choices.LambdaMode))}, layer:N.",
-    ),
-]
-FrozenLambdas = Annotated[
-    str | None,
-    typer.Option("--frozen-lambdas", metavar="W,W,W", help="Weights for frozen, or uniform; else drawn by the seed."),
-]
-LambdaNorm = Annotated[
-    choices.LambdaNorm | None,
-    options.choice("--lambda-norm", choices.LambdaNorm, "Normalisation of the layer weights."),
-]
-LayerNorm = Annotated[
-    bool | None,
-    typer.Option("--layer-norm/--no-layer-norm", help="Normalise each layer before the mix.", show_default=False),
-]
 Pooling = Annotated[choices.Pooling | None, options.choice("--pooling", choices.Pooling, "From tokens to one vector.")]
 LabelSmoothing = Annotated[
     float | None, typer.Option("--label-smoothing", metavar="SHARE", help="Share of the target for all classes alike.")
@@ -46,10 +26,10 @@ def classify(
     call: Call,
     train: options.Train = None,
     lm: options.Lm = None,
-    lambdas: Lambdas = None,
-    frozen_lambdas: FrozenLambdas = None,
-    lambda_norm: LambdaNorm = None,
-    layer_norm: LayerNorm = None,
+    lambdas: options.Lambdas = None,
+    frozen_lambdas: options.FrozenLambdas = None,
+    lambda_norm: options.LambdaNorm = None,
+    layer_norm: options.LayerNorm = None,
     pooling: Pooling = None,
     label_smoothing: LabelSmoothing = None,
     class_weights: ClassWeights = None,
@@ -83,7 +63,7 @@ def classify(
             "tune": tune,
         },
     )
-    call.note_idle_settings(experiment)
+    call.note_idle_settings(experiment.classify)
     with stop_on_signals() as stop:
         events = classify_run(experiment, lm, out, device=device, overwrite=overwrite, stop=stop)
         results = follow(call.output, events, stop, unit="texts")

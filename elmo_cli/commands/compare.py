@@ -94,7 +94,7 @@ def compare(
             "jobs": jobs,
         },
     )
-    call.note_idle_settings(experiment)
+    call.note_idle_settings(experiment.classify)
     with on_cluster(cluster), stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(call.output, events, stop, unit="texts", stopped=STOPPED, epochs=False)

@@ -41,6 +41,38 @@ def texts_of(file: str, data: DataSettings) -> Iterator[str]:
             yield from read_texts([path], data)
 
 
+def sentences_of(
+    file: str, data: DataSettings, column: str | None, tokenizer: TokenizerSettings | None
+) -> Iterator[tuple[str, ...]]:
+    """The tokens of each sentence of a file, one by one.
+
+    Args:
+        file: A tagged file, whose tags are not read and may be absent, or `-` for columns on stdin.
+        data: Encoding and header.
+        column: Of the tokens; None: the usual one.
+        tokenizer: The file is of texts, as `texts_of` has them, and this cuts them into tokens, their case kept.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    from elmo_cli.data.files import decode_lines
+    from elmo_cli.data.tagged import Conll, TagColumns, read_tagged
+    from elmo_cli.text.tokenizer import Tokenizer
+
+    if tokenizer is not None:
+        # What is written is what was given; a pattern of the user's may know small letters alone.
+        cut = Tokenizer(tokenizer.model_copy(update={"lowercase": tokenizer.lowercase and tokenizer.kind == "regex"}))
+        yield from (tuple(tokens) for tokens in map(cut, texts_of(file, data)))
+        return
+    columns = TagColumns(column)
+    if file == STDIN:
+        lines = decode_lines(sys.stdin.buffer, Path("stdin"), data.encoding)
+        sentences = Conll(Path("stdin"), data, columns).sentences_of(lines, tagged=False)
+    else:
+        sentences = read_tagged(Path(file), data, columns, tagged=False)
+    yield from (one.tokens for one in sentences)
+
+
 def usual_batch(file: str) -> int:
     """How many texts to read before the first answer: one of those that are typed, more of all others."""
     from elmo_cli.inference.predict import CHUNK

@@ -103,6 +103,26 @@ Tune = Annotated[
         "--tune/--no-tune", " /--freeze", help="Train the embedder along with the classifier.", show_default=False
     ),
 ]
+Lambdas = Annotated[
+    str | None,
+    typer.Option(
+        "--lambdas",
+        metavar="MODE",
+        help=f"How the layers become one vector a token: {', '.join(get_args(choices.LambdaMode))}, layer:N.",
+    ),
+]
+FrozenLambdas = Annotated[
+    str | None,
+    typer.Option("--frozen-lambdas", metavar="W,W,W", help="Weights for frozen, or uniform; else drawn by the seed."),
+]
+LambdaNorm = Annotated[
+    choices.LambdaNorm | None,
+    choice("--lambda-norm", choices.LambdaNorm, "Normalisation of the layer weights."),
+]
+LayerNorm = Annotated[
+    bool | None,
+    typer.Option("--layer-norm/--no-layer-norm", help="Normalise each layer before the mix.", show_default=False),
+]
 TextColumns = Annotated[
     list[str] | None, typer.Option("--column", metavar="NAME", help="Text column of tables; repeatable.")
 ]
@@ -117,4 +137,4 @@ TokenizerKind = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.")]
 Stateful = Annotated[bool, typer.Option("--stateful", help="Carry the state from batch to batch, as bilm-tf does.")]
-ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify` or `import`.")]
+ModelRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run of `elmo pretrain`, `classify`, `tag`, `import`.")]

@@ -19,11 +19,12 @@ from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, 
 LOG_SECONDS = 30.0
 
 
-def describe_step(step: Step, unit: str) -> str:
-    """Figures of a training step, e.g. `12.3k tokens/s  loss 5.12  ppl 167  left 1:15`; texts have no perplexity."""
+def describe_step(step: Step, unit: str, with_perplexity: bool = True) -> str:
+    """Figures of a training step, e.g. `12.3k tokens/s  loss 5.12  ppl 167  left 1:15`; labels have no perplexity."""
     speed = step.tokens_per_second
     rate = f"{speed / 1000:.1f}k" if speed >= 1000 else f"{speed:.0f}"
-    perplexity = f"  ppl {step.perplexity:,.0f}" if unit == "tokens" and step.perplexity < 1e6 else ""
+    shown = unit == "tokens" and with_perplexity and step.perplexity < 1e6
+    perplexity = f"  ppl {step.perplexity:,.0f}" if shown else ""
     return f"{rate} {unit}/s  loss {step.loss:.2f}{perplexity}  left {duration(step.seconds_left)}"
 
 
@@ -49,6 +50,7 @@ def describe(event: Event) -> str | None:
             return f"epoch {event.epoch}  valid perplexity {number(event.mean)} ({both}){best}"
         case EpochDone():
             figures = f"loss {event.loss:.3f}  train {event.train_accuracy:.3f}  valid {event.valid_accuracy:.3f}"
+            figures += "" if event.valid_f1 is None else f"  F1 {event.valid_f1:.3f}"
             bars = lambda_bars(event.lambdas, event.gamma)
             return "  ".join(part for part in (f"epoch {event.epoch}", figures, bars, "*" * event.best) if part)
         case Notice():
@@ -70,13 +72,15 @@ class Display:
         output: Where to show.
         unit: What a training's steps count: tokens or texts.
         epochs: Whether the epochs of classifiers are shown.
+        with_perplexity: Whether the loss of tokens is that of a language model.
 
     Attributes:
         notices: The notices so far.
     """
 
-    def __init__(self, output: Output, unit: str = "", epochs: bool = True) -> None:
+    def __init__(self, output: Output, unit: str = "", epochs: bool = True, with_perplexity: bool = True) -> None:
         self._messages, self._unit, self._epochs = output.messages, unit, epochs
+        self._with_perplexity = with_perplexity
         self._live = self._messages.is_terminal and not output.quiet
         words = TextColumn("{task.fields[words]}", markup=False, table_column=Column())
         columns = (BarColumn(bar_width=18), words)
@@ -100,7 +104,7 @@ class Display:
         """Show an event."""
         match event:
             case Step():
-                words = describe_step(event, self._unit)
+                words = describe_step(event, self._unit, self._with_perplexity)
                 self._move(event.step, event.steps, words, f"epoch {event.epoch}  step {event.step} of {event.steps}  ")
             case Progress():
                 if event.what != self._what:
@@ -133,6 +137,7 @@ def follow(
     unit: str,
     stopped: str = "",
     epochs: bool = True,
+    with_perplexity: bool = True,
 ) -> dict[str, Any]:
     """Consume a loop, show it, and return its results.
 
@@ -143,6 +148,7 @@ def follow(
         unit: See `Display`.
         stopped: What to tell the user if it does.
         epochs: See `Display`.
+        with_perplexity: See `Display`.
 
     Raises:
         typer.Exit: The loop was stopped.
@@ -150,7 +156,7 @@ def follow(
     results: dict[str, Any] = {}
     halted = False
     # Closing the generator lets it put its files in order, whatever ends this consumer.
-    with closing(events), Display(output, unit, epochs) as show:
+    with closing(events), Display(output, unit, epochs, with_perplexity) as show:
         for event in events:
             show(event)
             if isinstance(event, Finished):

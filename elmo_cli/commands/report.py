@@ -13,7 +13,7 @@ from elmo_cli.commands.call import Call
 
 Runs = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="RUN", help="Comparisons, classifier and LM runs; by default all in runs/."),
+    typer.Argument(metavar="RUN", help="Comparisons, classifier, tagger and LM runs; by default all in runs/."),
 ]
 OutPage = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page.", show_default="report.html")

@@ -9,6 +9,7 @@ from typing import Any, cast
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from elmo_cli.commands import tag_views
 from elmo_cli.commands.render import duration, facts, lambda_bars, number, plain, table, table_of
 from elmo_cli.data.formats import FORMATS
 from elmo_cli.data.formats.delimited import NAMES
@@ -195,13 +196,16 @@ def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
         head = facts([("run", results["run"]), ("data", results["data"]), ("scores", written)])
         if results["kind"] == "lm":
             return [head, _perplexities([results])]
+        if results["kind"] == "tagger":
+            return [head, *tag_views.scores_tables("run", {results["run"]: results}), *tag_views.details(results)]
         scores = cast(ScoresRecord, results)
         return [head, _accuracies("run", {results["run"]: scores}), *_per_class(scores)]
     models = [one for one in results if one.get("kind") == "lm"]
     classifiers = {one["run"]: cast(ScoresRecord, one) for one in results if one.get("kind") == "classifier"}
+    taggers = tag_views.scores_tables("run", {one["run"]: one for one in results if one.get("kind") == "tagger"})
     skipped = [Text(f"{one['run']} was left out: {plain(one['skipped'])}") for one in results if "skipped" in one]
     shown = [*([_perplexities(models)] if models else []), *([_accuracies("run", classifiers)] if classifiers else [])]
-    return [*shown, *skipped]
+    return [*shown, *taggers, *skipped]
 
 
 def _perplexities(models: Sequence[Results]) -> RenderableType:

@@ -13,11 +13,13 @@ from elmo_cli.config.choices import (
     PrecisionChoice,
 )
 from elmo_cli.config.classifying import ClassifySettings, CompareSettings
+from elmo_cli.config.finetuning import FinetuneSettings
 from elmo_cli.config.language_model import CharacterSettings, ModelSettings, PretrainSettings
 from elmo_cli.config.loading import load_experiment
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
 from elmo_cli.config.reading import DataSettings, ReadingSettings, TokenizerSettings, VocabularySettings
 from elmo_cli.config.settings import Experiment, SvdSettings, Word2VecSettings
+from elmo_cli.config.tagging import TagSettings
 from elmo_cli.config.values import Settings, absolute
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "DataSettings",
     "EncoderKind",
     "Experiment",
+    "FinetuneSettings",
     "ModelSettings",
     "OptimiserKind",
     "Pooling",
@@ -39,6 +42,7 @@ __all__ = [
     "ReadingSettings",
     "Settings",
     "SvdSettings",
+    "TagSettings",
     "TokenizerSettings",
     "VocabularySettings",
     "Word2VecSettings",

@@ -30,6 +30,11 @@ LambdaMode = Literal["trainable", "frozen", "function"]
 LambdaNorm = Literal["softmax", "none"]
 Pooling = Literal["max", "mean", "max+mean", "attention"]
 
+# Of the tagger: its head, and how tags mark spans (Ramshaw and Marcus 1995; Ratinov and Roth 2009).
+TagHead = Literal["auto", "linear", "crf"]
+Scheme = Literal["plain", "iob1", "iob2", "bioes", "bilou"]
+SchemeChoice = Literal["auto", "plain", "iob1", "iob2", "bioes", "bilou"]
+
 # Of static vectors.
 BaselineMethod = Literal["svd", "word2vec"]
 Word2VecAlgorithm = Literal["skip-gram", "cbow"]
@@ -40,4 +45,4 @@ NamedLayers = Literal["all", "top", "average"]
 DumpPooling = Literal["none", "mean", "max"]
 DumpFormat = Literal["hdf5", "npz", "parquet", "jsonl"]
 Dtype = Literal["float32", "float16"]
-PredictionFormat = Literal["csv", "jsonl"]
+PredictionFormat = Literal["csv", "jsonl", "conll"]

@@ -20,10 +20,10 @@ from elmo_cli.errors import ConfigError, nearest
 CONFIG_NAME = "elmo.yaml"
 # Settings that hold paths.
 PATHS = (
-    *("output", "data.train", "data.test", "data.corpus", "data.valid"),
+    *("output", "data.train", "data.test", "data.corpus", "data.valid", "tag.valid"),
     *("model.init_embeddings", "compare.baselines", "compare.lms"),
 )
-# Settings of `classify` that do nothing without `tune`.
+# Settings of `classify` and `tag` that do nothing without `tune`.
 TUNING = ("tune_epochs", "tune_rate", "tune_dropout", "word_dropout", "layer_rate_decay", "unfreeze")
 
 

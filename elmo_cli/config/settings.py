@@ -10,6 +10,7 @@ from elmo_cli.config.choices import Preset, SvdWeighting, Word2VecAlgorithm
 from elmo_cli.config.classifying import ClassifySettings, CompareSettings
 from elmo_cli.config.language_model import ModelSettings, PretrainSettings
 from elmo_cli.config.reading import DataSettings, TokenizerSettings, VocabularySettings
+from elmo_cli.config.tagging import TagSettings
 from elmo_cli.config.values import Settings
 
 
@@ -46,6 +47,7 @@ class Experiment(Settings):
     model: ModelSettings = Field(ModelSettings(), description="the biLM")
     pretrain: PretrainSettings = Field(PretrainSettings(), description="training of the biLM")
     classify: ClassifySettings = Field(ClassifySettings(), description="the classifier")
+    tag: TagSettings = Field(TagSettings(), description="the tagger")
     compare: CompareSettings = Field(CompareSettings(), description="the comparison")
     word2vec: Word2VecSettings = Field(Word2VecSettings(), description="static vectors by word2vec")
     svd: SvdSettings = Field(SvdSettings(), description="static vectors by SVD")

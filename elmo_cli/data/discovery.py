@@ -13,12 +13,14 @@ from elmo_cli.data.cleaning import clean_ag_news
 from elmo_cli.data.columns import Columns
 from elmo_cli.data.formats import FORMATS, open_file
 from elmo_cli.data.formats.class_folders import ClassFolders, class_folders
+from elmo_cli.data.formats.conll import ConllText
 from elmo_cli.data.formats.text import Text
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import ElmoError
 
-_WITH_COLUMNS = [one for one in FORMATS if one not in (Text, ClassFolders)]
+_WITH_COLUMNS = [one for one in FORMATS if one not in (Text, ClassFolders, ConllText)]
 TABLES = tuple(end + gz for one in _WITH_COLUMNS for end in one.endings for gz in (["", ".gz"] if one.packed else [""]))
+TAGGED = tuple(end + gz for end in ConllText.endings for gz in ("", ".gz"))
 TEXTS = (".txt", ".txt.gz")
 ROLES = {
     "train": ("train", "training"),
@@ -59,7 +61,11 @@ def discover(folder: Path) -> Discovery:
     found = Discovery()
     entries = folder.iterdir() if folder.is_dir() else ()
     names = sorted((path.name for path in entries if path.is_file()), key=lambda name: (len(name), name))
-    for role, kinds in (("train", TABLES), ("test", TABLES), ("valid", (*TEXTS, *TABLES))):
+    for role, kinds in (
+        ("train", (*TABLES, *TAGGED)),
+        ("test", (*TABLES, *TAGGED)),
+        ("valid", (*TEXTS, *TABLES, *TAGGED)),
+    ):
         candidates = [name for kind in kinds for name in names if _is(name, kind, role)]
         if candidates:
             found.files[role] = candidates[0]
@@ -71,7 +77,9 @@ def discover(folder: Path) -> Discovery:
     if texts:
         # The labelled texts are text as well.
         found.files["corpus"] = [*([str(found.files["train"])] if "train" in found.files else []), *texts]
-    if "train" in found.files:
+    if "train" in found.files and str(found.files["train"]).lower().endswith(TAGGED):
+        found.notes.append(f"{found.files['train']} has a tag for every token: elmo tag learns these")
+    elif "train" in found.files:
         _look_into(found, folder / str(found.files["train"]))
     if not found.files:
         found.notes.append(f"no train, test or text file was found in {folder}; name yours in section data")

@@ -80,12 +80,12 @@ def check_run(
             expected="the sentences they were computed from",
             remedy="elmo check RUN SENTENCES --expected FILE",
         )
-    if Run.open(path).kind not in ("lm", "classifier"):
+    if Run.open(path).kind not in ("lm", "classifier", "tagger"):
         raise RunError(
             f"{path} holds no model to check",
             where=path,
-            expected="an LM run or a classifier run",
-            remedy="name a run of `elmo pretrain`, `elmo classify` or `elmo import`",
+            expected="an LM run, a classifier run or a tagger run",
+            remedy="name a run of `elmo pretrain`, `elmo classify`, `elmo tag` or `elmo import`",
         )
     try:
         embedder = load_embedder(path)

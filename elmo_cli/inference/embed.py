@@ -31,7 +31,7 @@ from elmo_cli.inference.assembly import Assembly, Layers, Selection
 from elmo_cli.inference.batching import Batching, Piece
 from elmo_cli.inference.dump_formats import FORMATS, INDEX, Place, format_of
 from elmo_cli.interop.hdf5 import Hdf5Reader
-from elmo_cli.runs import Run, load_classifier, load_lm
+from elmo_cli.runs import Run, load_classifier, load_lm, load_tagger
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
@@ -220,14 +220,18 @@ def precision_difference(
 
 
 def load_embedder(run: Path) -> Embedder:
-    """The embedder of an LM run or of a classifier run.
+    """The embedder of an LM run, a classifier run or a tagger run.
 
     Raises:
-        RunError: The run holds neither.
+        RunError: The run holds none.
     """
-    if Run.open(run).kind == "classifier":
-        return load_classifier(run).embedder
-    return load_lm(run)
+    match Run.open(run).kind:
+        case "classifier":
+            return load_classifier(run).embedder
+        case "tagger":
+            return load_tagger(run).embedder
+        case _:
+            return load_lm(run)
 
 
 def embed_sentences(

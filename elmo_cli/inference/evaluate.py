@@ -1,14 +1,14 @@
-"""Scores of runs on a file: perplexity of an LM run, all scores of a classifier run."""
+"""Scores of runs on a file: perplexity of an LM run, all scores of a classifier or tagger run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import torch
 
-from elmo_cli.config import DataSettings, Experiment, ReadingSettings
+from elmo_cli.config import DataSettings, Experiment, ReadingSettings, TagSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
@@ -16,11 +16,14 @@ from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import perplexity
-from elmo_cli.runs import Run, load_classifier, load_lm
+from elmo_cli.runs import Run, load_classifier, load_lm, load_tagger
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
+from elmo_cli.training.tag import score_tagger, unseen_note
+from elmo_cli.training.tag_objective import tag_sentences
+from elmo_cli.training.tagged import read_tagged_corpus
 
 
 class LmEvaluation(TypedDict):
@@ -56,6 +59,23 @@ class ClassifierEvaluation(TypedDict):
     cut: int  # texts that were longer than the classifier reads
 
 
+class TaggerEvaluation(TypedDict):
+    """Scores of a tagger run, as `--json` shows them; the figures are those of `TagScores`."""
+
+    run: str
+    kind: Literal["tagger"]
+    data: str
+    sentences: int
+    tokens: int
+    accuracy: float
+    interval: list[float]
+    known: dict[str, float | None]
+    unknown: dict[str, float | None]
+    spans: dict[str, Any] | None
+    classes: list[dict[str, str | float]]
+    confused: list[dict[str, str | int]]
+
+
 class Skipped(TypedDict):
     """A run that could not be evaluated, and why."""
 
@@ -63,7 +83,7 @@ class Skipped(TypedDict):
     skipped: str
 
 
-Evaluation = LmEvaluation | ClassifierEvaluation
+Evaluation = LmEvaluation | ClassifierEvaluation | TaggerEvaluation
 
 
 def evaluate_run(
@@ -81,8 +101,9 @@ def evaluate_run(
     Text is cleaned and tokenised as it was for training; columns may be named anew in `experiment.data`.
 
     Args:
-        run: An LM or classifier run; None: each one in the folder of the runs.
-        data: Text for an LM run (CSV or a text a line), labelled texts for a classifier run; None: the test file.
+        run: An LM, classifier or tagger run; None: each one in the folder of the runs.
+        data: Text for an LM run (CSV or a text a line), labelled texts for a classifier run, tagged sentences for a
+            tagger run; None: the test file.
         experiment: Names the test file, the columns and the folder of the runs.
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
@@ -109,7 +130,7 @@ def evaluate_run(
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
-    evaluator = _Evaluator(file, experiment.data, pick_device(device), tell, scores, per_token)
+    evaluator = _Evaluator(file, experiment.data, experiment.tag, pick_device(device), tell, scores, per_token)
     if scores is not None:
         if run is None:
             raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
@@ -125,21 +146,22 @@ class _Evaluator:
 
     file: Path
     data: DataSettings
+    tag: TagSettings
     device: torch.device
     tell: Tell
     scores: Path | None
     per_token: bool
 
     def all_below(self, folder: Path) -> list[Evaluation | Skipped]:
-        """LM and classifier runs of a folder."""
+        """LM, classifier and tagger runs of a folder."""
         runs = [path.parent for path in sorted(folder.glob("*/run.yaml")) if not path.parent.name.startswith(".")]
-        models = [path for path in runs if Run.open(path, unfinished=True).kind in ("lm", "classifier")]
+        models = [path for path in runs if Run.open(path, unfinished=True).kind in ("lm", "classifier", "tagger")]
         if not models:
             raise RunError(
                 f"there is no model in {folder}",
                 where=folder,
-                expected="LM or classifier runs",
-                remedy="write one with `elmo pretrain` or `elmo classify`, or name one: elmo evaluate RUN",
+                expected="LM, classifier or tagger runs",
+                remedy="write one with `elmo pretrain`, `classify` or `tag`, or name one: elmo evaluate RUN",
             )
         results: list[Evaluation | Skipped] = []
         failures: list[ElmoError] = []
@@ -161,11 +183,13 @@ class _Evaluator:
             return self.lm(run)
         if run.kind == "classifier":
             return self._classifier(run)
+        if run.kind == "tagger":
+            return self._tagger(run)
         raise RunError(
             f"{path} is a run of kind {run.kind}",
             where=path,
-            expected="an LM run or a classifier run",
-            remedy="name a run of `elmo pretrain` or `elmo classify`, or leave it out to evaluate all",
+            expected="an LM run, a classifier run or a tagger run",
+            remedy="name a run of `elmo pretrain`, `classify` or `tag`, or leave it out to evaluate all",
         )
 
     def lm(self, run: Run) -> LmEvaluation:
@@ -188,6 +212,18 @@ class _Evaluator:
         found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
         notes = [*found["notes"], *([note] if (note := cut_note(texts, limit)) else [])]
         return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
+
+    def _tagger(self, run: Run) -> TaggerEvaluation:
+        loaded = load_tagger(run.path)
+        named = {key: column for key in ("tokens", "tags") if (column := getattr(self.tag, key)) is not None}
+        settings = loaded.settings.model_copy(update=named)
+        reading = self._reading(loaded.data)
+        corpus = read_tagged_corpus(self.file, reading, loaded.embedder.tokenizer, settings, loaded.tag_set)
+        if note := unseen_note(corpus):
+            self.tell(Notice(note))
+        tagged = tag_sentences(loaded.tagger, loaded.embedder, corpus.corpus, self.device, tell=self.tell)
+        found = score_tagger(corpus, tagged, loaded.words).as_dict()
+        return cast(TaggerEvaluation, {**self._head(run), **found})
 
     def _head(self, run: Run) -> dict[str, str]:
         return {"run": run.path.resolve().name, "kind": run.kind, "data": self.file.name}

@@ -21,7 +21,7 @@ from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.embedder import Embedder, Extractor
 from elmo_cli.errors import ConfigError, DataError, nearest
 from elmo_cli.events import Notice, Progress, Tell, silent
-from elmo_cli.runs import Run, load_classifier, load_lm
+from elmo_cli.runs import Run, load_classifier, load_lm, load_tagger
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import encode_tokens
 from elmo_cli.text.sources import corpus_files, records_of
@@ -171,13 +171,18 @@ _Represent = Callable[[Tensor, Tensor], Tensor]
 
 def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, _Represent, str]:
     """The embedder of a run, what of its layers is compared, and that in words."""
-    if Run.open(run).kind == "classifier":
-        loaded = load_classifier(run)
-        embedder = loaded.embedder
-        if layer == "mix":
-            return embedder, loaded.classifier.combiner.to(device), "the classifier's mix"
-    else:
-        embedder = load_lm(run)
+    kind, combiner = Run.open(run).kind, None
+    match kind:
+        case "classifier":
+            classifier = load_classifier(run)
+            embedder, combiner = classifier.embedder, classifier.classifier.combiner
+        case "tagger":
+            tagger = load_tagger(run)
+            embedder, combiner = tagger.embedder, tagger.tagger.combiner
+        case _:
+            embedder = load_lm(run)
+    if layer == "mix" and combiner is not None:
+        return embedder, combiner.to(device), f"the {kind}'s mix"
     count = embedder.layer_count
     if layer == "mix":
         return embedder, lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, Precision
 from elmo_cli.errors import WeightsError
+from elmo_cli.model.directions import flip, take
 from elmo_cli.model.encoder import TokenIds, WordEncoder, make_encoder
 from elmo_cli.model.kernel import native
 from elmo_cli.model.kernel.dropout import drop_words, dropout
@@ -230,12 +231,12 @@ class BiLm(nn.Module):
         """
         vectors = self.token_vectors(tokens, mode)
         framed = vectors.shape[1]
-        flip = _flip(lengths + 2, framed)  # (B, T + 2)
-        both = torch.stack([vectors, _take(vectors, flip)])
+        turned = flip(lengths + 2, framed)  # (B, T + 2)
+        both = torch.stack([vectors, take(vectors, turned)])
         outputs, final = self.run(both, lengths=lengths + 2, state=state, mode=mode)
         inner = vectors[:, 1:-1]
         activations = [torch.cat([inner, inner], dim=2)]
-        activations += [torch.cat([output[0, :, 1:-1], _take(output[1], flip[:, 1:-1])], dim=2) for output in outputs]
+        activations += [torch.cat([output[0, :, 1:-1], take(output[1], turned[:, 1:-1])], dim=2) for output in outputs]
         outside = torch.arange(framed - 2, device=lengths.device) >= lengths[:, None]
         return torch.stack(activations).masked_fill_(outside[:, :, None], 0.0), final
 
@@ -279,11 +280,11 @@ class BiLm(nn.Module):
         vectors = self.token_vectors(tokens)
         steps = vectors.shape[1] - 1
         # the last step of either direction, </S> or <S>, predicts nothing
-        backward = _take(vectors, _flip(lengths + 2, steps + 1)[:, :steps])
+        backward = take(vectors, flip(lengths + 2, steps + 1)[:, :steps])
         outputs, _ = self.run(torch.stack([vectors[:, :steps], backward]), lengths=lengths + 1)
         forward_top, backward_top = outputs[-1]
         real = torch.arange(steps, device=lengths.device) <= lengths[:, None]
-        aligned = _take(backward_top, _flip(lengths + 1, steps))
+        aligned = take(backward_top, flip(lengths + 1, steps))
         return torch.stack([forward_top[real], aligned[real]]), real
 
     def _drop(self, vectors: Tensor, mode: Mode) -> Tensor:
@@ -320,17 +321,3 @@ def _penalty(dropped: Tensor, undropped: Tensor, reset: Tensor, mask: Tensor, mo
         change = (undropped[:, :, 1:] - undropped[:, :, :-1])[:, within]
         total = total + mode.temporal_penalty * change.square().sum() / max(1, change.numel())
     return total
-
-
-def _flip(lengths: Tensor, steps: int) -> Tensor:
-    """(B, steps) positions that reverse the first lengths[b] steps of each row and leave the rest in place."""
-    positions = torch.arange(steps, device=lengths.device)
-    mirrored = lengths[:, None] - 1 - positions
-    return torch.where(mirrored >= 0, mirrored, positions)
-
-
-def _take(vectors: Tensor, positions: Tensor) -> Tensor:
-    """Rows of vectors (B, T, P) at positions (B, S), as (B, S, P)."""
-    batch, steps, size = vectors.shape
-    offsets = torch.arange(batch, device=vectors.device)[:, None] * steps
-    return vectors.reshape(-1, size).index_select(0, (positions + offsets).flatten()).view(batch, -1, size)

@@ -1,13 +1,11 @@
 """The text classifier: embedder, combiner, masked pooling, head.
 
-A comparison changes the embedder and nothing else. Legend: K layers of the embedder, B batch, T tokens, W width.
+Legend: K layers of the embedder, B batch, T tokens, W width.
 """
 
 from __future__ import annotations
 
 import math
-from itertools import chain
-from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +13,7 @@ from torch import Tensor, nn
 from elmo_cli.config import ClassifySettings, Pooling, Precision
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.combiner import make_combiner
-from elmo_cli.model.encoder import TokenIds
-from elmo_cli.model.mode import EXACT, Mode
-from elmo_cli.model.parameters import decay_groups
+from elmo_cli.model.layer_model import LayerModel
 from elmo_cli.model.static import StaticTable
 
 
@@ -74,11 +70,8 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
-class Classifier(nn.Module):
+class Classifier(LayerModel):
     """logits = head(pool(combine(layers of the embedder))).
-
-    Without `tune` the embedder gives no gradient and stays in eval mode, so that its layers can be cached; with it,
-    the embedder gets the dropout of `tune_dropout`. Everything but the embedder is initialised from the seed alone.
 
     Args:
         embedder: A biLM or a static table.
@@ -89,9 +82,6 @@ class Classifier(nn.Module):
         combiner_precision: Of a learned function's while it trains.
 
     Attributes:
-        embedder: As given.
-        tuning: How the embedder is run while it is tuned; otherwise it is run exactly.
-        combiner: From layers to token vectors.
         pooling: From token vectors to one vector.
         head: From one vector to logits.
     """
@@ -106,101 +96,28 @@ class Classifier(nn.Module):
         precision: Precision = "float32",
         combiner_precision: Precision = "float32",
     ) -> None:
-        super().__init__()
-        self.embedder = embedder
-        self.tune = settings.tune
-        self.tuning = Mode(precision, dropout=settings.tune_dropout, word_dropout=settings.word_dropout)
-        if settings.tune:
-            embedder.requires_grad_(True)  # a table that pretraining kept as it was trains too
+        super().__init__(embedder, settings, precision)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.combiner = make_combiner(settings, embedder.layer_count, embedder.width, seed, combiner_precision)
             self.pooling = MaskedPooling(settings.pooling, embedder.width)
             self.head = _make_head(self.pooling.output_size, settings, classes)
 
-    def train(self, mode: bool = True) -> Self:
-        """Training mode for all that trains."""
-        super().train(mode)
-        if not self.tune:
-            self.embedder.eval()
-        return self
+    @property
+    def reads_means(self) -> bool:
+        """Where mix and pooling commute."""
+        return self.pooling.kind == "mean" and self.combiner.linear
 
-    def forward(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
-        """Classify texts.
-
-        Args:
-            tokens: Ids of the embedder: (B, T + 2) framed for a biLM, (B, T) for a static table.
-            lengths: (B,) tokens of each text, without the frame; may be 0.
-
-        Returns:
-            (B, classes) logits.
-        """
-        with torch.set_grad_enabled(self.tune and torch.is_grad_enabled()):
-            layers, _ = self.embedder.layers(tokens, lengths, mode=self.tuning if self.embedder.training else EXACT)
-        return self.classify_layers(layers, lengths)
-
-    def classify_layers(self, layers: Tensor, lengths: Tensor) -> Tensor:
-        """Classify texts whose layer activations are known.
-
-        Args:
-            layers: (K, B, T, W), of any precision.
-            lengths: (B,).
-
-        Returns:
-            (B, classes) logits.
-        """
-        layers = layers.to(next(self.head.parameters()).dtype)
-        mask = torch.arange(layers.shape[2], device=lengths.device) < lengths[:, None]
-        logits: Tensor = self.head(self.pooling(self.combiner(layers, mask), mask))
+    def score_layers(self, layers: Tensor, lengths: Tensor) -> Tensor:
+        """Layers (K, B, T, W) of texts of known lengths (B,) to (B, classes) logits."""
+        vectors, mask = self.token_vectors(layers, lengths)
+        logits: Tensor = self.head(self.pooling(vectors, mask))
         return logits
 
-    def parameter_groups(self, settings: ClassifySettings) -> list[dict[str, Any]]:
-        """Parameters by learning rate, as an optimiser takes them; biases and λ are not decayed.
-
-        Args:
-            settings: The rates and the weight decay.
-
-        Returns:
-            Groups with `params`, `lr`, `weight_decay` and `name`: head, lambdas, and with `tune` embedder. With
-            `layer_rate_decay` that is one from the top layer down to the token encoder, `embedder.2` to `embedder.0`,
-            whose rate falls by it from one to the next (Howard and Ruder 2018, section 3.2). Names end in `.bias` where
-            nothing is decayed.
-        """
-        weighting = self.combiner.rate_parameters()
-        apart = {id(parameter) for parameter in weighting}
-        own = [
-            (name, parameter)
-            for name, parameter in self.named_parameters()
-            if not name.startswith("embedder.") and id(parameter) not in apart
-        ]
-        groups = decay_groups(own, settings.learning_rate, settings.weight_decay, "head")
-        if weighting:
-            groups.append({"params": weighting, "lr": settings.lambda_rate, "weight_decay": 0.0, "name": "lambdas"})
-        if self.tune:
-            rate, layers = settings.tune_rate, self.embedder_layers()
-            if settings.layer_rate_decay == 1.0:  # fewer groups are faster
-                return groups + decay_groups(chain(*layers), rate, settings.weight_decay, "embedder")
-            for depth, inner in reversed(list(enumerate(layers))):
-                groups += decay_groups(inner, rate, settings.weight_decay, f"embedder.{depth}")
-                rate *= settings.layer_rate_decay
-        return groups
-
-    def embedder_layers(self) -> list[list[tuple[str, nn.Parameter]]]:
-        """Parameters of each layer of the embedder, the token encoder first."""
-        layers: list[list[tuple[str, nn.Parameter]]] = [[] for _ in range(self.embedder.layer_count)]
-        for name, parameter in self.embedder.named_parameters():
-            part, _, rest = name.partition(".")
-            # no text is scored here, so a softmax would get no gradient
-            if part != "softmax":
-                layers[int(rest.partition(".")[0]) + 1 if part == "lstm_layers" else 0].append((name, parameter))
-        return layers
-
-    def unfreeze(self, count: int) -> None:
-        """Train so many layers of the embedder, from the top, and keep those below as they are."""
-        layers = self.embedder_layers()
-        for depth, layer in enumerate(layers):
-            for _, parameter in layer:
-                parameter.requires_grad_(depth >= len(layers) - count)
+    def score_means(self, means: Tensor) -> Tensor:
+        """Means (K, B, W) of normalised layers to (B, classes) logits."""
+        logits: Tensor = self.head(self.combiner.mix(means))
+        return logits
 
 
 def _make_head(size: int, settings: ClassifySettings, classes: int) -> nn.Sequential:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from elmo_cli.config import ClassifySettings, Precision
+from elmo_cli.config import FinetuneSettings, Precision
 from elmo_cli.errors import ConfigError
 
 
@@ -184,7 +184,7 @@ def _weighted_sum(weights: Tensor, layers: Tensor) -> Tensor:
 
 
 def make_combiner(
-    settings: ClassifySettings, layer_count: int, width: int, seed: int, precision: Precision = "float32"
+    settings: FinetuneSettings, layer_count: int, width: int, seed: int, precision: Precision = "float32"
 ) -> Combiner:
     """The combiner of the settings.
 
@@ -204,18 +204,19 @@ def make_combiner(
     if mode == "function":
         return LearnedFunction(layer_count, width, settings.layer_norm, precision)
     if mode == "frozen":
-        return FrozenSum(_frozen_weights(settings.frozen_lambdas, layer_count, seed), settings.layer_norm)
+        return FrozenSum(_frozen_weights(settings, layer_count, seed), settings.layer_norm)
     layer = int(mode.removeprefix("layer:"))
     if layer >= layer_count:
         raise ConfigError(
-            f"classify.lambdas is '{mode}', but the embedder has {layer_count} layers",
+            f"{settings.section}.lambdas is '{mode}', but the embedder has {layer_count} layers",
             expected=f"layer:0 to layer:{layer_count - 1}" if layer_count > 1 else "layer:0",
             remedy="layer 0 are the token vectors, the others the LSTM layers",
         )
     return SingleLayer(layer, layer_count, settings.layer_norm)
 
 
-def _frozen_weights(given: str | None, layer_count: int, seed: int) -> Tensor:
+def _frozen_weights(settings: FinetuneSettings, layer_count: int, seed: int) -> Tensor:
+    given = settings.frozen_lambdas
     if given is None:
         draws = torch.randn(layer_count, generator=torch.Generator().manual_seed(seed))
         return torch.softmax(draws, dim=0)
@@ -227,7 +228,7 @@ def _frozen_weights(given: str | None, layer_count: int, seed: int) -> Tensor:
         weights = []
     if len(weights) != layer_count or not all(math.isfinite(weight) for weight in weights):
         raise ConfigError(
-            f"classify.frozen_lambdas is '{given}', but the embedder has {layer_count} layers",
+            f"{settings.section}.frozen_lambdas is '{given}', but the embedder has {layer_count} layers",
             expected=f"{layer_count} numbers with commas between them, or uniform",
             remedy="give a weight for each layer: layer 0 are the token vectors, the others the LSTM layers",
         )

@@ -70,6 +70,7 @@ class Example:
     text: str
     label: str
     answers: Sequence[Answer]
+    what: str = "true class"  # what the label is
 
 
 @dataclass(frozen=True)

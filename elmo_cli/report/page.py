@@ -64,7 +64,7 @@ def write_report(
     """Write the page of some runs, their figures, or both.
 
     Args:
-        runs: LM runs, classifier runs and comparisons, in the order of the page; none stands for all in `folder`.
+        runs: LM, classifier and tagger runs and comparisons, in the order of the page; none stands for all in `folder`.
         out: The page; None: `report.html` here, or no page where `figures` is given.
         figures: Folder for the figures, each as SVG and as PNG.
         folder: Where the runs are, if none is named.

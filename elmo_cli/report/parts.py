@@ -11,7 +11,14 @@ from typing import Any
 from elmo_cli.report.blocks import Answer, Block, Example, Part
 from elmo_cli.report.cells import Cell, Interval, Number, Table, printed, select
 from elmo_cli.report.records import ComparisonResults, ExampleRecord, LmResults, ScoresRecord
-from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun, as_written
+from elmo_cli.report.reported import (
+    ReportedClassifier,
+    ReportedComparison,
+    ReportedLm,
+    ReportedRun,
+    ReportedTagger,
+    as_written,
+)
 from elmo_cli.report.result_cells import (
     ROLES,
     LayerWeights,
@@ -26,6 +33,7 @@ from elmo_cli.report.result_cells import (
     weights_table,
 )
 from elmo_cli.report.run_figures import classifier_figures, comparison_figures, confusions, lm_figures
+from elmo_cli.report.tagger import tagger_blocks
 
 _SHADES = (
     "True classes in rows, predicted ones in columns: per cent of the texts of the true class, and how many texts "
@@ -64,6 +72,8 @@ def part_of(run: ReportedRun) -> Part:
                 kind, (lead, blocks), warnings = "Comparison", _comparison(run), run.results["warnings"]
             case ReportedClassifier():
                 kind, (lead, blocks) = "Classifier", _classifier(run)
+            case ReportedTagger():
+                kind, (lead, blocks) = "Tagger", tagger_blocks(run)
             case ReportedLm():
                 kind, (lead, blocks) = "Language model", _language_model(run)
     shown = [block for block in blocks if not block.empty]

@@ -224,6 +224,61 @@ class ClassifierResults(TrainingRecord):
     test: NotRequired[ScoresRecord]
 
 
+class CountedAccuracy(TypedDict):
+    """Tokens of one kind, and the share of them that is right, where there are any."""
+
+    tokens: int
+    accuracy: float | None
+
+
+class SpansRecord(TypedDict):
+    """Scores of all spans on a file, and how many there are."""
+
+    precision: float
+    recall: float
+    f1: float
+    interval: list[float]
+    true: int
+    predicted: int
+    right: int
+
+
+class ConfusedRecord(TypedDict):
+    """How often one tag was taken for another."""
+
+    true: str
+    predicted: str
+    tokens: int
+
+
+class TagScoresRecord(TypedDict):
+    """All scores of a tagger on a file; without spans where tags are plain."""
+
+    sentences: int
+    tokens: int
+    accuracy: float
+    interval: list[float]
+    known: CountedAccuracy
+    unknown: CountedAccuracy
+    spans: SpansRecord | None
+    classes: list[ClassRecord]
+    confused: list[ConfusedRecord]
+
+
+class TaggerResults(TrainingRecord):
+    """`results.json` of a tagger run; without scores where the training was stopped."""
+
+    lm: str
+    mode: str
+    tune: bool
+    head: str
+    scheme: str
+    tags: list[str]
+    train_scores: NotRequired[TagScoresRecord]
+    valid_scores: NotRequired[TagScoresRecord]
+    test_scores: NotRequired[TagScoresRecord]
+
+
 class PerplexityRecord(TypedDict):
     """Perplexities of a text, and the share of its tokens that are unknown."""
 
@@ -268,7 +323,7 @@ class LoggedValidation(TypedDict):
 
 
 class LoggedEpoch(TypedDict):
-    """The line after an epoch of a classifier."""
+    """The line after an epoch of a classifier or tagger."""
 
     event: Literal["epochdone"]
     epoch: int
@@ -277,6 +332,7 @@ class LoggedEpoch(TypedDict):
     valid_accuracy: float
     lambdas: list[float] | None
     gamma: float | None
+    valid_f1: NotRequired[float | None]  # of spans
 
 
 class WhichClassifier(TypedDict):

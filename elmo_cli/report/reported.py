@@ -22,12 +22,13 @@ from elmo_cli.report.records import (
     LoggedEpoch,
     LoggedStep,
     LoggedValidation,
+    TaggerResults,
 )
 from elmo_cli.runs import RESULTS_FILE, Run
 from elmo_cli.runs.directory import EXAMPLES_FILE, KIND_NAMES, METRICS_FILE, RUN_FILE, Kind
 
-REPORTED: tuple[Kind, ...] = ("lm", "classifier", "comparison")
-PREDICTIONS_FILE = "predictions.csv"
+REPORTED: tuple[Kind, ...] = ("lm", "classifier", "tagger", "comparison")
+PREDICTIONS_FILE, TAGGED_FILE = "predictions.csv", "predictions.conll"
 MOST_EXAMPLES = 20
 
 # What a page needs of a comparison that was stopped: it shows how the classifiers trained that were done.
@@ -72,6 +73,15 @@ class ReportedClassifier(ReportedRun):
 
 
 @dataclass(frozen=True)
+class ReportedTagger(ReportedRun):
+    """A tagger, with the file of its tags of the test sentences, which may be missing."""
+
+    results: TaggerResults | None
+    epochs: Sequence[LoggedEpoch]
+    predictions: Path
+
+
+@dataclass(frozen=True)
 class ReportedComparison(ReportedRun):
     """A comparison, with the epochs of all its classifiers; without rows and examples if it was stopped."""
 
@@ -92,7 +102,7 @@ def find_runs(folder: Path) -> list[Path]:
         raise RunError(
             f"there is nothing to report in {folder}",
             where=folder,
-            expected="LM runs, classifier runs or comparisons",
+            expected="LM runs, classifier runs, tagger runs or comparisons",
             remedy="write one, for example with `elmo compare`, or name one: elmo report RUN",
         )
     return kept
@@ -112,7 +122,7 @@ def read_runs(paths: Sequence[Path]) -> list[ReportedRun]:
             raise RunError(
                 f"{run.path} is {KIND_NAMES[run.kind][0]}, which a report does not show",
                 where=run.path,
-                expected="an LM run, a classifier run or a comparison",
+                expected="an LM run, a classifier run, a tagger run or a comparison",
                 remedy="leave it out, or name a run of one of these kinds",
             )
     return [read_run(run, name) for run, name in zip(runs, names, strict=True)]
@@ -136,6 +146,8 @@ def read_run(run: Run, name: str) -> ReportedRun:
     epochs = [event for event in events if event.get("event") == "epochdone"]
     if run.kind == "classifier":
         return ReportedClassifier(name, run.description, results, epochs, _mistakes(run.path / PREDICTIONS_FILE, name))
+    if run.kind == "tagger":
+        return ReportedTagger(name, run.description, results, epochs, run.path / TAGGED_FILE)
     examples = _examples(run.path / EXAMPLES_FILE)
     return ReportedComparison(name, run.description, _NO_RESULTS if results is None else results, epochs, examples)
 
@@ -159,7 +171,7 @@ def as_written(run: ReportedRun) -> Iterator[None]:
 def _examples(path: Path) -> Examples:
     if not path.exists():
         return {"hardest": [], "only_lm": [], "lm_wrong": []}
-    with _readable(path):
+    with readable(path):
         examples: Examples = json.loads(path.read_text(encoding="utf-8"))
     return examples
 
@@ -168,7 +180,7 @@ def _mistakes(path: Path, name: str) -> list[Example]:
     """The wrong predictions of a classifier run, as its name says them, whose class had the highest probability."""
     if not path.exists():
         return []
-    with _readable(path), path.open(encoding="utf-8", newline="") as file:
+    with readable(path), path.open(encoding="utf-8", newline="") as file:
         wrong = [
             (float(line[f"p({line['predicted']})"]), line)
             for line in csv.DictReader(file)
@@ -182,7 +194,8 @@ def _mistakes(path: Path, name: str) -> list[Example]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """Reads a file of a run; a RunError says that it is damaged."""
     try:
         yield
     except (OSError, ValueError, KeyError, csv.Error) as error:

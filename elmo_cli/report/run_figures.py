@@ -10,7 +10,7 @@ from itertools import chain
 from elmo_cli.report.blocks import Matrix
 from elmo_cli.report.figures import Bar, Curve, Drawing, bars, confusion, curves, differences, layer_weights
 from elmo_cli.report.records import ComparisonEpoch, ComparisonResults, CurvePoint, LoggedEpoch
-from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun
+from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun, ReportedTagger
 
 MOST_POINTS = 300
 SEEDS = "The thick line is the mean over the seeds, as far as all of them went; the thin lines are the seeds."
@@ -26,6 +26,8 @@ def all_figures(run: ReportedRun) -> list[Drawing]:
             found += lm_figures(run)
         case ReportedClassifier():
             found += chain(*classifier_figures(run).values())
+        case ReportedTagger():
+            found += chain(*tagger_figures(run).values())
         case ReportedComparison():
             found += chain(*comparison_figures(run).values())
     about = "Shade: share of the true class."
@@ -167,6 +169,22 @@ def classifier_figures(run: ReportedClassifier) -> Figures:
     about = "Accuracy after each epoch; the epoch that is best on validation is kept."
     return {
         "epochs": [curves("accuracy", "Accuracy", about, lines, ("epoch", "right, in %"))] if lines else [],
+        "layers": _weights("lambdas", "Layer weights", seeds, _limits([seeds])),
+    }
+
+
+def tagger_figures(run: ReportedTagger) -> Figures:
+    """Accuracies, F1 of spans where there are any, and layer weights over the epochs."""
+    seeds = {0: run.epochs}
+    values: dict[str, Callable[[LoggedEpoch], float | None]] = {
+        "tokens, training": lambda one: 100 * one["train_accuracy"],
+        "tokens, validation": lambda one: 100 * one["valid_accuracy"],
+        "F1 of spans, validation": lambda one: None if (f1 := one.get("valid_f1")) is None else 100 * f1,
+    }
+    lines = [line for name, value in values.items() if (line := _over_seeds(name, seeds, value))]
+    about = "Share of the tokens that is right, and F1 of spans, after each epoch; the best on validation is kept."
+    return {
+        "epochs": [curves("scores", "Scores", about, lines, ("epoch", "in %"))] if lines else [],
         "layers": _weights("lambdas", "Layer weights", seeds, _limits([seeds])),
     }
 

@@ -4,7 +4,16 @@
 """
 
 from elmo_cli.runs.directory import RESULTS_FILE, RUN_FILE, WEIGHTS_FILE, Kind, Run, find_vocabulary, read_vocabulary
-from elmo_cli.runs.models import LoadedClassifier, load_classifier, load_lm, save_classifier, save_lm
+from elmo_cli.runs.models import (
+    LoadedClassifier,
+    LoadedTagger,
+    load_classifier,
+    load_lm,
+    load_tagger,
+    save_classifier,
+    save_lm,
+    save_tagger,
+)
 from elmo_cli.runs.writer import Onlooker, RunWriter, describe_files, portable
 
 __all__ = [
@@ -13,6 +22,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "Kind",
     "LoadedClassifier",
+    "LoadedTagger",
     "Onlooker",
     "Run",
     "RunWriter",
@@ -20,8 +30,10 @@ __all__ = [
     "find_vocabulary",
     "load_classifier",
     "load_lm",
+    "load_tagger",
     "portable",
     "read_vocabulary",
     "save_classifier",
     "save_lm",
+    "save_tagger",
 ]

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetensors", "metrics.jsonl", "results.json"
 EXAMPLES_FILE = "examples.json"  # of a comparison
+WORDS_FILE = "words.json"  # of a tagger
 
-Kind = Literal["vocab", "lm", "classifier", "comparison"]
+Kind = Literal["vocab", "lm", "classifier", "tagger", "comparison"]
 RESUMABLE: tuple[Kind, ...] = ("lm", "comparison")  # kinds whose command takes --resume
 # What a run of each kind is called, and the command that writes one.
 KIND_NAMES: dict[str, tuple[str, str]] = {
     "vocab": ("a vocabulary", "elmo vocab build"),
     "lm": ("an LM run", "elmo pretrain"),
     "classifier": ("a classifier run", "elmo classify"),
+    "tagger": ("a tagger run", "elmo tag"),
     "comparison": ("a comparison", "elmo compare"),
 }
 
@@ -134,6 +136,11 @@ class Run:
         """`results.json`."""
         (results,) = self._read_json(RESULTS_FILE, whole=True)
         return results
+
+    def words(self) -> frozenset[str]:
+        """`words.json`: the distinct words that a tagger was trained on."""
+        (words,) = self._read_json(WORDS_FILE, whole=True)
+        return frozenset(words)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The events in `metrics.jsonl`; a last line that is cut short is left out."""

@@ -6,7 +6,7 @@ inside the functions: a vocabulary run needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TokenizerSettings
+from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
+from elmo_cli.data.tag_set import TagSet
 from elmo_cli.errors import RunError, WeightsError
-from elmo_cli.runs.directory import WEIGHTS_FILE, Run
+from elmo_cli.runs.directory import WEIGHTS_FILE, WORDS_FILE, Run
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from elmo_cli.model.bilm import BiLm
     from elmo_cli.model.classifier import Classifier
     from elmo_cli.model.static import StaticTable
+    from elmo_cli.model.tagger import Tagger
 
 
 @dataclass
@@ -38,6 +40,18 @@ class LoadedClassifier:
     classes: list[str]  # names in the order of the logits
     settings: ClassifySettings  # that the classifier was trained with
     data: DataSettings  # how its training file was read
+
+
+@dataclass
+class LoadedTagger:
+    """A tagger from a run."""
+
+    embedder: Embedder
+    tagger: Tagger  # in eval mode
+    tag_set: TagSet
+    settings: TagSettings  # that the tagger was trained with
+    data: DataSettings  # how its training file was read
+    words: frozenset[str]  # that it was trained on
 
 
 def save_lm(
@@ -60,6 +74,23 @@ def save_classifier(
     describe_network(writer, embedder.network, embedder.vocabulary, embedder.tokenizer, embedder.name)
     writer.describe(extra={"classes": list(classes), "classify": settings, "reading": data})
     writer.write_tensors(WEIGHTS_FILE, classifier.state_dict())
+
+
+def save_tagger(
+    writer: RunWriter,
+    tagger: Tagger,
+    embedder: Embedder,
+    tag_set: TagSet,
+    settings: TagSettings,
+    data: DataSettings,
+    words: Iterable[str],
+) -> None:
+    """Write a tagger, its embedder and the words that it was trained on included."""
+    describe_network(writer, embedder.network, embedder.vocabulary, embedder.tokenizer, embedder.name)
+    tags = {"scheme": tag_set.scheme, "kinds": list(tag_set.kinds)}
+    writer.describe(extra={"tags": tags, "tag": settings, "reading": data})
+    writer.write_json(WORDS_FILE, sorted(words))
+    writer.write_tensors(WEIGHTS_FILE, tagger.state_dict())
 
 
 def load_lm(path: Path) -> Embedder:
@@ -89,6 +120,23 @@ def load_classifier(path: Path) -> LoadedClassifier:
     copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
     classifier.eval()
     return LoadedClassifier(embedder, classifier, classes, settings, data)
+
+
+def load_tagger(path: Path) -> LoadedTagger:
+    """The tagger of a run, in eval mode; raises what `load_lm` does."""
+    from elmo_cli.model.tagger import make_tagger
+
+    run = Run.open(path, "tagger")
+    embedder = _build_embedder(run)
+    with _readable(run):
+        tags = run.description["tags"]
+        tag_set = TagSet(tags["scheme"], tuple(map(str, tags["kinds"])))
+        settings = TagSettings.model_validate(run.description["tag"])
+        data = DataSettings.model_validate(run.description["reading"])
+    tagger = make_tagger(embedder.network, settings, tag_set)  # every weight of it is overwritten
+    copy_tensors(tagger, run.tensors(), run.path / WEIGHTS_FILE)
+    tagger.eval()
+    return LoadedTagger(embedder, tagger, tag_set, settings, data, run.words())
 
 
 def describe_network(

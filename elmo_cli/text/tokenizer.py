@@ -59,6 +59,11 @@ class Tokenizer:
             split = str.split if settings.kind == "whitespace" else _finder(settings.pattern)
             self._split = (lambda text: split(text.lower())) if settings.lowercase else split
 
+    def normalise(self, token: str) -> str:
+        """A token that was cut elsewhere, in the letters that this tokenizer writes."""
+        token = token.lower() if self.settings.lowercase else token
+        return unicodedata.normalize("NFC", token) if self.settings.kind == "words" else token
+
     def __call__(self, text: str) -> list[str]:
         """The tokens of a text, in order; none is empty."""
         return self._split(text)

@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from elmo_cli.config import ClassifySettings
+from elmo_cli.config import ClassifySettings, FinetuneSettings
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import make_combiner
+from elmo_cli.model.layer_model import LayerModel
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 
@@ -48,8 +49,8 @@ class Texts(Protocol):
     lengths: NDArray[np.int64]
     dtype: torch.dtype  # of the activations that the classifier sees
 
-    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
-        """(B, classes) of the texts at `indices`."""
+    def logits(self, classifier: LayerModel, indices: Indices) -> Tensor:
+        """Scores of the texts at `indices`, as the classifier has them: (B, classes), or (B, T, tags)."""
 
 
 class LiveTexts:
@@ -61,15 +62,15 @@ class LiveTexts:
         self.lengths = corpus.lengths
         self._feed = Feed(embedder, corpus, device)
 
-    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
-        """(B, classes) of the texts at `indices`."""
+    def logits(self, classifier: LayerModel, indices: Indices) -> Tensor:
+        """Scores of the texts at `indices`, as the classifier has them: (B, classes), or (B, T, tags)."""
         logits: Tensor = classifier(*self._feed.sentences(indices))
         return logits
 
 
-def pooled_suffices(settings: ClassifySettings) -> bool:
+def pooled_suffices(settings: FinetuneSettings) -> bool:
     """Whether mix and pooling commute, so that one vector for a text and layer is all that training reads."""
-    return settings.pooling == "mean" and settings.lambdas != "function"
+    return isinstance(settings, ClassifySettings) and settings.pooling == "mean" and settings.lambdas != "function"
 
 
 class ActivationCache:
@@ -88,7 +89,7 @@ class ActivationCache:
         self,
         embedder: Embedder,
         corpus: EncodedCorpus,
-        settings: ClassifySettings,
+        settings: FinetuneSettings,
         device: torch.device | str = "cpu",
         *,
         tokens: bool = True,
@@ -107,7 +108,7 @@ class ActivationCache:
             self.dtype = self._tokens.dtype
         normalise = make_combiner(settings, layers, width, seed=0).normalise
         batches = length_batches(self.lengths, TOKENS_PER_BATCH)
-        for indices, activations, _ in Extractor(embedder, device).batches(corpus, batches):
+        for indices, activations, _ in Extractor(embedder, device).batches(corpus, batches, TOKENS_PER_BATCH):
             self._store(indices, activations, normalise)
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
@@ -126,13 +127,12 @@ class ActivationCache:
         rows = self._pooled.index_select(0, torch.as_tensor(indices, dtype=torch.int64))
         return rows.to(self.device).transpose(0, 1)
 
-    def logits(self, classifier: Classifier, indices: Indices) -> Tensor:
-        """(B, classes) of the texts at `indices`."""
-        # Mix and mean commute, and the mean was taken once for all epochs.
-        if classifier.pooling.kind == "mean" and classifier.combiner.linear:
-            logits: Tensor = classifier.head(classifier.combiner.mix(self.pooled(indices)))
-            return logits
-        return classifier.classify_layers(*self.batch(indices))
+    def logits(self, classifier: LayerModel, indices: Indices) -> Tensor:
+        """Scores of the texts at `indices`, as the classifier has them: (B, classes), or (B, T, tags)."""
+        # The mean was taken once for all epochs.
+        if classifier.reads_means:
+            return classifier.score_means(self.pooled(indices))
+        return classifier.score_layers(*self.batch(indices))
 
     def _store(self, indices: Indices, activations: Tensor, normalise: Callable[[Tensor], Tensor]) -> None:
         """Keep one batch of activations (L, B, T, W)."""
@@ -188,7 +188,7 @@ def predict(
 def make_cache(
     embedder: Embedder,
     corpus: EncodedCorpus,
-    settings: ClassifySettings,
+    settings: FinetuneSettings,
     device: torch.device | str = "cpu",
     folder: Path | None = None,
 ) -> ActivationCache | None:

@@ -15,6 +15,7 @@ from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
+from elmo_cli.model.classifier import Classifier
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
 from elmo_cli.runs.cards import Fact, write_card
 from elmo_cli.runs.tables import confusion_csv, predictions_csv
@@ -79,7 +80,7 @@ def classify_run(
         InputError: An input cannot be used.
     """
     settings, seed, lm = experiment.classify, experiment.seed, lm or experiment.output / "lm"
-    out = out or experiment.output / f"classify-{settings.lambdas.replace(':', '-')}{'-tune' if settings.tune else ''}"
+    out = out or experiment.output / settings.run_name
     last: Finished | Stopped
     with RunWriter(out, "classifier", "elmo classify", overwrite=overwrite) as writer:
         where = pick_device(device)
@@ -126,7 +127,7 @@ def _write(
     experiment: Experiment,
     embedder: Embedder,
     files: dict[str, LabelledCorpus],
-    trained: Finetuned,
+    trained: Finetuned[Classifier],
     cache: ActivationCache | None,
     device: torch.device,
 ) -> ClassifierResults:

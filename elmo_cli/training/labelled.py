@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.config import DataSettings, Experiment, TokenizerSettings
+from elmo_cli.config import ClassifySettings, DataSettings, Experiment, TokenizerSettings
 from elmo_cli.data.columns import Columns
 from elmo_cli.data.files import fingerprint
 from elmo_cli.data.formats import open_file
@@ -19,6 +19,9 @@ from elmo_cli.errors import ConfigError, DataError
 from elmo_cli.runs import Run
 from elmo_cli.text.encoded import EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
+from elmo_cli.training.cache import Indices
+from elmo_cli.training.objective import Device
+from elmo_cli.training.text_objective import TextObjective
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class LabelledCorpus:
     def __len__(self) -> int:
         """Number of texts."""
         return len(self.labels)
+
+    def objective(
+        self, settings: ClassifySettings, seed: int, parts: tuple[Indices, Indices] | None, device: Device
+    ) -> TextObjective:
+        """See `Learnable.objective`; of each class the same share is held out."""
+        parts = parts or split(self.labels, settings.valid_fraction, seed, self.path)
+        return TextObjective(self, settings, parts, device)
 
 
 def read_corpus(

@@ -27,8 +27,11 @@ RUNS = {
     "vocab show": "vocab show runs/vocab test.csv",
     "pretrain": "pretrain --out runs/again --epochs 1 --device cpu",
     "classify": f"classify --lambdas layer:1 {SHORT}",
+    "tag": f"tag tagged.conll --test tagged_test.conll --lambdas layer:1 {SHORT.replace('classify', 'tag')}",
     "evaluate LM": "evaluate runs/lm --device cpu",
     "evaluate CLASSIFIER": "evaluate runs/classify-frozen --device cpu",
+    "evaluate TAGGER": "evaluate runs/tag-layer-1 tagged_test.conll --device cpu",
+    "predict TAGGER": "predict runs/tag-layer-1 tagged_test.conll --device cpu",
     "predict": "predict runs/classify-frozen test.csv --device cpu",
     "compare": f"compare --baseline w2v.txt --lambdas trainable --seeds 2 --fractions 0.5,1 {SHORT}",
     "baseline word2vec": "baseline word2vec --out new.txt --epochs 1 --dim 8",
@@ -58,11 +61,14 @@ def documented() -> dict[str, dict[str, tuple[set[str], bool]]]:
     for title, body in zip(sections[::2], sections[1::2], strict=True):
         keys = found[title.strip("`").removeprefix("elmo ")] = {}
         for key, types, meaning in re.findall(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$", body, re.MULTILINE):
-            if types == "scores":
-                keys |= {f"{key}.{inner}": rule for inner, rule in found["Scores"].items()}
+            if types.removeprefix("tag ") == "scores":
+                optional = meaning.startswith("optional")
+                inner_keys = found["Scores" if types == "scores" else "Tag scores"]
+                keys |= {f"{key}.{inner}": (kinds, rule or optional) for inner, (kinds, rule) in inner_keys.items()}
             else:
                 names = {kind.split(" of ")[0] for kind in types.split(" or ")}
                 keys[key] = (names, meaning.startswith("optional"))
+    found["evaluate TAGGER"] = found["Tag scores"] | found["evaluate TAGGER"]
     found["evaluate CLASSIFIER"] = found["Scores"] | found["evaluate CLASSIFIER"]
     return found
 
@@ -84,9 +90,10 @@ def check_against_page(name: str, document: Any) -> None:
     known = documented()[name]
     seen = set()
     for path, kind in keys_of(document, known):
-        # Of an array that is empty this time, its entries' keys are documented.
-        if kind in ("array", "null") and path not in known and any(key.startswith(f"{path}[") for key in known):
-            seen |= {key for key in known if key.startswith(f"{path}[")}
+        # Of an array that is empty this time, or an object that is null, the inner keys are documented.
+        inner = {key for key in known if key.startswith((f"{path}[", f"{path}."))}
+        if kind in ("array", "null") and path not in known and inner:
+            seen |= inner
             continue
         assert path in known, f"docs/reference/json.md lacks `{path}` of elmo {name}"
         assert kind in known[path][0], f"`{path}` of elmo {name} is {kind}"
@@ -97,7 +104,10 @@ def check_against_page(name: str, document: Any) -> None:
 
 @pytest.fixture(scope="module")
 def folder(road: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(road, tmp_path_factory.mktemp("json") / "copy"))
+    folder = Path(shutil.copytree(road, tmp_path_factory.mktemp("json") / "copy"))
+    for name in ("tagged.conll", "tagged_test.conll"):
+        (folder / name).write_text(10 * "The B-NP\nmatch I-NP\nended B-VP\n\nIt B-NP\nrained B-VP\n. O\n\n")
+    return folder
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -128,7 +138,7 @@ def test_what_is_fetched(tmp_path: Path) -> None:
 
 
 def test_every_command_has_a_section() -> None:
-    shown = set(documented()) - {"Scores"}
+    shown = set(documented()) - {"Scores", "Tag scores"}
     assert set(RUNS) | APART >= shown
-    words = {name.removesuffix(" LM").removesuffix(" CLASSIFIER") for name in shown}
+    words = {re.sub(" (LM|CLASSIFIER|TAGGER)$", "", name) for name in shown}
     assert words == set(commands())

@@ -93,8 +93,8 @@ def test_cached_layers_give_the_same_logits():
     classifier, _ = make()
     classifier.eval()
     layers, _ = classifier.embedder.layers(TokenIds(IDS), LENGTHS)
-    assert torch.equal(classifier.classify_layers(layers, LENGTHS), classifier(TokenIds(IDS), LENGTHS))
-    half = classifier.classify_layers(layers.half(), LENGTHS)
+    assert torch.equal(classifier.score_layers(layers, LENGTHS), classifier(TokenIds(IDS), LENGTHS))
+    half = classifier.score_layers(layers.half(), LENGTHS)
     assert half.dtype == torch.float32
     assert torch.allclose(half, classifier(TokenIds(IDS), LENGTHS), atol=1e-2)
 

@@ -111,3 +111,17 @@ def test_unusable_pattern(settings: TokenizerSettings, part: str) -> None:
         Tokenizer(settings)
     assert part in caught.value.message
     assert caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "token", "expected"),
+    [
+        (TokenizerSettings(kind="words", lowercase=True), "Cafe\u0301", "caf\u00e9"),
+        (TokenizerSettings(kind="whitespace", lowercase=True), "New York", "new york"),
+        (TokenizerSettings(kind="whitespace"), "Cafe\u0301", "Cafe\u0301"),
+    ],
+)
+def test_a_token_that_was_cut_elsewhere_gets_the_same_letters(
+    settings: TokenizerSettings, token: str, expected: str
+) -> None:
+    assert Tokenizer(settings).normalise(token) == expected

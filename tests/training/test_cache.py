@@ -95,3 +95,12 @@ def test_activations_out_of_range_are_an_error(monkeypatch: pytest.MonkeyPatch) 
         embedder.network.table.mul_(1e6)
     with pytest.raises(ElmoError, match="not finite in float16"):
         ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+
+
+def test_a_long_text_is_cached_by_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder, indices = make_bilm(), np.arange(len(TRAIN))
+    whole = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+    monkeypatch.setattr("elmo_cli.training.cache.TOKENS_PER_BATCH", 4)
+    by_windows = ActivationCache(embedder, TRAIN.corpus, SETTINGS)
+    torch.testing.assert_close(by_windows.batch(indices)[0], whole.batch(indices)[0])
+    torch.testing.assert_close(by_windows.pooled(indices), whole.pooled(indices))

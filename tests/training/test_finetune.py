@@ -220,7 +220,7 @@ def test_of_equal_epochs_the_one_of_lower_loss_is_kept() -> None:
         state.epoch += 1
         answers.append(state.keep_if_best(accuracy, loss, classifier))
     assert answers == [True, True, False, False, True, False, True]
-    assert (state.best_epoch, state.best_accuracy, state.best_loss) == (7, 0.6, 7.0)
+    assert (state.best_epoch, state.best_score, state.best_loss) == (7, 0.6, 7.0)
     assert state.best_weights["head.2.weight"].data_ptr() != classifier.state_dict()["head.2.weight"].data_ptr()
     assert not any(name.startswith("embedder.") for name in state.best_weights)
 

@@ -14,7 +14,8 @@ from elmo_cli.config import ClassifySettings
 from elmo_cli.errors import ElmoError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.mode import Mode
-from elmo_cli.training.finetune import FinetuningState, _class_weights
+from elmo_cli.training.finetune import FinetuningState
+from elmo_cli.training.text_objective import class_weights
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_class_without_texts_to_train_on_weighs_as_if_it_had_one() -> None:
     corpus = make_corpus([("money", "bank")] * 6 + [("sports", "goal")])
     fit = np.arange(6)
     settings = SETTINGS.model_copy(update={"class_weights": "balanced"})
-    weights = _class_weights(settings, corpus, fit, "cpu")
+    weights = class_weights(settings, corpus, fit, "cpu")
     assert weights is not None
     assert weights.tolist() == pytest.approx([6 / (2 * 6), 6 / (2 * 1)])
 

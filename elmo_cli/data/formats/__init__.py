@@ -7,6 +7,7 @@ from pathlib import Path
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.files import refuse_pipe
 from elmo_cli.data.formats.class_folders import ClassFolders
+from elmo_cli.data.formats.conll import ConllText
 from elmo_cli.data.formats.delimited import Csv, Tsv
 from elmo_cli.data.formats.format import Format
 from elmo_cli.data.formats.json_lines import JsonLines
@@ -14,8 +15,11 @@ from elmo_cli.data.formats.parquet import Parquet
 from elmo_cli.data.formats.text import Text
 from elmo_cli.errors import DataError
 
-FORMATS: tuple[type[Format], ...] = (Text, Csv, Tsv, JsonLines, Parquet, ClassFolders)
-READ = "text with one text a line, CSV (.csv, .tsv) or JSON lines (.jsonl), each plain or .gz, or Parquet (.parquet)"
+FORMATS: tuple[type[Format], ...] = (Text, Csv, Tsv, JsonLines, Parquet, ConllText, ClassFolders)
+READ = (
+    "text with one text a line, CSV (.csv, .tsv), JSON lines (.jsonl) or CoNLL (.conll, .conllu), each plain or .gz, "
+    "or Parquet (.parquet)"
+)
 
 _BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 _UNREAD = {

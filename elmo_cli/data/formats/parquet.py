@@ -36,7 +36,7 @@ class Parquet(WithFields):
         """The rows with their numbers from 1."""
         from pyarrow import ArrowException
 
-        file = self._open()
+        file = self.open()
         number = done = 0
         try:
             there = file.schema_arrow.names
@@ -56,16 +56,16 @@ class Parquet(WithFields):
                 if on_bytes is not None:  # sizes are of unpacked rows, so the file's own is shared out by them
                     on_bytes(round(self.path.stat().st_size * done / max(1, sum(sizes))))
         except (ArrowException, OSError, UnicodeDecodeError) as error:
-            raise self._broken(f"after row {number}: {error}") from error
+            raise self.broken(f"after row {number}: {error}") from error
         finally:
             file.close()
 
     def row_count(self) -> int:
         """Rows, as the file says."""
-        with self._open() as file:
+        with self.open() as file:
             return int(file.metadata.num_rows)
 
-    def _open(self) -> ParquetFile:
+    def open(self) -> ParquetFile:
         """The file, of which only the description is read yet."""
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -73,11 +73,12 @@ class Parquet(WithFields):
         try:
             return ParquetFile(self.path)
         except ArrowException as error:
-            raise self._broken(str(error)) from error
+            raise self.broken(str(error)) from error
         except OSError as error:
             raise unreadable(self.path, error) from error
 
-    def _broken(self, problem: str) -> DataError:
+    def broken(self, problem: str) -> DataError:
+        """The error for a file of which something cannot be read."""
         found = f"{self.path.name} cannot be read as Parquet: {problem.splitlines()[0]}"
         return DataError(found, where=self.path, expected="a whole Parquet file", remedy="fetch or write it again")
 
