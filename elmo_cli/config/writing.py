@@ -24,6 +24,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "model": ("encoder", "init_embeddings", "hidden_size", "projection_size", "layers", "dropout", "softmax"),
     "pretrain": ("epochs", "batch_size", "window", "learning_rate", "patience", "precision"),
     "classify": ("lambdas", "layer_norm", "pooling", "hidden_size", "tune", "epochs", "tune_epochs"),
+    "tag": ("valid", "tokens", "tags", "lambdas", "head", "lstm_size", "tune", "epochs", "tune_epochs"),
     "compare": ("baselines", "lambdas", "reference", "seeds", "fractions"),
     "word2vec": ("algorithm", "dim", "window", "epochs"),
     "svd": ("weighting", "dim", "window"),

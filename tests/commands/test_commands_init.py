@@ -37,7 +37,7 @@ def test_init_names_files_and_columns(tmp_path: Path, elmo_in) -> None:
     }
     assert done.json["data"] == expected
     assert settings_of(tmp_path) == {"preset": "small", "output": "runs", "data": expected} | dict.fromkeys(
-        ("tokenizer", "vocab", "model", "pretrain", "classify", "compare", "word2vec", "svd")
+        ("tokenizer", "vocab", "model", "pretrain", "classify", "tag", "compare", "word2vec", "svd")
     )
 
 
