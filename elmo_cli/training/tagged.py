@@ -150,6 +150,13 @@ class TagFiles:
             return self.train, None
         count = len(self.train)
         scored = np.setdiff1d(np.arange(len(self.valid)), self.valid.unseen)  # what is unseen has no number to score
+        if not len(scored):
+            raise DataError(
+                f"every sentence of {self.valid.path.name} has a tag that training never saw",
+                where=self.valid.path,
+                expected="some sentence with tags of the training file alone, to choose the epoch by",
+                remedy="give another --valid, or none",
+            )
         return self.train.joined(self.valid), (np.arange(count), count + scored)
 
 

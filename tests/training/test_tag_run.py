@@ -190,6 +190,12 @@ def test_files_must_be_there_and_differ(world: Experiment) -> None:
         tag(change(world, "tag", valid=world.data.test))
 
 
+def test_a_validation_file_of_unseen_tags_chooses_nothing(world: Experiment, tmp_path: Path) -> None:
+    valid = write_conll(tmp_path / "valid.conll", [[("bank", "B-other"), *(("the", "O") for _ in range(60))]])
+    with pytest.raises(DataError, match=r"every sentence of valid\.conll has a tag"):
+        tag(change(world, "tag", valid=valid))
+
+
 def test_one_sentence_leaves_none_for_validation(world: Experiment, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds one sentence"):
         tag(change(world, "data", train=write_conll(tmp_path / "one.conll", make_sentences(1, 2))))
