@@ -117,7 +117,7 @@ def _read(
     vocabulary, place = found
     if vocabulary.tokenizer != experiment.tokenizer:
         own = vocabulary.tokenizer
-        kind = f"kind {own.kind}, lowercase {'yes' if own.lowercase else 'no'}"
+        kind = f"kind {own.kind}, version {own.version}, lowercase {'yes' if own.lowercase else 'no'}"
         other = "not as the settings say; --vocab takes another vocabulary"
         tell(Notice(f"text becomes tokens as for {place} ({kind}), {other}"))
     return vocabulary, place, encode_corpus(experiment, files, vocabulary.tokenizer, tell=tell)
