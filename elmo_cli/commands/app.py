@@ -25,6 +25,7 @@ from elmo_cli.commands.compare import compare
 from elmo_cli.commands.data import data
 from elmo_cli.commands.embed import embed
 from elmo_cli.commands.evaluate import evaluate
+from elmo_cli.commands.export import export
 from elmo_cli.commands.import_ import import_
 from elmo_cli.commands.init import init
 from elmo_cli.commands.predict import predict
@@ -55,6 +56,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "similar": similar,
         "report": report,
         "import": import_,
+        "export": export,
         "check": check,
         "bench": bench,
     },

@@ -20,7 +20,7 @@ from elmo_cli.embedder import Embedder, Feed
 from elmo_cli.errors import ConfigError, InputError, RunError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.batching import in_order
-from elmo_cli.inference.embed import embed_sentences, load_embedder, read_dump
+from elmo_cli.inference.embed import embed_sentences, read_dump
 from elmo_cli.metrics.checks import (
     TOLERANCE,
     CheckResult,
@@ -32,7 +32,7 @@ from elmo_cli.metrics.checks import (
     stream_agreement,
 )
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.runs import Run
+from elmo_cli.runs import Run, load_embedder
 from elmo_cli.text.encoded import EncodedCorpus, encode, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 from elmo_cli.text.vocabulary import SPECIAL_TOKENS

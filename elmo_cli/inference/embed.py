@@ -31,7 +31,7 @@ from elmo_cli.inference.assembly import Assembly, Layers, Selection
 from elmo_cli.inference.batching import Batching, Piece
 from elmo_cli.inference.dump_formats import FORMATS, INDEX, Place, format_of
 from elmo_cli.interop.hdf5 import Hdf5Reader
-from elmo_cli.runs import Run, load_classifier, load_lm, load_tagger
+from elmo_cli.runs import load_embedder
 from elmo_cli.text.encoded import EncodedCorpus, encode_tokens
 from elmo_cli.text.tokenizer import Tokenizer
 
@@ -217,21 +217,6 @@ def precision_difference(
         for each in ("float32", precision)
     )
     return float((one - other).abs().max()) if one.numel() else 0.0
-
-
-def load_embedder(run: Path) -> Embedder:
-    """The embedder of an LM run, a classifier run or a tagger run.
-
-    Raises:
-        RunError: The run holds none.
-    """
-    match Run.open(run).kind:
-        case "classifier":
-            return load_classifier(run).embedder
-        case "tagger":
-            return load_tagger(run).embedder
-        case _:
-            return load_lm(run)
 
 
 def embed_sentences(

@@ -6,26 +6,22 @@ is built, and the weights are copied. The file holds no softmax, so the biLM emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.errors import WeightsError, nearest_file, printable
-from elmo_cli.interop.bilm_options import CHARACTERS, read_json, read_options
+from elmo_cli.interop.bilm_layout import Shapes, cell_name, dataset_parts, dataset_shapes
+from elmo_cli.interop.bilm_options import read_json, read_options
 from elmo_cli.interop.hdf5 import Hdf5Reader
-from elmo_cli.model.bilm import BiLm, BiLstmLayer
-from elmo_cli.model.encoder import CharacterEncoder, Highway, WordEncoder
+from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import RunWriter, describe_files, save_lm
 from elmo_cli.runs.cards import write_card
-from elmo_cli.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-
-Shapes = dict[str, tuple[int, ...]]
+from elmo_cli.text.vocabulary import DETAILS_FILE, SPECIAL_TOKENS, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,15 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
         if settings.encoder == "word" and not found.get("embedding"):
             raise _unfit(f"{weights.name} lacks embedding", weights, "(V, P), since the options have no char_cnn")
         vocabulary_size = found["embedding"][0] if settings.encoder == "word" else None
-        expected = _shapes(settings, vocabulary_size, short_names="RNN_0/RNN/LSTMCell/W_0" in found)
+        short_names = "RNN_0/RNN/LSTMCell/W_0" in found
+        expected = dataset_shapes(settings, vocabulary_size, short_names=short_names)
+        needless = _identities(settings, short_names=short_names)
+        for name in needless.keys() & found.keys() - expected.keys():
+            _check_identity(file, name, needless[name], found.pop(name), weights)
         _check_shapes(expected, found, weights)
         network = BiLm(settings, vocabulary_size, softmax=False)
         with torch.no_grad():
-            for name, parts in zip(expected, _parts(network), strict=True):
+            for name, parts in zip(expected, dataset_parts(network), strict=True):
                 values = np.asarray(file.read(name), dtype=np.float32)
                 if not np.isfinite(values).all():
                     message, remedy = f"{name} holds NaN or infinity", "fetch them again; or the training failed"
@@ -113,7 +113,8 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
     }
     with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
         writer.describe(data={"imported": describe_files(read)})
-        save_lm(writer, network, vocabulary, TokenizerSettings())
+        told = files.vocabulary is not None and files.vocabulary.with_name(DETAILS_FILE).is_file()
+        save_lm(writer, network, vocabulary, vocabulary.tokenizer if vocabulary and told else TokenizerSettings())
         write_card(
             writer,
             f"{writer.name}: an imported bidirectional language model",
@@ -123,6 +124,29 @@ def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
             f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
         )
     return files
+
+
+def _identities(settings: ModelSettings, *, short_names: bool) -> Shapes:
+    """Maps of P to P that the options do not call for, but AllenNLP does: they may be there if they change nothing."""
+    size = settings.token_size
+    shapes: Shapes = {"CNN_proj/W_proj": (size, size), "CNN_proj/b_proj": (size,)} if settings.encoder == "char" else {}
+    if settings.projection_clip is None:
+        for direction in range(2):
+            for layer in range(settings.layers):
+                shapes[f"{cell_name(settings, direction, layer, short_names=short_names)}/W_P_0"] = size, size
+    return shapes
+
+
+def _check_identity(
+    file: Hdf5Reader, name: str, expected: tuple[int, ...], found: tuple[int, ...], weights: Path
+) -> None:
+    """See that a map which readers may leave out changes nothing."""
+    # shapes first: sizes in the options alone may be beyond all memory
+    changes = found != expected
+    if not changes:
+        changes = not np.array_equal(file.read(name), np.eye(*expected) if len(expected) == 2 else np.zeros(expected))
+    if changes:
+        raise _unfit(f"{name} is a map of which the options do not speak", weights, "none, or one that changes nothing")
 
 
 def _check_shapes(expected: Shapes, found: Shapes, weights: Path) -> None:
@@ -143,70 +167,6 @@ def _unfit(message: str, weights: Path, expected: str) -> WeightsError:
     return WeightsError(
         message, where=weights, expected=expected, remedy="take options.json and weights.hdf5 from the same place"
     )
-
-
-def _shapes(settings: ModelSettings, vocabulary_size: int | None, *, short_names: bool) -> Shapes:
-    """What the options call for, in the order of `_parts`.
-
-    Computed from numbers alone: a network of these sizes may be beyond all memory that there is.
-    """
-    size, cells, characters = settings.token_size, settings.hidden_size, settings.characters
-    features = sum(count for _, count in characters.filters)
-    shapes: Shapes = {}
-    if vocabulary_size is not None:
-        shapes["embedding"] = vocabulary_size, size
-    else:
-        shapes["char_embed"] = CHARACTERS, characters.dim
-        for index, (width, count) in enumerate(characters.filters):
-            shapes[f"CNN/W_cnn_{index}"] = 1, width, characters.dim, count
-            shapes[f"CNN/b_cnn_{index}"] = (count,)
-        for index in range(characters.highway_layers):
-            for gate in ("carry", "transform"):
-                shapes[f"CNN_high_{index}/W_{gate}"] = features, features
-                shapes[f"CNN_high_{index}/b_{gate}"] = (features,)
-        if features != size:
-            shapes["CNN_proj/W_proj"] = features, size
-            shapes["CNN_proj/b_proj"] = (size,)
-    for direction in range(2):
-        for index in range(settings.layers):
-            # bilm-tf writes a single layer without its wrapper
-            wrapper = "" if short_names and settings.layers == 1 else f"MultiRNNCell/Cell{index}/"
-            cell = f"RNN_{direction}/RNN/{wrapper}LSTMCell"
-            shapes[f"{cell}/W_0"] = 2 * size, 4 * cells
-            shapes[f"{cell}/B"] = (4 * cells,)
-            if settings.projection_size is not None:
-                shapes[f"{cell}/W_P_0"] = cells, size
-    return shapes
-
-
-def _parts(network: BiLm) -> Iterator[tuple[Tensor, ...]]:
-    """The parts of the network that the rows of each dataset fill one after the other, in bilm-tf's layout."""
-    encoder = network.encoder
-    if isinstance(encoder, WordEncoder):
-        yield (encoder.table[1:],)
-    else:
-        assert isinstance(encoder, CharacterEncoder)
-        yield (encoder.table[1:],)
-        for convolution in encoder.convolutions:
-            assert isinstance(convolution, nn.Conv1d)
-            assert convolution.bias is not None
-            yield (convolution.weight.permute(2, 1, 0)[None],)  # (1, width, c, n)
-            yield (convolution.bias,)
-        for highway in encoder.highways:
-            assert isinstance(highway, Highway)
-            for gate in (highway.carry, highway.transform):
-                yield (gate.weight.T,)
-                yield (gate.bias,)
-        if encoder.projection is not None:
-            yield (encoder.projection.weight.T,)
-            yield (encoder.projection.bias,)
-    for direction in range(2):
-        for layer in network.lstm_layers:
-            assert isinstance(layer, BiLstmLayer)
-            yield layer.input[direction], layer.recurrent[direction]
-            yield (layer.bias[direction],)
-            if layer.projection is not None:
-                yield (layer.projection[direction],)
 
 
 def _holds(path: Path, key: str) -> bool:

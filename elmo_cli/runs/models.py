@@ -139,6 +139,21 @@ def load_tagger(path: Path) -> LoadedTagger:
     return LoadedTagger(embedder, tagger, tag_set, settings, data, run.words())
 
 
+def load_embedder(run: Path) -> Embedder:
+    """The embedder of an LM run, a classifier run or a tagger run.
+
+    Raises:
+        RunError: The run holds none.
+    """
+    match Run.open(run).kind:
+        case "classifier":
+            return load_classifier(run).embedder
+        case "tagger":
+            return load_tagger(run).embedder
+        case _:
+            return load_lm(run)
+
+
 def describe_network(
     writer: RunWriter,
     network: BiLm | StaticTable,

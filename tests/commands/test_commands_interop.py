@@ -56,3 +56,20 @@ def test_check_compares_with_stored_embeddings(shared: Path, sentences: Path, tm
     assert {"leak", "batch", "padding", "order"} <= {one["name"] for one in done.json}
     sentences.write_text(sentences.read_text(encoding="utf-8").replace("the", "a"), encoding="utf-8")
     assert elmo_in(tmp_path, "check", "published", sentences, *flags).code == 1
+
+
+def test_the_fixture_goes_out_and_in_again(shared: Path, tmp_path: Path, elmo_in) -> None:
+    assert elmo_in(tmp_path, "import", shared / "fixtures/bilm_tf", "--out", "published", "--quiet").code == 0
+    done = elmo_in(tmp_path, "export", "published", "--format", "bilm-tf", "--out", "exported", "--json")
+    assert done.code == 0, done.stderr
+    assert done.json["difference"] == 0.0
+    assert any("model.residual" in notice for notice in done.json["notices"])
+    theirs = shared / "fixtures/bilm_tf/lm_weights.hdf5"
+    with h5py.File(theirs) as one, h5py.File(tmp_path / "exported/weights.hdf5") as other:
+        one.visititems(
+            lambda name, item: (
+                np.testing.assert_array_equal(item[()], other[name][()]) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    assert elmo_in(tmp_path, "export", "published", "--out", "exported").code == 2
+    assert elmo_in(tmp_path, "export", "published", "--format", "bilm").code == 2

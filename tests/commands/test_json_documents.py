@@ -39,6 +39,7 @@ RUNS = {
     "embed": "embed runs/lm test.csv --device cpu",
     "similar": "similar runs/lm play --top 2 --device cpu",
     "report": "report runs/lm --out page.html --figures figures",
+    "export": "export runs/lm --out exported",
     "check": "check runs/lm",
     "bench": "bench runs/lm --corpus train.csv --device cpu",
 }

@@ -30,11 +30,10 @@ class Made:
 
     def oracle(self) -> Oracle:
         """From docs/explanation/formats.md to the oracle's own names."""
-        lstm, characters = self.options["lstm"], self.options["char_cnn"]
-        weights = {
-            "encoder.table": np.concatenate([np.zeros((1, characters["embedding"]["dim"])), self.array("char_embed")])
-        }
-        for index in range(len(characters["filters"])):
+        lstm, characters = self.options["lstm"], self.options.get("char_cnn", {})
+        table = self.array("char_embed" if characters else "embedding")
+        weights = {"encoder.table": np.concatenate([np.zeros((1, table.shape[1])), table])}
+        for index in range(len(characters.get("filters", ()))):
             weights[f"encoder.convolutions.{index}.weight"] = self.array(f"CNN/W_cnn_{index}")[0].transpose(2, 1, 0)
             weights[f"encoder.convolutions.{index}.bias"] = self.array(f"CNN/b_cnn_{index}")
         for index in range(characters.get("n_highway", 0)):
@@ -70,6 +69,20 @@ class Made:
     def cell(self, direction: int, layer: int) -> str:
         wrapper = "" if self.one_layer_names else f"MultiRNNCell/Cell{layer}/"
         return f"RNN_{direction}/RNN/{wrapper}LSTMCell"
+
+
+def read(folder: Path) -> Made:
+    """A model that a folder holds, by nothing but JSON, h5py and NumPy."""
+    options = json.loads((folder / "options.json").read_text())
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    with h5py.File(folder / "weights.hdf5") as file:
+        file.visititems(keep)
+    return Made(options, arrays, options["lstm"]["n_layers"] == 1)
 
 
 @dataclass
