@@ -38,6 +38,7 @@ RANKS = {
     "text": 4,
     "model": 4,
     "embedder": 5,
+    "ngrams": 5,
     "metrics": 6,  # above the embedder, which it runs over a text to score it
     "runs": 7,
     "vectors": 8,

@@ -21,6 +21,15 @@ ClassWeights = Annotated[
     typer.Option("--class-weights", metavar="WEIGHTS", help="Of texts in the loss: balanced, or LABEL=W,LABEL=W."),
 ]
 
+Ngrams = Annotated[
+    bool | None,
+    typer.Option(
+        "--ngrams/--no-ngrams",
+        help="Let counted n-grams of words and characters answer along, as by default.",
+        show_default=False,
+    ),
+]
+
 
 def classify(
     call: Call,
@@ -33,6 +42,7 @@ def classify(
     pooling: Pooling = None,
     label_smoothing: LabelSmoothing = None,
     class_weights: ClassWeights = None,
+    ngrams: Ngrams = None,
     tune: options.Tune = None,
     test: options.Test = None,
     encoding: options.Encoding = None,
@@ -60,6 +70,7 @@ def classify(
             "pooling": pooling,
             "label_smoothing": label_smoothing,
             "class_weights": class_weights,
+            "ngrams": ngrams,
             "tune": tune,
         },
     )

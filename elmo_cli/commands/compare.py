@@ -23,6 +23,10 @@ Reference = Annotated[
     bool | None,
     typer.Option("--reference/--no-reference", help="A row for TF-IDF with a linear SVM.", show_default=False),
 ]
+Ngrams = Annotated[
+    bool | None,
+    typer.Option("--ngrams/--no-ngrams", help="Each row once more with counted n-grams.", show_default=False),
+]
 Fractions = Annotated[
     str | None, typer.Option("--fractions", metavar="LIST", help="Learning curves: shares of the texts, 0.1,0.3,1.0.")
 ]
@@ -51,6 +55,7 @@ def compare(
     baseline: Baselines = None,
     lambdas: Modes = None,
     reference: Reference = None,
+    ngrams: Ngrams = None,
     against: Against = None,
     seeds: Seeds = None,
     fractions: Fractions = None,
@@ -69,6 +74,7 @@ def compare(
     Every row has the same head, split and seeds; only the vectors differ.
     With --tune all rows train their vectors too, with --freeze none does.
     TF-IDF with a linear SVM is there for scale and is tested against.
+    Counted n-grams stand beside each row once more, and alone.
 
     Examples:
       elmo compare --baseline w2v.txt --tune
@@ -88,6 +94,7 @@ def compare(
             "lms": lm,
             "lambdas": lambdas,
             "reference": reference,
+            "ngrams": ngrams,
             "against": against,
             "seeds": seeds,
             "fractions": fractions,

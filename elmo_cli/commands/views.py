@@ -180,13 +180,23 @@ def classifier(results: Results) -> list[RenderableType]:
             ("combiner", mode),
             ("layers", lambda_bars(results["lambdas"], results["gamma"]) or None),
             ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
-            ("valid accuracy", results["valid"]["accuracy"]),
+            ("valid accuracy", _parts(results)),
         ]
     )
     files = {role: results[role] for role in ("train", "test") if role in results}
     shown: list[RenderableType] = [head, _accuracies("file", files)]
     last: ScoresRecord | None = results.get("test", results.get("train"))
     return shown + (_per_class(last) if last else [])
+
+
+def _parts(results: Results) -> object:
+    """Validation accuracy, and with n-grams beside it that of the parts and how much each counts."""
+    ngrams = results["ngrams"]
+    if not ngrams:
+        return results["valid"]["accuracy"]
+    together, embedder, counted = (ngrams["valid"][part]["accuracy"] for part in ("together", "embedder", "ngrams"))
+    own, other = ngrams["weights"]
+    return f"{together:.4f}; biLM alone {embedder:.4f}, n-grams alone {counted:.4f} (weights {own:.2f} and {other:.2f})"
 
 
 def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:

@@ -2,7 +2,8 @@
 
 A line of `metrics.jsonl` says what was trained and how; the safetensors file in `predictions/` that it names holds the
 answers: `test_predicted` (N,) and, for classifiers of all labelled texts, `train_predicted` (M,), class numbers in
-int32, and `test_probabilities` (N, classes) in float16, where there are probabilities.
+int32, and in float16, where there are probabilities, `test_probabilities` (N, classes), `valid_probabilities`
+(V, classes) and, of all labelled texts, `train_probabilities` (M, classes).
 """
 
 from __future__ import annotations
@@ -55,8 +56,12 @@ class Classifiers:
         tensors = {"test_predicted": torch.from_numpy(trained.predicted.astype(np.int32))}
         if trained.train_predicted is not None:
             tensors["train_predicted"] = torch.from_numpy(trained.train_predicted.astype(np.int32))
-        if trained.probabilities is not None:
-            tensors["test_probabilities"] = torch.from_numpy(trained.probabilities)
+        shares = {
+            "test_probabilities": trained.probabilities,
+            "valid_probabilities": trained.valid_probabilities,
+            "train_probabilities": trained.train_probabilities,
+        }
+        tensors |= {name: torch.from_numpy(found) for name, found in shares.items() if found is not None}
         self._writer.write_tensors(name, tensors)
         which: WhichClassifier = {"row": row.name, "seed": trained.seed, "fraction": size.fraction}
         for epoch in trained.epochs:
@@ -91,4 +96,6 @@ class Classifiers:
             line["training"],
             found.get("test_probabilities"),
             None if answers is None else answers.astype(np.int64),
+            valid_probabilities=found.get("valid_probabilities"),
+            train_probabilities=found.get("train_probabilities"),
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.job import Job, lm_paths, prepare_job
+from elmo_cli.comparison.ngrams import all_rows
 from elmo_cli.comparison.results import warnings_of, write_results
 from elmo_cli.comparison.train import finished, train_rows
 from elmo_cli.config import Experiment, ReadingSettings
@@ -68,8 +69,10 @@ def compare_run(
         )
         read = [note for texts in job.texts for note in reading_notes(texts, experiment.classify.max_tokens)]
         yield from map(Notice, [*read, *warnings_of(job)])
-        if (yield from train_rows(job, kept, stop)):
-            last: Event = Finished({**write_results(job, kept, writer)})
+        done = yield from train_rows(job, kept, stop)
+        rows = (yield from all_rows(job, kept, stop)) if done else None
+        if rows is not None:
+            last: Event = Finished({**write_results(job, rows, writer)})
             yield from add_page(writer, lm_paths(experiment))
         else:
             last = Stopped(finished(job, kept))
@@ -89,7 +92,9 @@ def _describe(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 def _check_same(before: Mapping[str, Any], settings: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """See that classifiers of an earlier session were trained as those to come; rows and seeds may be added."""
     old, new = before.get("settings", {}), settings
-    pairs = {key: (old.get(key), new[key]) for key in ("seed", "classify")}
+    # n-grams stand beside the classifiers of each row, which do without
+    heads = [{key: value for key, value in one.get("classify", {}).items() if key != "ngrams"} for one in (old, new)]
+    pairs: dict[str, tuple[Any, Any]] = {"seed": (old.get("seed"), new["seed"]), "classify": (heads[0], heads[1])}
     pairs |= {f"data.{key}": (old.get("data", {}).get(key), new["data"][key]) for key in _READING}
     for role in ("train", "test"):
         prints = [[file["fingerprint"] for file in files.get(role, [])] for files in (before.get("data", {}), data)]

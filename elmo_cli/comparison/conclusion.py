@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 
 from elmo_cli.report.cells import Number, printed
 from elmo_cli.report.records import PairRecord, RowRecord, Summary
@@ -33,6 +34,7 @@ def conclude(summary: Summary, seeds: int, texts: int, *, named: bool) -> str:
         sentences += _of_mixes(summary, rows, best, seeds)
     references = [name for name, row in rows.items() if row["kind"] == "reference"]
     sentences += [_of_reference(summary, rows, best or base, name) for name in references]
+    sentences += _of_ngrams(summary, rows)
     if not all(pair["significant"] for pair in summary["pairs"]):
         sentences.append("A difference that is not significant is not shown to be zero.")
     bounds = (
@@ -55,7 +57,9 @@ def in_short(summary: Summary, texts: int) -> list[str]:
         first += f"{'more than chance' if pair['significant'] else 'which may be chance'} ({_p(pair)})"
     sentences = [f"{first}."]
     mixes = [row for row in rows.values() if best and row["kind"] == "lm" and row["lm"] == rows[best]["lm"]]
-    if len(mixes) > 1:
+    if any(row.get("ngrams") for row in rows.values()):
+        sentences.append(f"{summary['recommended']} is the row to use, of all rows the best on validation.")
+    elif len(mixes) > 1:
         sentences.append(f"Of the ways to mix the layers {best} is best on validation.")
     for name in (name for name, row in rows.items() if row["kind"] == "reference" and name != subject):
         pair = _pair(summary, best or base, name)
@@ -85,7 +89,8 @@ def _of_best(summary: Summary, rows: Mapping[str, RowRecord], best: str, named: 
 def _of_mixes(summary: Summary, rows: Mapping[str, RowRecord], name: str, seeds: int) -> list[str]:
     """How the ways to mix the layers of the best row's LM rank on validation, and what the learned λ listen to."""
     best = rows[name]
-    mixes = [row for row in rows.values() if row["kind"] == "lm" and row["lm"] == best["lm"]]
+    of_model = [row for row in rows.values() if row["kind"] == "lm" and row["lm"] == best["lm"]]
+    mixes = [row for row in of_model if row.get("ngrams") == best.get("ngrams")]
     ranked = sorted(mixes, key=lambda row: (row is not best, -row["valid_accuracy"]))
     told = [f"{row['name']} ({100 * row['valid_accuracy']:.1f} %)" for row in ranked]
     sentences = []
@@ -100,7 +105,7 @@ def _of_mixes(summary: Summary, rows: Mapping[str, RowRecord], name: str, seeds:
                 "The learned function has more weights than a weighted sum: whether layers or weights make the "
                 "difference, these rows cannot tell."
             )
-    learned = layer_weights(row for row in mixes if row["mode"] == "trainable")
+    learned = layer_weights(row for row in of_model if row["mode"] == "trainable")
     return sentences + [_of_lambdas(weights, seeds) for weights in learned]
 
 
@@ -112,6 +117,27 @@ def _of_lambdas(weights: LayerWeights, seeds: int) -> str:
     most = layers[max(range(len(means)), key=lambda layer: means[layer])]
     mean = ", in the mean over seeds," if seeds > 1 else ""
     return f"The λ that {weights.name} learned are{mean} {told}: it listens most to {most}."
+
+
+def _of_ngrams(summary: Summary, rows: Mapping[str, RowRecord]) -> list[str]:
+    """The row to use, the best of all on validation, and what its parts are worth there; nothing without n-grams."""
+    if not any(row.get("ngrams") for row in rows.values()):
+        return []
+    best = rows[summary["recommended"]]
+    told = f"The row to use is {best['name']}, of all rows the best on validation ({_valid(best['valid_accuracy'])})"
+    parts = [branch for one in best["seeds"] if (branch := one.get("ngrams"))]
+    if not parts:
+        return [f"{told}: nothing that was joined with it was better there."]
+    valid = {part: fmean(branch["valid"][part]["accuracy"] for branch in parts) for part in ("embedder", "ngrams")}
+    own, other = (fmean(branch["weights"][place] for branch in parts) for place in (0, 1))
+    return [
+        f"{told}: the classifier on vectors alone has {_valid(valid['embedder'])} there and the n-grams alone have "
+        f"{_valid(valid['ngrams'])}; their logarithms answer together with weights {own:.2f} and {other:.2f}."
+    ]
+
+
+def _valid(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _of_strongest(summary: Summary, rows: Mapping[str, RowRecord], named: bool) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from elmo_cli.comparison.classifiers import Classifiers
 from elmo_cli.comparison.examples import telling_examples
 from elmo_cli.comparison.job import Job
+from elmo_cli.comparison.ngrams import Results, left_out
 from elmo_cli.comparison.reference import GRID
-from elmo_cli.comparison.rows import REFERENCE, Row
+from elmo_cli.comparison.rows import NGRAMS, REFERENCE, Row
 from elmo_cli.comparison.statistics import RowResult, curve_point, summarise
 from elmo_cli.comparison.subsets import WHOLE
 from elmo_cli.comparison.tables import answers_csv, comparison_csv, comparison_latex, comparison_markdown, curves_csv
@@ -29,17 +31,17 @@ FEW_FOR_VALIDATION = 100  # texts
 CURVES_FILE = "curves.csv"
 
 
-def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonResults:
-    """Summarise, and write all files of the run; the results."""
+def write_results(job: Job, found: Results, writer: RunWriter) -> ComparisonResults:
+    """Summarise the rows of each share, and write all files of the run; the results."""
     experiment = job.experiment
     train, test = job.texts
-    rows = kept.rows(job, WHOLE)
+    rows = found[WHOLE]
     seed, resamples, against = experiment.seed, experiment.compare.bootstrap, experiment.compare.against
     summary = summarise(rows, test.labels, train.classes, seed=seed, resamples=resamples, against=against)
     for row, shown in zip(rows, summary["rows"], strict=True):
         shown["confusion"] = _confusions(row, train, test)
     curves = [
-        curve_point(size, kept.rows(job, size.fraction), test.labels, seed=seed, resamples=resamples)
+        curve_point(size, found[size.fraction], test.labels, seed=seed, resamples=resamples)
         for size in (reversed(job.sizes) if experiment.compare.fractions else ())
     ]
     majority = _majority(train, test)
@@ -56,6 +58,7 @@ def write_results(job: Job, kept: Classifiers, writer: RunWriter) -> ComparisonR
         "warnings": [
             *warnings_of(job),
             *_warnings_of_majority(majority, balanced=experiment.classify.class_weights is not None),
+            *left_out(job, rows),
             *(
                 f"The solver of {row.name} did not converge; its figures may be a little too low."
                 for row in rows
@@ -155,8 +158,8 @@ def warnings_of(job: Job) -> list[str]:
         )
     if len(job.sizes[0].valid) < FEW_FOR_VALIDATION:
         found.append(
-            f"Only {len(job.sizes[0].valid)} texts for validation, by which epochs, C, the best LM row and the "
-            "strongest baseline are chosen."
+            f"Only {len(job.sizes[0].valid)} texts for validation, by which epochs, C, weights of n-grams, the best LM "
+            "row and the strongest baseline are chosen."
         )
     if len({model.embedder.tokenizer for model in job.models}) > 1:
         found.append(
@@ -177,7 +180,7 @@ def _lacking(row: Row, rate: float) -> str:
     return f"; its file lacks {100 * lacked:.0f} %, the others are not in the vocabulary (--min-count)"
 
 
-def _notes(job: Job, rows: list[RowResult]) -> list[str]:
+def _notes(job: Job, rows: Sequence[RowResult]) -> list[str]:
     """How the comparison was done, a sentence or two each."""
     settings, (train, test), whole = job.experiment.classify, job.texts, job.sizes[0]
     notes = [
@@ -194,7 +197,15 @@ def _notes(job: Job, rows: list[RowResult]) -> list[str]:
         f"{', tuned as the LM is' if settings.tune else ', frozen as the LM is'}; all others share one unknown vector.",
         "Confusion matrices are summed over seeds; those of the training file include its validation part.",
     ]
-    notes += [_reference_note(row) for row in rows if row.kind == "reference"]
+    notes += [_reference_note(row) for row in rows if row.name == REFERENCE]
+    if any(row.name == NGRAMS for row in rows):
+        notes.append(
+            f"A row with n-grams joins each of its classifiers' probabilities p with those of {NGRAMS}, q, to "
+            "softmax(a ln p + b ln q), without training it anew; a and b are chosen on the validation part, which so "
+            f"flatters these rows a little. {NGRAMS} are words, pairs of words and 2 to 5 characters within a word, "
+            "lower-cased and weighted by sublinear TF-IDF, in a logistic regression that is fitted once on the same "
+            "part as all rows, C chosen on the same validation part. Alone they are a reference, too."
+        )
     if len(job.sizes) > 1:
         notes.append(
             "Learning curves: training and validation part shrink alike, in nested stratified subsets that are the "

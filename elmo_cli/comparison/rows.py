@@ -29,6 +29,7 @@ from elmo_cli.vectors.formats import read_vectors
 from elmo_cli.vectors.static import StaticVectors, coverage, static_embedder, table_for
 
 REFERENCE = "TF-IDF + SVM"
+NGRAMS = "n-grams"
 
 Texts = tuple[LabelledCorpus, LabelledCorpus]  # training and test file, cut by one tokenizer
 
@@ -63,6 +64,11 @@ class EmbedderRow(Row):
     lm: str | None = None
 
 
+def joined_name(row: str) -> str:
+    """What a row is called with n-grams beside it."""
+    return f"{row} + {NGRAMS}"
+
+
 def facts(row: Row) -> RowFacts:
     """What a row is, for the results."""
     own = row if isinstance(row, EmbedderRow) else None
@@ -75,6 +81,7 @@ def facts(row: Row) -> RowFacts:
         "layers": own.embedder.layer_count if own else None,
         "width": own.embedder.width if own else None,
         "unknown": row.unknown,
+        "ngrams": False,
     }
 
 
@@ -148,6 +155,8 @@ def make_rows(
         source = f"TF-IDF, {first.tokenizer.model_dump_json()}"
         rows.append(Row(REFERENCE, "reference", source, texts, UnknownTokens()))
     every = [row.name for row in rows]
+    if experiment.compare.ngrams:
+        every += [NGRAMS, *(joined_name(row.name) for row in rows if isinstance(row, EmbedderRow))]
     if twice := next((name for name in every if every.count(name) > 1), None):
         raise ConfigError(f"two rows would be called '{twice}'", expected="a name for each", remedy="rename the file")
     if (against := experiment.compare.against) not in (None, *every):

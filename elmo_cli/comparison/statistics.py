@@ -11,6 +11,7 @@ examples of the correctness averaged over seeds; a row that is fitted once enter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Trained:
         training: What its training reports.
         probabilities: (N, classes) of the test texts; None of a reference.
         train_predicted: (M,) classes of all labelled texts; None where it learned from a share of them.
+        valid_probabilities: (V, classes) of the validation texts; None where nothing is joined with it.
+        train_probabilities: (M, classes) of all labelled texts; None as `train_predicted`.
         epochs: Of its training in this session; none of a reference.
     """
 
@@ -55,6 +58,8 @@ class Trained:
     training: TrainingRecord
     probabilities: NDArray[np.float16] | None = None
     train_predicted: NDArray[np.int64] | None = None
+    valid_probabilities: NDArray[np.float16] | None = None
+    train_probabilities: NDArray[np.float16] | None = None
     epochs: Sequence[EpochDone] = ()
 
 
@@ -83,7 +88,8 @@ class RowResult:
     @property
     def validation(self) -> tuple[float, float]:
         """What rows are chosen by: mean validation accuracy, then the smaller mean loss."""
-        return self.valid_accuracy, -float(np.mean([one.training["valid"]["loss"] for one in self.classifiers]))
+        losses = [one.training["valid"]["loss"] for one in self.classifiers]
+        return self.valid_accuracy, -float(np.mean([math.inf if loss is None else loss for loss in losses]))
 
     def correctness(self, truth: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) share of the classifiers that are right on each test text."""
@@ -134,6 +140,7 @@ def summarise(
         "reference": base.name,
         "best_mode": best.facts["mode"] if best else None,
         "best_row": best.name if best else None,
+        "recommended": max(rows, key=lambda row: row.validation).name,
         "test": "McNemar's exact test" if seeds == 1 else "paired bootstrap over test texts of the mean over seeds",
         "comparisons": len(pairs),
         "pairs": pairs,

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import NamedTuple, cast
 from uuid import uuid4
 
+import numpy as np
 import torch
 
 from elmo_cli.cluster import cluster_address, cores, pool
@@ -29,7 +30,7 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.errors import DataError, ElmoError
 from elmo_cli.events import ClassifierDone, Event, Notice, Stop, Stopped, never
 from elmo_cli.report.records import TrainingRecord
-from elmo_cli.training.cache import ActivationCache, pooled_suffices, predict
+from elmo_cli.training.cache import ActivationCache, LiveTexts, log_probabilities, pooled_suffices, predict
 from elmo_cli.training.finetune import finetune
 
 Caches = tuple[ActivationCache | None, ActivationCache | None]  # of the training and of the test texts
@@ -152,11 +153,20 @@ class Trainer:
         if isinstance(done, Stopped) or done.results.stopped:
             return None
         shares = predict(done.classifier, row.embedder, test.corpus, job.device, caches[1])
-        on_train = None  # a classifier of a share of the texts is not asked about the others
-        if size.whole:
-            on_train = predict(done.classifier, row.embedder, train.corpus, job.device, caches[0]).argmax(1)
-        record = cast(TrainingRecord, asdict(done.results))
-        return Trained(seed, shares.argmax(1), record, shares.astype("float16"), on_train, done.epochs)
+        # A classifier of a share of the texts is not asked about those that it has neither seen nor is chosen by.
+        asked = np.arange(len(train)) if size.whole else size.valid
+        read = caches[0] or LiveTexts(row.embedder, train.corpus, job.device)
+        on_asked = log_probabilities(done.classifier, read, asked).exp().numpy()
+        return Trained(
+            seed,
+            shares.argmax(1),
+            cast(TrainingRecord, asdict(done.results)),
+            shares.astype("float16"),
+            on_asked.argmax(1) if size.whole else None,
+            (on_asked[size.valid] if size.whole else on_asked).astype("float16"),
+            on_asked.astype("float16") if size.whole else None,
+            done.epochs,
+        )
 
     def _caches_of(self, row: EmbedderRow) -> Caches:
         """Activations of training and test texts for all rows of its embedder; none with `tune`."""

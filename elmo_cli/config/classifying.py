@@ -22,6 +22,7 @@ class ClassifySettings(FinetuneSettings):
     dropout: Probability = Field(0.3, description="on the pooled vector and the hidden layer")
     label_smoothing: Probability = Field(0.0, description="share of the target that all classes have in common")
     class_weights: ClassWeights = Field(None, description="balanced, or LABEL=WEIGHT,...: of texts in the loss; else 1")
+    ngrams: bool = Field(True, description="counted n-grams of words and characters answer with the classifier")
     max_tokens: int = Field(512, ge=1, description="longest text in tokens; what is cut is counted and said")
 
 
@@ -32,6 +33,7 @@ class CompareSettings(Settings):
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
     lambdas: Names = Field(get_args(LambdaMode), description="a row of the LM for each")
     reference: bool = Field(True, description="a row for TF-IDF of words and letters with a linear SVM")
+    ngrams: bool = Field(True, description="each row once more with counted n-grams, and a row for n-grams alone")
     against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")
     seeds: int = Field(3, ge=1, description="classifiers trained for each row")
     jobs: int = Field(1, ge=1, description="classifiers that train side by side, each with its share of the cores")

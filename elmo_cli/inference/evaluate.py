@@ -13,13 +13,13 @@ from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.events import Notice, Progress, Tell, silent
+from elmo_cli.inference.predict import answers
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.runs import Run, load_classifier, load_lm, load_tagger
 from elmo_cli.text.encoded import encode
 from elmo_cli.text.tokenizer import Tokenizer
-from elmo_cli.training.cache import predict
 from elmo_cli.training.labelled import cut_note, read_corpus
 from elmo_cli.training.tag import score_tagger, unseen_note
 from elmo_cli.training.tag_objective import tag_sentences
@@ -208,7 +208,7 @@ class _Evaluator:
         limit, tokenizer = loaded.settings.max_tokens, loaded.embedder.tokenizer
         texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
         self.tell(Notice(texts.columns.taken(self.file.name)))
-        probabilities = predict(loaded.classifier, loaded.embedder, texts.corpus, self.device, tell=self.tell)
+        probabilities = answers(loaded, texts.corpus, self.device, self.tell)
         found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
         notes = [*found["notes"], *([note] if (note := cut_note(texts, limit)) else [])]
         return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})

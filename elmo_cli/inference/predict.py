@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from elmo_cli.data.cleaning import CLEANINGS
 from elmo_cli.embedder import Embedder
+from elmo_cli.events import Tell, silent
 from elmo_cli.runs import LoadedClassifier
 from elmo_cli.text.encoded import UNK, EncodedCorpus, encode
 from elmo_cli.text.tokenizer import Tokenizer
@@ -32,6 +33,14 @@ class Prediction:
     cut: bool  # whether the text was longer than the classifier reads, so that its end was left out
 
 
+def answers(
+    loaded: LoadedClassifier, corpus: EncodedCorpus, device: torch.device | str = "cpu", tell: Tell = silent
+) -> NDArray[np.float32]:
+    """(N, classes) probabilities of texts that are cut to length already, n-grams included where there are any."""
+    probabilities = predict(loaded.classifier, loaded.embedder, corpus, device, tell=tell)
+    return loaded.ngrams.beside(probabilities, corpus) if loaded.ngrams else probabilities
+
+
 def predict_stream(
     loaded: LoadedClassifier, texts: Iterable[str], batch: int = CHUNK, device: torch.device | str = "cpu"
 ) -> Iterator[Prediction]:
@@ -50,7 +59,7 @@ def predict_stream(
     while chunk := tuple(islice(source, batch)):
         whole = encode(map(clean, chunk), tokenize)
         corpus, _ = cut_sentences(whole, limit)
-        probabilities = predict(loaded.classifier, loaded.embedder, corpus, device)
+        probabilities = answers(loaded, corpus, device)
         labels = (loaded.classes[best] for best in probabilities.argmax(1).tolist())
         shares = map(tuple, probabilities.tolist())
         cut = (whole.lengths > limit).tolist()

@@ -22,6 +22,7 @@ from elmo_cli.report.reported import (
 from elmo_cli.report.result_cells import (
     ROLES,
     LayerWeights,
+    branch_table,
     class_scores,
     classifiers_table,
     data_table,
@@ -149,10 +150,13 @@ def _classifier(run: ReportedClassifier) -> tuple[list[str], list[Block]]:
     else:
         scored = {ROLES[role]: results[role] for role in ("test", "train") if role in results}
         lead = f"Combiner {results['mode']} on the layers of {results['lm']}, biLM "
-        lead += f"{'trained along' if results['tune'] else 'frozen'}: "
+        lead += f"{'trained along' if results['tune'] else 'frozen'}"
+        lead += f"{', with counted n-grams beside it' if results.get('ngrams') else ''}: "
         valid = f"{100 * results['valid']['accuracy']:.1f} % on validation; it was stopped early"
         lead += f"{', '.join(_told(role, scores) for role, scores in scored.items()) or valid}."
         weights = [LayerWeights(run.name, results["lambdas"] or (), results["gamma"])]
+    branch = results.get("ngrams") if results else None
+    counted = [Block("Vectors and n-grams", tables=[branch_table(branch)])] if branch else []
     matrices = {role: one["confusion"] for role, one in scored.items()}
     classes = [class_scores("Classes", results["classes"], matrices)] if results and matrices else []
     return [lead], [
@@ -164,6 +168,7 @@ def _classifier(run: ReportedClassifier) -> tuple[list[str], list[Block]]:
         Block("Confusion matrices", matrices=[one for *_, one in confusions(run)], notes=[_SHADES]),
         Block("Training", figures=figures["epochs"]),
         Block("Layer weights", tables=weights_table(weights), figures=figures["layers"]),
+        *counted,
         Block(
             "Surest mistakes",
             notes=["The wrong test predictions with the highest probability."],

@@ -20,15 +20,26 @@ class UnknownTokens(TypedDict, total=False):
 
 
 class ValidationScores(TypedDict):
-    """The kept epoch of a classifier on the validation texts; the reference has no loss."""
+    """The kept epoch of a classifier on the validation texts; a linear SVM has no loss."""
 
     examples: int
     accuracy: float
     loss: float | None
 
 
+class BranchRecord(TypedDict):
+    """Counted n-grams beside a classifier: the weights of the two, and what the parts are worth on validation."""
+
+    features: int
+    C: float
+    converged: bool
+    weights: list[float]
+    valid: dict[Literal["embedder", "ngrams", "together"], dict[str, float]]
+    seconds: float
+
+
 class TrainingRecord(TypedDict):
-    """What the training of a classifier reports; the reference has C and no epochs."""
+    """What the training of a classifier reports; a reference has C and no epochs."""
 
     seed: int
     lambdas: list[float] | None
@@ -44,6 +55,7 @@ class TrainingRecord(TypedDict):
     letters: NotRequired[bool]
     features: NotRequired[int]
     converged: NotRequired[bool]
+    ngrams: NotRequired[BranchRecord | None]
 
 
 class SeedRecord(TrainingRecord):
@@ -65,6 +77,7 @@ class RowFacts(TypedDict):
     layers: int | None
     width: int | None
     unknown: UnknownTokens
+    ngrams: NotRequired[bool]  # whether counted n-grams answer along, or alone
 
 
 class RowFigures(TypedDict):
@@ -149,6 +162,7 @@ class Summary(TypedDict):
     reference: str
     best_mode: str | None
     best_row: str | None
+    recommended: NotRequired[str]  # the best of all rows on validation
     test: str
     comparisons: int
     pairs: list[PairRecord]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from elmo_cli.report.cells import Cell, Interval, Mark, Name, Number, Table
 from elmo_cli.report.records import (
+    BranchRecord,
     ComparisonResults,
     CurvePoint,
     MajorityRecord,
@@ -103,7 +105,8 @@ def _tags(row: RowRecord, results: Summary) -> tuple[str, ...]:
     trained = {True: ", tuned", False: ", frozen", None: ""}[row["tune"]]
     words: dict[Mark, str] = {"base": "compared with", "best": "best ELMo row on validation"}
     told = (words[mark] for mark in _marks(row, results) if mark in words)
-    return (f"{ROW_KINDS[row['kind']]}{trained}", *told, *_verdict(row))
+    counted = ", with n-grams" if row.get("ngrams") and row["kind"] != "reference" else ""
+    return (f"{ROW_KINDS[row['kind']]}{trained}{counted}", *told, *_verdict(row))
 
 
 def _verdict(tested: RowRecord | PairRecord) -> tuple[str, ...]:
@@ -184,6 +187,22 @@ def weights_table(weights: Sequence[LayerWeights]) -> list[Table]:
         rows.append([one.name, *(Number(value, "weight") for value in (*one.lambdas, *missing, one.gamma))])
     columns = ("row", *(f"λ layer {layer}" for layer in range(layers)), "γ")
     return [Table(columns, rows)] if layers > 1 else []
+
+
+def branch_table(branch: BranchRecord) -> Table:
+    """What vectors, counted n-grams and both are worth on validation, and how much each counts."""
+    own, other = branch["weights"]
+    parts: Sequence[tuple[str, Literal["embedder", "ngrams", "together"], float | None]] = (
+        ("vectors alone", "embedder", own),
+        ("n-grams alone", "ngrams", other),
+        ("together", "together", None),
+    )
+    valid = branch["valid"]
+    rows: list[list[Cell]] = [
+        [name, Number(valid[part]["accuracy"], "share"), Number(valid[part]["loss"]), Number(weight, "weight")]
+        for name, part, weight in parts
+    ]
+    return Table(("on validation", "accuracy %", "loss", "weight"), rows)
 
 
 def classifiers_table(rows: Iterable[RowRecord]) -> list[Table]:

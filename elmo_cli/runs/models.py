@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
 from elmo_cli.data.tag_set import TagSet
 from elmo_cli.errors import RunError, WeightsError
-from elmo_cli.runs.directory import WEIGHTS_FILE, WORDS_FILE, Run
+from elmo_cli.runs.directory import NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from elmo_cli.model.classifier import Classifier
     from elmo_cli.model.static import StaticTable
     from elmo_cli.model.tagger import Tagger
+    from elmo_cli.ngrams.joint import NgramBranch
 
 
 @dataclass
@@ -40,6 +41,7 @@ class LoadedClassifier:
     classes: list[str]  # names in the order of the logits
     settings: ClassifySettings  # that the classifier was trained with
     data: DataSettings  # how its training file was read
+    ngrams: NgramBranch | None = None  # counted n-grams that answer with it, where there are any
 
 
 @dataclass
@@ -69,11 +71,17 @@ def save_classifier(
     classes: Sequence[str],
     settings: ClassifySettings,
     data: DataSettings,
+    ngrams: NgramBranch | None = None,
 ) -> None:
-    """Write a classifier, its embedder included."""
+    """Write a classifier, its embedder and, where it has one, its branch of n-grams included."""
     describe_network(writer, embedder.network, embedder.vocabulary, embedder.tokenizer, embedder.name)
     writer.describe(extra={"classes": list(classes), "classify": settings, "reading": data})
     writer.write_tensors(WEIGHTS_FILE, classifier.state_dict())
+    if ngrams is not None:
+        from elmo_cli.ngrams.stored import to_tensors
+
+        writer.describe(extra={"ngrams": NGRAMS_FILE})
+        writer.write_tensors(NGRAMS_FILE, to_tensors(ngrams))
 
 
 def save_tagger(
@@ -119,7 +127,16 @@ def load_classifier(path: Path) -> LoadedClassifier:
     classifier = Classifier(embedder.network, settings, len(classes), seed=0)  # every weight of it is overwritten
     copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
     classifier.eval()
-    return LoadedClassifier(embedder, classifier, classes, settings, data)
+    return LoadedClassifier(embedder, classifier, classes, settings, data, _load_ngrams(run, len(classes)))
+
+
+def _load_ngrams(run: Run, classes: int) -> NgramBranch | None:
+    """The branch of n-grams of a classifier; None where it has none, as those of an earlier elmo."""
+    if "ngrams" not in run.description:
+        return None
+    from elmo_cli.ngrams.stored import from_tensors
+
+    return from_tensors(run.tensors(NGRAMS_FILE), classes, run.path / NGRAMS_FILE)
 
 
 def load_tagger(path: Path) -> LoadedTagger:

@@ -16,10 +16,12 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.events import Event, Finished, Notice, Stop, Stopped, never
 from elmo_cli.metrics.classification import ClassificationScores, classification_scores
 from elmo_cli.model.classifier import Classifier
+from elmo_cli.ngrams.classifier import FittedNgrams, fit_ngrams
+from elmo_cli.ngrams.joint import BranchResults, NgramBranch, make_branch
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, RunWriter, describe_files, load_lm, save_classifier
 from elmo_cli.runs.cards import Fact, write_card
 from elmo_cli.runs.tables import confusion_csv, predictions_csv
-from elmo_cli.training.cache import ActivationCache, make_cache, predict
+from elmo_cli.training.cache import ActivationCache, Indices, make_cache, predict
 from elmo_cli.training.finetune import Finetuned, FinetuneResults, finetune
 from elmo_cli.training.labelled import (
     LabelledCorpus,
@@ -27,9 +29,10 @@ from elmo_cli.training.labelled import (
     read_train_and_test,
     reading_notes,
     refuse_seen_test,
+    split,
 )
 
-STOPPED = "stopped: the best epoch so far is saved; `elmo evaluate` gives the scores that are missing"
+STOPPED = "stopped: the best epoch so far is saved, without n-grams; `elmo evaluate` gives the scores that are missing"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class ClassifierResults:
     tune: bool
     classes: tuple[str, ...]  # names in the order of the outputs
     training: FinetuneResults  # its figures stand among these
+    ngrams: BranchResults | None  # counted n-grams beside it, and what the parts are worth; None: there are none
     cut: dict[str, int]  # texts that lost their end, by role of their file
     # On all of a file, by role: `train`, its validation part included, and `test`; none if it was stopped.
     scores: dict[str, ClassificationScores]
@@ -49,7 +53,8 @@ class ClassifierResults:
         """As `results.json` holds it."""
         head = {"lm": self.lm, "mode": self.mode, "tune": self.tune, "classes": list(self.classes)}
         scores = {role: scores.as_dict() for role, scores in self.scores.items()}
-        return {**head, **asdict(self.training), "cut": self.cut, **scores}
+        ngrams = asdict(self.ngrams) if self.ngrams else None
+        return {**head, **asdict(self.training), "ngrams": ngrams, "cut": self.cut, **scores}
 
 
 def classify_run(
@@ -69,8 +74,8 @@ def classify_run(
         out: The run; None: `classify-MODE` in the folder of the runs.
         overwrite: Replace a run that is there.
         device: Where to compute, or `auto`.
-        stop: Asked before each step; the best epoch so far is then saved, without train and test scores. Before the
-            first epoch is done, nothing is.
+        stop: Asked before each step; the best epoch so far is then saved, without n-grams, train and test scores.
+            Before the first epoch is done, nothing is.
 
     Yields:
         The events of `finetune`, a `Notice` where texts were cut, at last `Finished` with what `results.json` holds, or
@@ -98,17 +103,23 @@ def classify_run(
         for texts in files.values():
             yield from map(Notice, reading_notes(texts, settings.max_tokens))
         cache = make_cache(embedder, train.corpus, settings, where, folder=out.parent)
+        parts = split(train.labels, settings.valid_fraction, seed, train.path)
         trained = yield from finetune(
-            embedder, train, settings, seed=seed, device=where, stop=stop, cache=cache, log=writer.log
+            embedder, train, settings, seed=seed, parts=parts, device=where, stop=stop, cache=cache, log=writer.log
         )
         if isinstance(trained, Stopped):
             writer.abandon()
             last = trained
         else:
-            results = _write(writer, experiment, embedder, files, trained, cache, where)
-            if trained.results.stopped:
+            fitted = None
+            if settings.ngrams and not trained.results.stopped:
+                fitted = yield from fit_ngrams(train.corpus, train.labels, len(train.classes), *parts, stop)
+            stopped = trained.results.stopped or (settings.ngrams and fitted is None)
+            made = _Made(embedder, trained, fitted, parts[1], cache, where, stopped)
+            results = _write(writer, experiment, files, made)
+            if stopped:
                 yield Notice(STOPPED)
-            last = Stopped(trained.results.epochs) if trained.results.stopped else Finished(results.as_dict())
+            last = Stopped(trained.results.epochs) if stopped else Finished(results.as_dict())
     # Only now is the run in its place, whatever the consumer does with the last event.
     yield last
 
@@ -122,36 +133,64 @@ def _read(experiment: Experiment, embedder: Embedder, lm: Path) -> dict[str, Lab
     return {"train": train, "test": test}
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A classifier with all that it was made of."""
+
+    embedder: Embedder
+    trained: Finetuned[Classifier]
+    ngrams: FittedNgrams | None
+    valid: Indices  # the validation texts of the training file
+    cache: ActivationCache | None  # activations of the training texts
+    device: torch.device
+    stopped: bool
+
+
 def _write(
-    writer: RunWriter,
-    experiment: Experiment,
-    embedder: Embedder,
-    files: dict[str, LabelledCorpus],
-    trained: Finetuned[Classifier],
-    cache: ActivationCache | None,
-    device: torch.device,
+    writer: RunWriter, experiment: Experiment, files: dict[str, LabelledCorpus], made: _Made
 ) -> ClassifierResults:
-    """Score the classifier and write all files of its run; `cache` is of the training texts."""
-    settings, classes = experiment.classify, files["train"].classes
-    save_classifier(writer, trained.classifier, embedder, classes, settings, experiment.data)
+    """Score the classifier and write all files of its run."""
+    settings, train, trained = experiment.classify, files["train"], made.trained
     found: dict[str, ClassificationScores] = {}
+    branch: NgramBranch | None = None
+    figures: BranchResults | None = None
     # Who stops wants to wait no longer.
-    for role, texts in files.items() if not trained.results.stopped else ():
-        known = cache if role == "train" else None
-        probabilities = predict(trained.classifier, embedder, texts.corpus, device, known)
-        found[role] = classification_scores(texts.labels, probabilities.argmax(1), classes)
+    for role, texts in files.items() if not made.stopped else ():
+        known = made.cache if role == "train" else None
+        probabilities = predict(trained.classifier, made.embedder, texts.corpus, made.device, known)
+        if role == "train" and made.ngrams is not None:
+            branch, figures = make_branch(made.ngrams, probabilities[made.valid], train.labels[made.valid])
+        if branch is not None:
+            probabilities = branch.beside(probabilities, texts.corpus)
+        found[role] = classification_scores(texts.labels, probabilities.argmax(1), train.classes)
         writer.write_text(f"confusion_matrix{'_train' if role == 'train' else ''}.csv", confusion_csv(found[role]))
         if role == "test":
-            writer.write_text("predictions.csv", predictions_csv(probabilities, texts.labels, texts.texts, classes))
+            csv = predictions_csv(probabilities, texts.labels, texts.texts, train.classes)
+            writer.write_text("predictions.csv", csv)
+    save_classifier(writer, trained.classifier, made.embedder, train.classes, settings, experiment.data, branch)
     cut = {role: texts.cut for role, texts in files.items()}
-    results = ClassifierResults(embedder.name, settings.lambdas, settings.tune, classes, trained.results, cut, found)
+    results = ClassifierResults(
+        lm=made.embedder.name,
+        mode=settings.lambdas,
+        tune=settings.tune,
+        classes=train.classes,
+        training=trained.results,
+        ngrams=figures,
+        cut=cut,
+        scores=found,
+    )
     writer.write_json(RESULTS_FILE, results.as_dict())
     _write_card(writer, results, files)
     return results
 
 
 def _write_card(writer: RunWriter, results: ClassifierResults, files: dict[str, LabelledCorpus]) -> None:
-    figures: dict[str, Fact] = {"validation accuracy": results.training.valid.accuracy}
+    valid = results.ngrams.valid if results.ngrams else None
+    figures: dict[str, Fact] = {
+        "validation accuracy": valid.together.accuracy if valid else results.training.valid.accuracy,
+        "the same, biLM alone": valid.embedder.accuracy if valid else None,
+        "the same, n-grams alone": valid.ngrams.accuracy if valid else None,
+    }
     for role, scores in results.scores.items():
         low, high = scores.interval
         figures[f"{role} accuracy"] = f"{scores.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f})"
@@ -171,6 +210,7 @@ def _write_card(writer: RunWriter, results: ClassifierResults, files: dict[str, 
             "combiner": results.mode,
             "layer weights": " ".join(f"{value:.3f}" for value in lambdas) if lambdas else None,
             "biLM": "trained along" if results.tune else "frozen",
+            "n-grams": f"{results.ngrams.features:,} of words and characters" if results.ngrams else "none",
             "seed": results.training.seed,
         },
         figures,

@@ -50,7 +50,13 @@ def make_world(tmp_path: Path) -> Experiment:
         update={
             "data": experiment.data.model_copy(update=files),
             "compare": experiment.compare.model_copy(
-                update={"baselines": baselines, "lambdas": ("trainable", "function"), "seeds": 2, "bootstrap": 200}
+                update={
+                    "baselines": baselines,
+                    "lambdas": ("trainable", "function"),
+                    "seeds": 2,
+                    "bootstrap": 200,
+                    "ngrams": False,
+                }
             ),
         }
     )

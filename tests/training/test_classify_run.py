@@ -20,6 +20,7 @@ from elmo_cli.inference.evaluate import evaluate_run
 from elmo_cli.inference.predict import predict_stream
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import Run, RunWriter, load_classifier, save_lm
+from elmo_cli.training.cache import predict
 from elmo_cli.training.classify import classify_run
 
 TRAIN, TEST = make_texts(60), make_texts(30, seed=8)
@@ -62,8 +63,8 @@ def test_run_holds_all_that_it_promises(world: Experiment) -> None:
     path = world.output / "classify-trainable"
     names = {file.name for file in path.iterdir()}
     assert names == {
-        "run.yaml", "vocab.txt", "vocab.yaml", "model.safetensors", "metrics.jsonl", "results.json", "README.md",
-        "confusion_matrix.csv", "confusion_matrix_train.csv", "predictions.csv",
+        "run.yaml", "vocab.txt", "vocab.yaml", "model.safetensors", "ngrams.safetensors", "metrics.jsonl",
+        "results.json", "README.md", "confusion_matrix.csv", "confusion_matrix_train.csv", "predictions.csv",
     }  # fmt: skip
     results = Run.open(path, "classifier").results()
     assert results == json.loads(json.dumps(finished.results))
@@ -191,6 +192,59 @@ def test_predictions_clean_as_training_did_and_say_what_they_cut(world: Experime
     assert broken.text == "team\\goal"
     assert broken.probabilities == pytest.approx(plain.probabilities, abs=1e-6)
     assert (plain.cut, long.cut) == (False, True)
+
+
+def test_ngrams_answer_along_and_both_parts_are_told_apart(world: Experiment) -> None:
+    finished = classify(world)[-1]
+    assert isinstance(finished, Finished)
+    results, path = finished.results, world.output / "classify-trainable"
+    parts = results["ngrams"]["valid"]
+    assert parts["embedder"] == pytest.approx({key: results["valid"][key] for key in ("accuracy", "loss")}, rel=1e-4)
+    assert parts["together"]["loss"] < max(parts["embedder"]["loss"], parts["ngrams"]["loss"])
+    assert min(results["ngrams"]["weights"]) >= 0
+    loaded = load_classifier(path)
+    assert loaded.ngrams is not None
+    assert loaded.ngrams.weights == pytest.approx(results["ngrams"]["weights"])
+    assert len(loaded.ngrams.classifier.features) == results["ngrams"]["features"]
+    corpus = make_corpus(TEST).corpus
+    alone = predict(loaded.classifier, loaded.embedder, corpus)
+    rows = read_dicts(path / "predictions.csv")
+    together = np.array([[float(row["p(money)"]), float(row["p(sports)"])] for row in rows])
+    np.testing.assert_allclose(loaded.ngrams.beside(alone, corpus), together, atol=1e-5)
+    assert np.abs(alone - together).max() > 1e-3
+
+
+def test_without_ngrams_the_vectors_answer_alone(world: Experiment) -> None:
+    finished = classify(change(world, "classify", ngrams=False))[-1]
+    assert isinstance(finished, Finished)
+    path = world.output / "classify-trainable"
+    assert finished.results["ngrams"] is None
+    assert not (path / "ngrams.safetensors").exists()
+    loaded = load_classifier(path)
+    assert loaded.ngrams is None
+    rows = read_dicts(path / "predictions.csv")
+    alone = predict(loaded.classifier, loaded.embedder, make_corpus(TEST).corpus)
+    assert alone[:, 0] == pytest.approx([float(row["p(money)"]) for row in rows], abs=1e-5)
+
+
+def test_a_run_whose_ngrams_are_gone_or_damaged_is_refused(world: Experiment) -> None:
+    classify(world)
+    file = world.output / "classify-trainable" / "ngrams.safetensors"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(RunError, match=r"ngrams\.safetensors is damaged"):
+        load_classifier(file.parent)
+    file.unlink()
+    with pytest.raises(RunError, match=r"ngrams\.safetensors is missing"):
+        load_classifier(file.parent)
+
+
+def test_a_run_of_before_there_were_ngrams_loads(world: Experiment) -> None:
+    classify(change(world, "classify", ngrams=False))
+    file = world.output / "classify-trainable" / "run.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"^ +ngrams: false\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+    assert "ngrams" not in file.read_text(encoding="utf-8")
+    assert load_classifier(file.parent).ngrams is None
 
 
 def test_without_a_test_file_there_are_no_test_scores(world: Experiment) -> None:

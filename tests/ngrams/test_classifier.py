@@ -1,0 +1,73 @@
+"""The linear classifier of n-grams against scikit-learn's, and what few or one-sided texts do to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ngramworld import CORPUS, FIT, LABELS, ROWS, VALID, done, fitted
+from scipy.special import expit, log_softmax
+from sklearn.linear_model import LogisticRegression
+
+from elmo_cli.ngrams.classifier import GRID, TOLERANCE, fit_ngrams
+from elmo_cli.text.encoded import encode
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_weights_are_those_of_scikit_learn(classes: int) -> None:
+    labels = LABELS if classes == 2 else np.arange(80) % 3
+    found = fitted(labels, classes)
+    inputs = found.classifier.features.transform(CORPUS, np.arange(80))
+    machines = [
+        LogisticRegression(solver="liblinear", dual=True, C=found.penalty, tol=TOLERANCE, random_state=0).fit(
+            inputs[FIT], labels[FIT] == number
+        )
+        for number in range(classes)
+    ]
+    scores = np.stack([machine.decision_function(inputs[VALID]) for machine in machines], axis=1)
+    own = inputs[VALID] @ found.classifier.weights + found.classifier.intercept
+    if classes == 2:
+        scores, own = scores[:, 1:], np.diff(own)
+    # as far as a temperature, which is all that lies between them
+    ratio = own / scores
+    np.testing.assert_allclose(ratio, np.full_like(ratio, np.median(ratio)), rtol=1e-4)
+    if classes == 2:
+        np.testing.assert_allclose(found.valid[:, 1], expit(own[:, 0]), atol=1e-5)
+    assert found.penalty in GRID
+
+
+def test_it_learns_the_topics_and_is_calibrated() -> None:
+    found = fitted()
+    assert (found.valid.argmax(1) == LABELS[VALID]).mean() > 0.9
+    logs = np.log(found.valid)
+    losses = [-log_softmax(factor * logs, axis=1)[np.arange(20), LABELS[VALID]].mean() for factor in (0.5, 1.0, 1.01)]
+    assert losses[1] < losses[0]
+
+
+def test_texts_that_are_not_chosen_change_nothing() -> None:
+    other = encode([*(text for _, text in ROWS[:60]), *["zero goal bank"] * 20], str.split)
+    labels = LABELS.copy()
+    found = done(fit_ngrams(CORPUS, labels, 2, FIT, VALID[:10]))
+    labels[70:] = 1 - labels[70:]
+    again = done(fit_ngrams(CORPUS, labels, 2, FIT, VALID[:10]))
+    assert found is not None
+    assert again is not None
+    np.testing.assert_array_equal(found.classifier.weights, again.classifier.weights)
+    changed = fitted(corpus=other)
+    assert changed.classifier.features.words == found.classifier.features.words
+
+
+def test_without_any_gram_the_classes_are_as_frequent_as_they_were() -> None:
+    labels = np.where(np.arange(80) % 4 == 0, 1, 0)
+    found = fitted(labels, corpus=encode([""] * 80, str.split))
+    np.testing.assert_allclose(found.valid[:, 1], 0.25, atol=0.05)
+
+
+def test_a_class_without_a_text_to_learn_from_is_the_least_probable() -> None:
+    found = fitted(classes=3)
+    assert (found.valid[:, 2] < found.valid[:, :2].max(1)).all()
+    assert np.isfinite(found.valid).all()
+
+
+def test_it_stops_when_asked() -> None:
+    asked = iter([False, True])
+    assert done(fit_ngrams(CORPUS, LABELS, 2, FIT, VALID, lambda: next(asked))) is None
