@@ -1,7 +1,8 @@
 """ELMo for everyone: train a bidirectional language model on your own text, and use it.
 
->>> from elmo_cli import TextClassifier
->>> model = TextClassifier.load("runs/classify-frozen")
+>>> from elmo_cli import Elmo, TextClassifier
+>>> elmo = Elmo.pretrain(texts)
+>>> model = TextClassifier.fit(texts, labels, lm=elmo)
 >>> model.predict(["Oil prices rose on Monday"])
 
 Names are loaded on first use, so that importing the package costs nothing.
