@@ -17,10 +17,13 @@ from elmo_cli.version import __version__
 if TYPE_CHECKING:
     from elmo_cli.api import Comparison, Elmo, TextClassifier, TokenTagger, load
     from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
+    from elmo_cli.estimators import ElmoClassifier, ElmoVectorizer
 
 _HOMES = {
     "Comparison": "elmo_cli.api",
     "Elmo": "elmo_cli.api",
+    "ElmoClassifier": "elmo_cli.estimators",
+    "ElmoVectorizer": "elmo_cli.estimators",
     "TextClassifier": "elmo_cli.api",
     "TokenTagger": "elmo_cli.api",
     "load": "elmo_cli.api",
@@ -37,7 +40,9 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Elmo",
+    "ElmoClassifier",
     "ElmoError",
+    "ElmoVectorizer",
     "InputError",
     "RunError",
     "TextClassifier",

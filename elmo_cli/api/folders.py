@@ -62,6 +62,10 @@ class RunFolder:
             shutil.rmtree(beside, ignore_errors=True)
             raise cannot_write(target, error, "nothing was kept") from error
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """A run is not changed: a copied model stands on the same one."""
+        return self
+
     def __getstate__(self) -> dict[str, object]:
         files = sorted(path for path in self.path.rglob("*") if path.is_file())
         names = {path: path.relative_to(self.path) for path in files}

@@ -12,7 +12,10 @@ import pytest
 
 import elmo_cli.api
 
-MODULES = sorted(info.name for info in pkgutil.iter_modules(elmo_cli.api.__path__, "elmo_cli.api."))
+MODULES = [
+    *sorted(info.name for info in pkgutil.iter_modules(elmo_cli.api.__path__, "elmo_cli.api.")),
+    "elmo_cli.estimators",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
