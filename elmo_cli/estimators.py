@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any, Self
-from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from elmo_cli.api import Elmo, TextClassifier
 from elmo_cli.api.language_model import Pool
 from elmo_cli.api.texts import texts_of
 from elmo_cli.config.choices import Preset
+from elmo_cli.data.values import as_label, as_printed
 from elmo_cli.inference.assembly import Layers
 
 LanguageModel = Elmo | str | PathLike[str]
@@ -215,7 +215,7 @@ def _texts(X: Iterable[object]) -> list[str]:
 
 
 def _names(classes: NDArray[Any]) -> list[str]:
-    """Labels as names of a run's classes; numbers in their stead where a file would not keep some of them apart."""
-    names = [str(one) for one in classes.tolist()]
-    kept = all(name and name == normalize("NFC", name.strip()) for name in names)
-    return names if kept and len(set(names)) == len(names) else [str(number) for number in range(len(names))]
+    """Labels as names of a run's classes; numbers in their stead where names would not keep some of them apart."""
+    names = [as_label(one) for one in classes.tolist()]
+    apart = all(names) and len({as_printed(name) for name in names}) == len(names)
+    return names if apart else [str(number) for number in range(len(names))]

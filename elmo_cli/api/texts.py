@@ -6,6 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from elmo_cli.data.values import as_label
+
 Text = str | Sequence[str]  # a string, or its tokens
 
 
@@ -32,17 +36,18 @@ def texts_or_tokens_of(texts: Iterable[object]) -> Iterator[Text]:
 
 
 def labels_of(labels: Iterable[object]) -> Iterator[str]:
-    """The labels as names of classes: strings as they are, whole numbers as they are written.
+    """The labels as names of classes, as the readers of files have them: 1, 1.0 and "1" are one label.
 
     Raises:
-        TypeError: One is neither.
+        TypeError: One is neither a string nor a number.
         ValueError: One is empty.
     """
     for place, label in enumerate(_several(labels, "labels")):
-        name = label if isinstance(label, str) else _number(label)
-        if name is None:
-            raise TypeError(f"labels[{place}] is {_shown(label)}; give a string or a whole number")
-        if not name.strip():
+        value = label.item() if isinstance(label, np.generic) else label
+        if not isinstance(value, str | int | float):
+            raise TypeError(f"labels[{place}] is {_shown(label)}; give a string or a number")
+        name = as_label(value)
+        if not name:
             raise ValueError(f"labels[{place}] is empty; give each text the name of its class")
         yield name
 
@@ -58,14 +63,6 @@ def _several(values: Iterable[object], name: str = "texts") -> Iterable[object]:
     if isinstance(values, str):
         raise TypeError(f"{name} is one string; give a list of {name}, such as [{values[:20]!r}]")
     return values
-
-
-def _number(label: object) -> str | None:
-    """A whole number, of Python or of NumPy, as it is written."""
-    try:
-        return str(label.__index__())  # type: ignore[attr-defined]
-    except (AttributeError, TypeError):
-        return None
 
 
 def _no_text(place: int, value: object, wanted: str) -> TypeError:

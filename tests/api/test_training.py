@@ -57,7 +57,7 @@ def test_what_is_no_text_is_named_by_its_place(world: Path) -> None:
     lm = world / "runs/lm"
     with pytest.raises(TypeError, match=r"texts\[2\] is nan \(float\); give a string"):
         Elmo.pretrain(["a", "b", float("nan")], preset="tiny")  # type: ignore[list-item]
-    with pytest.raises(TypeError, match=r"labels\[1\] is None"):
+    with pytest.raises(TypeError, match=r"labels\[1\] is None \(NoneType\); give a string or a number"):
         TextClassifier.fit(["a", "b"], ["x", None], lm=lm)
     with pytest.raises(ValueError, match=r"labels\[0\] is empty"):
         TextClassifier.fit(["a", "b"], [" ", "x"], lm=lm)
