@@ -1,7 +1,8 @@
 """ELMo for everyone: train a bidirectional language model on your own text, and use it.
 
->>> from elmo_cli import TextClassifier
->>> model = TextClassifier.load("runs/classify-frozen")
+>>> from elmo_cli import Elmo, TextClassifier
+>>> elmo = Elmo.pretrain(texts)
+>>> model = TextClassifier.fit(texts, labels, lm=elmo)
 >>> model.predict(["Oil prices rose on Monday"])
 
 Names are loaded on first use, so that importing the package costs nothing.
@@ -16,10 +17,13 @@ from elmo_cli.version import __version__
 if TYPE_CHECKING:
     from elmo_cli.api import Comparison, Elmo, TextClassifier, TokenTagger, load
     from elmo_cli.errors import ConfigError, DataError, ElmoError, InputError, RunError, WeightsError
+    from elmo_cli.estimators import ElmoClassifier, ElmoVectorizer
 
 _HOMES = {
     "Comparison": "elmo_cli.api",
     "Elmo": "elmo_cli.api",
+    "ElmoClassifier": "elmo_cli.estimators",
+    "ElmoVectorizer": "elmo_cli.estimators",
     "TextClassifier": "elmo_cli.api",
     "TokenTagger": "elmo_cli.api",
     "load": "elmo_cli.api",
@@ -36,7 +40,9 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Elmo",
+    "ElmoClassifier",
     "ElmoError",
+    "ElmoVectorizer",
     "InputError",
     "RunError",
     "TextClassifier",

@@ -48,9 +48,10 @@ RANKS = {
     "report": 11,
     "comparison": 12,
     "api": 13,
-    "commands": 14,
-    "__init__": 15,
-    "__main__": 15,
+    "estimators": 14,
+    "commands": 15,
+    "__init__": 16,
+    "__main__": 16,
 }
 # Rooms that never load torch, so that reading text stays light; `commands` loads it only inside functions.
 WITHOUT_TORCH = ("errors", "config", "data", "text")

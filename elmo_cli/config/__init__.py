@@ -15,7 +15,7 @@ from elmo_cli.config.choices import (
 from elmo_cli.config.classifying import ClassifySettings, CompareSettings
 from elmo_cli.config.finetuning import FinetuneSettings
 from elmo_cli.config.language_model import CharacterSettings, ModelSettings, PretrainSettings
-from elmo_cli.config.loading import load_experiment
+from elmo_cli.config.loading import load_experiment, resolve
 from elmo_cli.config.presets import PRESET_PURPOSES, PRESETS
 from elmo_cli.config.reading import DataSettings, ReadingSettings, TokenizerSettings, VocabularySettings
 from elmo_cli.config.settings import Experiment, SvdSettings, Word2VecSettings
@@ -48,4 +48,5 @@ __all__ = [
     "Word2VecSettings",
     "absolute",
     "load_experiment",
+    "resolve",
 ]

@@ -65,7 +65,20 @@ def load_experiment(
         config = Path(CONFIG_NAME)
     written = _read_yaml(config) if config is not None else {}
     flags = {key: value for key, value in (flags or {}).items() if value is not None}
-    given = merge(nest(_parse_assignments(assignments)), nest(flags))
+    return resolve(merge(nest(_parse_assignments(assignments)), nest(flags)), written, config)
+
+
+def resolve(given: Mapping[str, Any], written: Mapping[str, Any] = {}, config: Path | None = None) -> Experiment:
+    """The settings of an experiment: a preset, over it what a file has, over that what was given.
+
+    Args:
+        given: Values, section by section.
+        written: Those of a settings file.
+        config: That file, to name places in it.
+
+    Raises:
+        ConfigError: A key is unknown, or a value out of its bounds.
+    """
     preset = given.get("preset", written.get("preset", Experiment.model_fields["preset"].default))
     if preset not in get_args(Preset):
         where, hint = place_of(config, ("preset",), given), nearest(str(preset), get_args(Preset))

@@ -58,22 +58,15 @@ def write_scores(
         ElmoError: The disk refuses.
     """
     check_name(path)
-    vocabulary, total = embedder.predicted(), Nats()
+    total = Nats()
 
     def rows() -> Iterator[Row]:
         nonlocal total
         tokenize, source, done = Tokenizer(embedder.tokenizer), iter(texts), 0
         while chunk := list(islice(source, CHUNK)):
-            corpus = encode(chunk, tokenize)
-            is_unknown, scores = vocabulary.lookup(corpus.types) == UNK, _scores(embedder, corpus, device)
-            for index, nats in enumerate(scores):
-                sentence = corpus.sentence(index)
-                tokens, unknown = [corpus.types[token] for token in sentence.tolist()], is_unknown[sentence].tolist()
-                if per_token:
-                    yield from _token_rows(done + index + 1, tokens, unknown, nats)
-                else:
-                    yield _sentence_row(done + index + 1, tokens, unknown, nats)
-            total += Nats.of(np.array([nats.sum(axis=1) for nats in scores]), corpus, vocabulary)
+            found, nats = score_rows(embedder, encode(chunk, tokenize), done + 1, per_token=per_token, device=device)
+            yield from found
+            total += nats
             done += len(chunk)
             tell(Progress("sentences", done, None))
 
@@ -81,6 +74,24 @@ def write_scores(
     # The rows are computed while they are written: neither the text nor its scores are ever held whole.
     write_atomically(path, lambda beside: _write(beside, path.suffix == ".csv", columns, rows()))
     return total.perplexity()
+
+
+def score_rows(
+    embedder: Embedder, corpus: EncodedCorpus, first: int, *, per_token: bool, device: torch.device | str = "cpu"
+) -> tuple[list[Row], Nats]:
+    """A row for each sentence, or for each token, and what they cost together; `first` numbers the first sentence."""
+    vocabulary = embedder.predicted()
+    is_unknown, scores = vocabulary.lookup(corpus.types) == UNK, _scores(embedder, corpus, device)
+    rows: list[Row] = []
+    for index, nats in enumerate(scores):
+        sentence = corpus.sentence(index)
+        tokens, unknown = [corpus.types[token] for token in sentence.tolist()], is_unknown[sentence].tolist()
+        if per_token:
+            rows += _token_rows(first + index, tokens, unknown, nats)
+        else:
+            rows.append(_sentence_row(first + index, tokens, unknown, nats))
+    sums = np.array([nats.sum(axis=1) for nats in scores]).reshape(-1, 2)
+    return rows, Nats.of(sums, corpus, vocabulary)
 
 
 def check_name(path: Path) -> None:
