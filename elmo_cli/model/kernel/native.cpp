@@ -10,7 +10,8 @@
 // A step is done tile by tile: the product for LANES cells of all four gates stays in registers until the cells, the
 // outputs and what the backward pass needs are written. Matrices come packed in panels of 4 LANES columns, the order in
 // which the products read them. Their elements E, and all that meets them, are float, or bfloat16 where the processor
-// multiplies pairs of those (AVX512_BF16). Sums, cells and pointwise work are float.
+// multiplies pairs of those: a vector at a time (AVX512_BF16), or a tile of 16 rows (AMX), which is several times as
+// fast. Sums, cells and pointwise work are float.
 //
 // T steps, B rows, D cells, P outputs (= D without a projection); D, P and the size of x are multiples of LANES.
 #include <cstddef>
@@ -18,6 +19,11 @@
 #include <cstring>
 #if defined(__AVX512F__)
 #include <immintrin.h>
+#endif
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#define TILES
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace {
@@ -100,10 +106,21 @@ template <class E> inline Floats tanh_of(Floats x) {
 template <class E> inline Floats sigmoid_of(Floats x) { return tanh_of<E>(x * 0.5f) * 0.5f + 0.5f; }
 #endif
 
+// How many rows are multiplied at once. Blocks of a tile's TILE_ROWS may be smaller: `size` says what they have, the
+// other blocks have as many as their type says.
+constexpr int TILE_ROWS = 16;
+template <class E> constexpr bool in_tiles = false;
+#if defined(TILES)
+template <> constexpr bool in_tiles<bfloat16> = true;
+#endif
+template <class E> constexpr int block = in_tiles<E> ? TILE_ROWS : ROWS;
+template <int R> inline bool is_over(int r, int64_t size) { return R == TILE_ROWS && r >= size; }
+
 // sums += R rows of A times a packed panel (k x 4 LANES). The rows of A stand `down` apart, what is multiplied at once
 // (of bfloat16 a pair) `along`.
 template <int R>
-inline void multiply(const float *a, ptrdiff_t down, const float *panel, int64_t k, Floats (&sums)[R][4], ptrdiff_t along = 1) {
+inline void multiply(const float *a, ptrdiff_t down, const float *panel, int64_t k, int64_t, Floats (&sums)[R][4],
+                     ptrdiff_t along = 1) {
   for (int64_t at = 0; at < k; at++, a += along, panel += 4 * LANES) {
     Floats b0 = load(panel), b1 = load(panel + LANES), b2 = load(panel + 2 * LANES), b3 = load(panel + 3 * LANES);
 #pragma GCC unroll 8
@@ -116,9 +133,54 @@ inline void multiply(const float *a, ptrdiff_t down, const float *panel, int64_t
     }
   }
 }
-#if defined(__AVX512BF16__)
+#if defined(TILES)
+// The shape of this thread's tile registers: sums 0 to 3, then A 4 and B 5 of 32 elements of the inner size, A 6 and B 7
+// of what is left of it. Others change them between two calls, so that each call begins without one.
+thread_local struct { int64_t rows, rest; } shape;
+
+inline void shape_tiles(int64_t rows, int64_t rest) {
+  if (shape.rows == rows && shape.rest == rest) return;
+  struct alignas(64) { uint8_t palette, start, zeros[14]; uint16_t bytes[16]; uint8_t rows[16]; } config = {};
+  config.palette = 1;
+  for (int tile = 0; tile < 8; tile++) {
+    config.rows[tile] = (uint8_t)(tile == 5 ? 16 : tile == 7 ? rest / 2 : rows);
+    config.bytes[tile] = (uint16_t)(tile == 6 ? rest * 2 : 64);
+  }
+  if (!rest) config.rows[6] = config.rows[7] = 0, config.bytes[6] = config.bytes[7] = 0;
+  asm volatile("" ::: "memory");  // the intrinsics do not tell the compiler what they read
+  _tile_loadconfig(&config);
+  shape = {rows, rest};
+}
+
+inline void multiply(const bfloat16 *a, ptrdiff_t down, const bfloat16 *panel, int64_t k, int64_t size,
+                     Floats (&sums)[TILE_ROWS][4], ptrdiff_t along = 32) {
+  shape_tiles(size, k % 32);
+  asm volatile("" ::: "memory");
+#define EACH_GATE(DO) DO(0); DO(1); DO(2); DO(3);
+#define LOAD(G) _tile_loadd(G, &sums[0][G], sizeof sums[0])
+#define ADD(G) _tile_loadd(5, panel + 2 * LANES * G, 16 * LANES); _tile_dpbf16ps(G, 4, 5)
+#define ADD_REST(G) _tile_loadd(7, panel + 2 * LANES * G, 16 * LANES); _tile_dpbf16ps(G, 6, 7)
+#define STORE(G) _tile_stored(G, &sums[0][G], sizeof sums[0])
+  EACH_GATE(LOAD)
+  for (; k >= 32; k -= 32, a += along, panel += 32 * 4 * LANES) {
+    _tile_loadd(4, a, down * 2);
+    EACH_GATE(ADD)
+  }
+  if (k) {
+    _tile_loadd(6, a, down * 2);
+    EACH_GATE(ADD_REST)
+  }
+  EACH_GATE(STORE)
+#undef EACH_GATE
+#undef LOAD
+#undef ADD
+#undef ADD_REST
+#undef STORE
+}
+#elif defined(__AVX512BF16__)
 template <int R>
-inline void multiply(const bfloat16 *a, ptrdiff_t down, const bfloat16 *panel, int64_t k, Floats (&sums)[R][4], ptrdiff_t along = 2) {
+inline void multiply(const bfloat16 *a, ptrdiff_t down, const bfloat16 *panel, int64_t k, int64_t, Floats (&sums)[R][4],
+                     ptrdiff_t along = 2) {
   for (int64_t at = 0; at < k; at += 2, a += along, panel += 8 * LANES) {
     __m512bh b[4];
 #pragma GCC unroll 4
@@ -182,7 +244,7 @@ template <class E> inline void give_out(const Window<E> &w, int64_t t, int64_t r
 }
 
 // LANES cells of R rows: all gates, the cells, and without a projection the outputs.
-template <class E, int R> inline void cells_forward(const Window<E> &w, int64_t t, int64_t d, int64_t row) {
+template <class E, int R> inline void cells_forward(const Window<E> &w, int64_t t, int64_t d, int64_t row, int64_t size) {
   const int64_t D = w.cells, P = w.outputs, at = w.offsets[t] + row;
   const float *before = w.cell + (w.cell_before(t) + row) * D + d;
   float *after = w.cell + (w.cell_after(t) + row) * D + d;
@@ -190,10 +252,14 @@ template <class E, int R> inline void cells_forward(const Window<E> &w, int64_t 
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) sums[r][g] = load(w.inputs + (at + r) * 4 * D + g * D + d) + load(w.bias + g * D + d);
-  multiply<R>(w.recurrent_at(t) + row * P, P, w.recurrent_matrix + d * 4 * P, P, sums);
+    for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
+      sums[r][g] = load(w.inputs + (at + r) * 4 * D + g * D + d) + load(w.bias + g * D + d);
+    }
+  multiply(w.recurrent_at(t) + row * P, P, w.recurrent_matrix + d * 4 * P, P, size, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) {
+    if (is_over<R>(r, size)) break;
     Floats i = sigmoid_of<E>(sums[r][0]), j = tanh_of<E>(sums[r][1]);
     Floats f = sigmoid_of<E>(sums[r][2]), o = sigmoid_of<E>(sums[r][3]);
     if (w.begins_at(t, row + r)) f = Floats{};  // nor does the gradient pass then
@@ -215,13 +281,14 @@ template <class E, int R> inline void cells_forward(const Window<E> &w, int64_t 
 }
 
 // 4 LANES projected outputs of R rows.
-template <class E, int R> inline void outputs_forward(const Window<E> &w, int64_t t, int64_t p, int64_t row) {
+template <class E, int R> inline void outputs_forward(const Window<E> &w, int64_t t, int64_t p, int64_t row, int64_t size) {
   Floats sums[R][4] = {};
-  multiply<R>(w.unprojected_at(t) + row * w.cells, w.cells, w.projection_matrix + p * w.cells, w.cells, sums);
+  multiply(w.unprojected_at(t) + row * w.cells, w.cells, w.projection_matrix + p * w.cells, w.cells, size, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
       if (p + g * LANES >= w.outputs) break;
       give_out(w, t, row + r, p + g * LANES, clip(sums[r][g], w.output_clip));
     }
@@ -243,14 +310,15 @@ template <class E> inline void outputs_backward(const Window<E> &w, int64_t t, i
 }
 
 // Gradients of the gates of 4 LANES cells of R rows, and of the cells before.
-template <class E, int R> inline void cells_backward(const Window<E> &w, int64_t t, int64_t d, int64_t row) {
+template <class E, int R> inline void cells_backward(const Window<E> &w, int64_t t, int64_t d, int64_t row, int64_t size) {
   const int64_t D = w.cells, P = w.outputs, at = w.offsets[t] + row;
   Floats sums[R][4] = {};
-  if (w.projected) multiply<R>(w.projected_gradients + at * P, P, w.projection_matrix + d * P, P, sums);
+  if (w.projected) multiply(w.projected_gradients + at * P, P, w.projection_matrix + d * P, P, size, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
       const int64_t column = d + g * LANES;
       if (column >= D) break;
       const E *gates = w.gates + (at + r) * 4 * D + column;
@@ -270,14 +338,15 @@ template <class E, int R> inline void cells_backward(const Window<E> &w, int64_t
 }
 
 // The gradient that reaches 4 LANES outputs of R rows at the step before.
-template <class E, int R> inline void recurrence_backward(const Window<E> &w, int64_t t, int64_t p, int64_t row) {
+template <class E, int R> inline void recurrence_backward(const Window<E> &w, int64_t t, int64_t p, int64_t row, int64_t size) {
   const int64_t D = w.cells, P = w.outputs;
   Floats sums[R][4] = {};
-  multiply<R>(w.gate_gradients + (w.offsets[t] + row) * 4 * D, 4 * D, w.recurrent_matrix + p * 4 * D, 4 * D, sums);
+  multiply(w.gate_gradients + (w.offsets[t] + row) * 4 * D, 4 * D, w.recurrent_matrix + p * 4 * D, 4 * D, size, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
       if (p + g * LANES >= P) break;
       store(w.following + (row + r) * P + p + g * LANES, sums[r][g]);
     }
@@ -285,9 +354,10 @@ template <class E, int R> inline void recurrence_backward(const Window<E> &w, in
 
 // WORK for the rows of step t, in blocks of nearly equal size.
 #define FOR_ROWS(WORK)                                                                  \
-  for (int64_t row = w.first, left = (end - row + ROWS - 1) / ROWS; left > 0; left--) { \
+  for (int64_t row = w.first, left = (end - row + block<E> - 1) / block<E>; left > 0; left--) { \
     const int64_t size = (end - row + left - 1) / left;                                 \
-    switch (size) {                                                                     \
+    if constexpr (in_tiles<E>) { WORK(TILE_ROWS); }                                     \
+    else switch (size) {                                                                     \
       case 1: WORK(1); break;                                                           \
       case 2: WORK(2); break;                                                           \
       case 3: WORK(3); break;                                                           \
@@ -302,12 +372,12 @@ template <class E> void forward(const Window<E> &w) {
   for (int64_t t = 0; t < w.steps; t++) {
     const int64_t end = w.end(t);
     for (int64_t d = 0; d < w.cells; d += LANES) {
-#define WORK(R) cells_forward<E, R>(w, t, d, row)
+#define WORK(R) cells_forward<E, R>(w, t, d, row, size)
       FOR_ROWS(WORK)
 #undef WORK
     }
     for (int64_t p = 0; w.projected && p < w.outputs; p += 4 * LANES) {
-#define WORK(R) outputs_forward<E, R>(w, t, p, row)
+#define WORK(R) outputs_forward<E, R>(w, t, p, row, size)
       FOR_ROWS(WORK)
 #undef WORK
     }
@@ -319,12 +389,12 @@ template <class E> void backward(const Window<E> &w) {
     const int64_t end = w.end(t);
     for (int64_t row = w.first; row < end; row++) outputs_backward(w, t, row);
     for (int64_t d = 0; d < w.cells; d += 4 * LANES) {
-#define WORK(R) cells_backward<E, R>(w, t, d, row)
+#define WORK(R) cells_backward<E, R>(w, t, d, row, size)
       FOR_ROWS(WORK)
 #undef WORK
     }
     for (int64_t p = 0; p < w.outputs; p += 4 * LANES) {
-#define WORK(R) recurrence_backward<E, R>(w, t, p, row)
+#define WORK(R) recurrence_backward<E, R>(w, t, p, row, size)
       FOR_ROWS(WORK)
 #undef WORK
     }
@@ -333,13 +403,15 @@ template <class E> void backward(const Window<E> &w) {
 
 // R rows of A (width K) times a packed panel; the four vectors of the result stand `apart` from each other.
 template <class E, int R>
-inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, E *out) {
+inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, int64_t apart, int64_t left, E *out,
+                         int64_t size) {
   Floats sums[R][4] = {};
-  multiply<R>(a, K, panel, K, sums);
+  multiply(a, K, panel, K, size, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
       if (g * apart >= left) break;
       store(out + r * width + g * apart, sums[r][g]);
     }
@@ -349,14 +421,15 @@ inline void product_tile(const E *a, int64_t K, const E *panel, int64_t width, i
 // of a round stay in the cache while the panels pass by. A row's sums are the same bits however many there are.
 template <class E>
 void product(const E *a, int64_t K, const E *packed, int64_t width, bool gates, int64_t first, int64_t last, E *out) {
-  const int64_t round = ROWS * (1 + ROUND_BYTES / (ROWS * (K + 1) * (int64_t)sizeof(E)));
+  const int64_t round = block<E> * (1 + ROUND_BYTES / (block<E> * (K + 1) * (int64_t)sizeof(E)));
   const int64_t apart = gates ? width / 4 : LANES, stride = gates ? LANES : 4 * LANES;
   struct { int64_t first; } w;
   for (w.first = first; w.first < last; w.first += round) {
     const int64_t end = w.first + round < last ? w.first + round : last;
     for (int64_t column = 0; column < (gates ? width / 4 : width); column += stride) {
       const E *panel = packed + column / stride * 4 * LANES * K;
-#define WORK(R) product_tile<E, R>(a + row * K, K, panel, width, apart, width - column, out + row * width + column)
+#define WORK(R) product_tile<E, R>(a + row * K, K, panel, width, apart, width - column, out + row * width + column, \
+                                  size)
       FOR_ROWS(WORK)
 #undef WORK
     }
@@ -404,18 +477,41 @@ template <class E> void pack_transposed(const E *matrix, int64_t K, int64_t N, E
       }
 }
 
-// R columns of a packed matrix, transposed, times a panel of another: 4 LANES columns of a gradient of weights.
+// The left side A (K x N) of a gradient of weights, A^T G: in panels, or for tiles in strips of 16 columns, transposed:
+// tile after tile of 16 rows of 32 steps, those beyond K zeros.
+template <class E> void pack_left(const E *matrix, int64_t K, int64_t N, E *out) { pack(matrix, K, N, false, out); }
+#if defined(TILES)
+template <> void pack_left(const bfloat16 *matrix, int64_t K, int64_t N, bfloat16 *out) {
+  for (int64_t column = 0; column < N; column += LANES)
+    for (int64_t start = 0; start < K; start += 32, out += 32 * LANES) {
+      uint32_t pairs[16][LANES] = {};
+      for (int64_t k = start; k < K && k < start + 32; k += 2) {
+        const bfloat16 *upper = matrix + k * N + column;
+        interleave(upper, k + 1 < K ? upper + N : nullptr, (bfloat16 *)pairs[(k - start) / 2]);
+      }
+      for (int row = 0; row < LANES; row++)
+        for (int pair = 0; pair < 16; pair++) memcpy(out + row * 32 + pair * 2, &pairs[pair][row], 4);
+    }
+}
+#endif
+
+// R columns of a packed left side, transposed, times a panel of another: 4 LANES columns of a gradient of weights.
 template <class E, int R>
-inline void gradient_tile(const E *columns, int64_t K, const E *panel, int64_t width, int64_t left, float *out) {
+inline void gradient_tile(const E *a, int64_t K, int64_t top, int64_t row, const E *panel, int64_t width, int64_t left,
+                          float *out, int64_t size) {
   constexpr int64_t pair = 4 / sizeof(E);
   Floats sums[R][4] = {};
-  multiply<R>(columns, pair, panel, K, sums, 4 * LANES * pair);
+  if constexpr (in_tiles<E>)
+    multiply(a + row * ((K + 31) / 32 * 32), 32, panel, K, size, sums, 32 * TILE_ROWS);
+  else
+    multiply(a + top * K + (row - top) * pair, pair, panel, K, size, sums, 4 * LANES * pair);
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
+      if (is_over<R>(r, size)) break;
       if (g * LANES >= left) break;
-      store(out + r * width + g * LANES, sums[r][g]);
+      store(out + (row + r) * width + g * LANES, sums[r][g]);
     }
 }
 
@@ -423,14 +519,12 @@ inline void gradient_tile(const E *columns, int64_t K, const E *panel, int64_t w
 // is a multiple of 4 LANES. K is even for bfloat16.
 template <class E>
 void weight_gradient(const E *a, int64_t K, const E *packed, int64_t width, int64_t first, int64_t last, float *out) {
-  constexpr int64_t pair = 4 / sizeof(E);
   struct { int64_t first; } w;
   for (int64_t column = 0; column < width; column += 4 * LANES)
     for (int64_t top = first; top < last; top += 4 * LANES) {
       const int64_t end = top + 4 * LANES < last ? top + 4 * LANES : last;
       w.first = top;
-#define WORK(R) gradient_tile<E, R>(a + top * K + (row - top) * pair, K, packed + column * K, width, width - column, \
-                                    out + row * width + column)
+#define WORK(R) gradient_tile<E, R>(a, K, top, row, packed + column * K, width, width - column, out + column, size)
       FOR_ROWS(WORK)
 #undef WORK
     }
@@ -445,20 +539,33 @@ template <class E> void sum_rows(const E *matrix, int64_t K, int64_t N, float *o
   }
 }
 
+// A call's hold on the tile registers of its thread, of which torch makes use between two calls.
+struct Hold {
+#if defined(TILES)
+  Hold() { shape = {-1, -1}; }
+  ~Hold() { if (shape.rows >= 0) _tile_release(); }
+#else
+  Hold() {}
+#endif
+};
+
 }  // namespace
 
 #define EXPORT(NAME, E)                                                                                               \
-  extern "C" void forward_##NAME(const Window<E> *w) { forward(*w); }                                                 \
-  extern "C" void backward_##NAME(const Window<E> *w) { backward(*w); }                                               \
-  extern "C" void product_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t gates, int64_t first,  \
+  extern "C" void forward_##NAME(const Window<E> *w) { Hold hold; forward(*w); }                                      \
+  extern "C" void backward_##NAME(const Window<E> *w) { Hold hold; backward(*w); }                                    \
+  extern "C" void product_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t gates, int64_t first, \
                                  int64_t last, E *out) {                                                              \
+    Hold hold;                                                                                                        \
     product(a, k, packed, width, gates, first, last, out);                                                            \
   }                                                                                                                   \
-  extern "C" void pack_##NAME(const E *m, int64_t k, int64_t n, int64_t gates, E *out) { pack(m, k, n, gates, out); }   \
-  extern "C" void pack_transposed_##NAME(const E *m, int64_t k, int64_t n, E *out) { pack_transposed(m, k, n, out); }  \
-  extern "C" void sum_rows_##NAME(const E *m, int64_t k, int64_t n, float *out) { sum_rows(m, k, n, out); }            \
-  extern "C" void weight_gradient_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t first,         \
+  extern "C" void pack_##NAME(const E *m, int64_t k, int64_t n, int64_t gates, E *out) { pack(m, k, n, gates, out); } \
+  extern "C" void pack_left_##NAME(const E *m, int64_t k, int64_t n, E *out) { pack_left(m, k, n, out); }             \
+  extern "C" void pack_transposed_##NAME(const E *m, int64_t k, int64_t n, E *out) { pack_transposed(m, k, n, out); } \
+  extern "C" void sum_rows_##NAME(const E *m, int64_t k, int64_t n, float *out) { sum_rows(m, k, n, out); }           \
+  extern "C" void weight_gradient_##NAME(const E *a, int64_t k, const E *packed, int64_t width, int64_t first,        \
                                          int64_t last, float *out) {                                                  \
+    Hold hold;                                                                                                        \
     weight_gradient(a, k, packed, width, first, last, out);                                                           \
   }
 
@@ -467,3 +574,12 @@ EXPORT(float32, float)
 EXPORT(bfloat16, bfloat16)
 #endif
 extern "C" int64_t lanes() { return LANES; }
+// Whether the system lets this process use what the functions were compiled for: Linux wants to be asked for tiles.
+extern "C" int64_t allowed() {
+#if defined(TILES)
+  const long REQUEST = 0x1023, TILE_DATA = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+#else
+  return 1;
+#endif
+}

@@ -29,6 +29,7 @@ SWITCH = "ELMO_NATIVE"  # environment variable: 0 never compiles
 CACHE = "ELMO_CACHE"  # environment variable: the folder of what was compiled
 COMPILERS = ("g++", "clang++", "c++")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-shared", "-fPIC")
+NO_TILES = "-mno-amx-bf16"  # where the processor has AMX and the system does not let a process use it
 COMPILING_SECONDS = 120.0  # a compiler that hangs must not hang the training
 
 
@@ -83,30 +84,39 @@ def library() -> tuple[ctypes.CDLL | None, str | None]:
     )
     if compiler is None:
         return None, "there is no C++ compiler (g++ or clang++) on the path"
-    source = resources.files("elmo_cli.model.kernel").joinpath("native.cpp").read_bytes()
     try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILING_SECONDS)
-        folder = _folder()
-        made = hashlib.sha256(b"\0".join([source, version.stdout, " ".join(FLAGS).encode(), _processor()])).hexdigest()
-        path = folder / f"lstm-{made[:32]}.so"
-        lock = path.with_suffix(".lock")
-        lock.touch()  # FileLock would wait in vain for a folder that takes no files
-        with FileLock(lock, timeout=COMPILING_SECONDS):
-            if not path.exists():
-                write_atomically(path, lambda beside: _compile(compiler, source, beside))
-        try:
-            loaded = ctypes.CDLL(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)  # or it would stand in the way of a whole one forever
-            raise
-        loaded.lanes.restype = ctypes.c_int64
+        loaded = _loaded(compiler, FLAGS)
+        if not loaded.allowed():
+            loaded = _loaded(compiler, (*FLAGS, NO_TILES))
         return loaded, None
     except (OSError, subprocess.SubprocessError, Timeout, ElmoError) as error:
         return None, f"the loop in C++ could not be had: {error}"
 
 
-def _compile(compiler: str, source: bytes, path: Path) -> None:
-    command = [compiler, *FLAGS, "-x", "c++", "-", "-o", str(path)]
+def _loaded(compiler: str, flags: Sequence[str]) -> ctypes.CDLL:
+    """What a compiler makes with some flags, from the cache folder if it lies there."""
+    source = resources.files("elmo_cli.model.kernel").joinpath("native.cpp").read_bytes()
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILING_SECONDS)
+    folder = _folder()
+    made = hashlib.sha256(b"\0".join([source, version.stdout, " ".join(flags).encode(), _processor()])).hexdigest()
+    path = folder / f"lstm-{made[:32]}.so"
+    lock = path.with_suffix(".lock")
+    lock.touch()  # FileLock would wait in vain for a folder that takes no files
+    with FileLock(lock, timeout=COMPILING_SECONDS):
+        if not path.exists():
+            write_atomically(path, lambda beside: _compile(compiler, flags, source, beside))
+    try:
+        loaded = ctypes.CDLL(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)  # or it would stand in the way of a whole one forever
+        raise
+    for name in ("lanes", "allowed"):
+        getattr(loaded, name).restype = ctypes.c_int64
+    return loaded
+
+
+def _compile(compiler: str, flags: Sequence[str], source: bytes, path: Path) -> None:
+    command = [compiler, *flags, "-x", "c++", "-", "-o", str(path)]
     done = subprocess.run(command, input=source, capture_output=True, check=False, timeout=COMPILING_SECONDS)
     if done.returncode:
         raise OSError(f"{compiler} failed: {done.stderr.decode(errors='replace').strip()[:500]}")

@@ -47,9 +47,11 @@ def product(rows: Tensor, packed: Tensor, width: int, gates: bool = False) -> Te
 
 def fill_weight_gradient(result: Tensor, rows: Tensor, packed: Tensor) -> None:
     """Fill `result` (G, K, M) float32 with rowsᵀ (G, K, N) times a packed (G, N, M): all steps at once."""
-    _, count, width = rows.shape
+    directions, count, width = rows.shape
     panel = 4 * lanes()
-    _multiply("weight_gradient", pack(rows), packed, result, (paired(count, rows.dtype),), (width, panel))
+    left = buffer(rows, (directions, -(-width // panel) * panel * -(-count // 32) * 32))  # as long as any form of it
+    each("pack_left", rows.contiguous(), left, (count, width))
+    _multiply("weight_gradient", left, packed, result, (paired(count, rows.dtype),), (width, panel))
 
 
 def _multiply(

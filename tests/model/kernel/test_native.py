@@ -73,15 +73,30 @@ def test_float32_is_the_plain_lstm(
     )
 
 
-@pytest.mark.parametrize("projection", [None, 48])
-def test_bfloat16_is_near(projection: int | None) -> None:
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    directions=st.integers(1, 2),
+    batch=st.sampled_from([1, 2, 14, 16, 17, 33, 40]),
+    steps=st.integers(1, 6),
+    width=st.sampled_from([16, 32, 80]),
+    cells=st.sampled_from([16, 48, 64]),
+    projection=st.sampled_from([None, 16, 48]),
+    with_reset=st.booleans(),
+    with_lengths=st.booleans(),
+)
+def test_bfloat16_is_near(seed, directions, batch, steps, width, cells, projection, with_reset, with_lengths) -> None:
     assert_close(
         make_case(
-            batch=14,
-            steps=6,
-            width=32,
-            cells=64,
+            seed,
+            directions=directions,
+            batch=batch,
+            steps=steps,
+            width=width,
+            cells=cells,
             projection=projection,
+            with_reset=with_reset,
+            with_lengths=with_lengths,
             cell_clip=None,
             projection_clip=None,
             scale=0.2,

@@ -65,6 +65,22 @@ def test_it_is_compiled_once(anew: Callable[[], str | None], tmp_path: Path, mon
     assert made.stat().st_mtime_ns == before
 
 
+def test_a_system_that_refuses_tiles_gets_what_does_without(
+    anew: Callable[[], str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Library:
+        def __init__(self, *flags: str) -> None:
+            self.flags = flags
+
+        def allowed(self) -> int:
+            return int(native_library.NO_TILES in self.flags)
+
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(native_library, "_loaded", lambda compiler, flags: Library(*flags))
+    assert anew() is None
+    assert native_library.NO_TILES in native_library.library()[0].flags
+
+
 def test_a_folder_that_others_may_write_to_is_not_trusted(anew: Callable[[], str | None], tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)
