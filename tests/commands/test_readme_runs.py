@@ -8,7 +8,9 @@ import shutil
 from contextlib import chdir
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from tinyworld import make_texts
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -19,9 +21,11 @@ SCALE = {
     "init": ["--preset", "tiny"],
     "pretrain": ["--epochs", "1", "--set", "model.characters.filters=[[1,8],[2,8]]", "--overwrite"],
     "classify": ["--set", "classify.epochs=1", "--set", "classify.tune_epochs=1"],
+    "tag": ["--set", "tag.epochs=1"],
     "compare": ["--set", "classify.epochs=1", "--seeds", "1", "--lambdas", "frozen"],
     "baseline": ["--set", "word2vec.epochs=1", "--set", "svd.dim=16"],
 }
+TAGGED = "".join(f"{name} B-LOC\nis O\n{word} O\n\n" for name in ("Rome", "Paris", "Oslo") for word in ("old", "cold"))
 
 
 def read(name: str) -> str:
@@ -49,12 +53,19 @@ def test_commands_and_code_run_in_their_order(name: str, road: Path, tmp_path: P
         for file in ("train.csv", "test.csv"):
             shutil.copy(road / file, folder)
     (folder / "new.txt").write_text("Shares fell on Monday\nThe striker scored\n", encoding="utf-8")
+    if name.endswith("tag.md"):  # files that a labelled corpus does not come with
+        for file in ("train", "dev", "test", "other"):
+            (folder / f"{file}.conll").write_text(TAGGED, encoding="utf-8")
+        (folder / "new.conll").write_text("Rome\nis\nold\n", encoding="utf-8")
     for arguments in commands(read(name)):
         done = elmo_in(folder, *arguments, *SCALE.get(arguments[0], []))
         assert done.code == 0, f"elmo {shlex.join(arguments)}: {done.stderr}"
+    rows = make_texts(48)
+    texts, labels = [text for _, text in rows], [label for label, _ in rows]
+    names = {"texts": texts, "labels": labels, "frame": pd.DataFrame({"text": texts, "label": labels})}
     for body in blocks(read(name), "python"):
         with chdir(folder):
-            exec(compile(body, name, "exec"), {})
+            exec(compile(body, name, "exec"), names)
 
 
 def test_the_readme_shows_commands_and_code() -> None:
