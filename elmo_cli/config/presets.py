@@ -19,7 +19,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "pretrain": {"epochs": 2, "batch_size": 16, "window": 24, "learning_rate": 5e-3},
         "classify": {"hidden_size": 32, "epochs": 3, "tune_epochs": 2},
         "tag": {"lstm_size": 16, "epochs": 3, "tune_epochs": 2},
-        "compare": {"seeds": 2, "bootstrap": 1000},
+        "compare": {"seeds": 2},
         "word2vec": {"dim": 32, "epochs": 3},
         "svd": {"dim": 32},
     },
