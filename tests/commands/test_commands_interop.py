@@ -102,3 +102,14 @@ def test_flags_that_do_not_go_together(flags: list[object], message: str, road: 
     done = elmo_in(road, "export", "runs/lm", *flags, "--out", tmp_path / "out")
     assert done.code == 2
     assert message in done.stderr
+
+
+def test_an_imported_model_is_trained_further(shared: Path, road: Path, tmp_path: Path, elmo_in) -> None:
+    assert elmo_in(tmp_path, "import", shared / "fixtures/bilm_tf", "--out", "published", "--quiet").code == 0
+    done = elmo_in(
+        tmp_path,
+        *("pretrain", road / "train.csv", "--from", "published", "--out", "trained", "--epochs", 1, "--device", "cpu"),
+    )
+    assert done.code == 0, done.stderr
+    assert "published has no softmax" in done.stderr
+    assert elmo_in(tmp_path, "evaluate", "trained", road / "test.csv", "--device", "cpu").code == 0
