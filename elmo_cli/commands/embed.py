@@ -103,7 +103,7 @@ def embed(
             place,
             EmbedOptions(
                 format=format,
-                layers=_layer_choice(layers),
+                layers=layer_choice(layers),
                 pool=pool,
                 dtype=dtype,
                 precision=precision,
@@ -136,14 +136,15 @@ def _place(out: str | None, format: str | None, json: bool) -> Path | TextIO:
     return data_stream()
 
 
-def _layer_choice(text: str) -> DumpLayers:
+def layer_choice(text: str, flag: str = "--layers") -> DumpLayers:
+    """A named choice of layers, or the number of one."""
     names: tuple[choices.NamedLayers, ...] = get_args(choices.NamedLayers)
     for name in names:
         if text == name:
             return name
     if not text.isdecimal():
         raise ConfigError(
-            f"--layers got '{text}'",
+            f"{flag} got '{text}'",
             expected=f"{', '.join(names)}, or the number of a layer from 0",
             remedy=nearest(text, names),
         )

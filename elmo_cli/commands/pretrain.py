@@ -32,6 +32,10 @@ Encoder = Annotated[
 InitEmbeddings = Annotated[
     Path | None, typer.Option("--init-embeddings", metavar="FILE", help="Static vectors that the table starts from.")
 ]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="RUN", help="Begin with this run's architecture, weights and vocabulary."),
+]
 Precision = Annotated[choices.Precision | None, options.choice("--precision", choices.Precision, "Of matrix products.")]
 
 
@@ -39,6 +43,7 @@ def pretrain(
     call: Call,
     corpus: options.Corpus = None,
     vocab: options.Vocab = None,
+    from_: From = None,
     out: options.Out = None,
     valid: Valid = None,
     preset: options.Preset = None,
@@ -70,6 +75,7 @@ def pretrain(
       elmo pretrain --max-minutes 30
       elmo pretrain news.txt --valid held_out.txt --epochs 3 --out runs/lm
       elmo pretrain 'corpus/*.txt.gz' --encoding latin-1
+      elmo pretrain news.txt --from runs/lm --out runs/news
       elmo pretrain --init-embeddings w2v.txt --set model.hidden_size=512
     """
     from elmo_cli.cluster import on_cluster
@@ -83,7 +89,7 @@ def pretrain(
         pretrain={"epochs": epochs, "max_minutes": max_minutes, "optimiser": optimiser, "precision": precision},
     )
     with on_cluster(cluster), spooled(corpus) as files, call.display() as tell, stop_on_signals() as stop:
-        run = partial(pretrain_run, device=device, resume=resume, overwrite=overwrite)
+        run = partial(pretrain_run, start=from_, device=device, resume=resume, overwrite=overwrite)
         events = run(experiment, files, vocab, out, stop=stop, tell=tell)
         results = follow(
             call.output, events, stop, unit="tokens", stopped="what was done is saved: go on with --resume"

@@ -42,7 +42,7 @@ class Selection:
             raise ConfigError(
                 f"there is no layer {self.layers}",
                 expected=f"all, top, average, or 0 to {self.count - 1}",
-                remedy="layer 0 are the token vectors; leave --layers out for all",
+                remedy="layer 0 are the token vectors; the last number is the top layer",
             )
 
     def shape(self, tokens: int) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.sources import cache_of, corpus_files, encode_corpus
 from elmo_cli.text.vocabulary import Vocabulary
 from elmo_cli.training.costs import vocabulary_parameters
+from elmo_cli.training.start import Start
 from elmo_cli.vectors.formats import read_vectors
 from elmo_cli.vectors.static import table_for
 
@@ -101,6 +102,7 @@ class PretrainJob:
     files: dict[str, list[dict[str, str]]]  # name and fingerprint of each file, by role
     # (V + 1, E) vectors that the embedding table starts from, and (V + 1,) which are known; None: it starts at random
     initial_table: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
+    start: Start | None = None  # whose weights it begins with
 
 
 def prepare_pretraining(
@@ -108,6 +110,7 @@ def prepare_pretraining(
     paths: Sequence[Path],
     vocabulary: Vocabulary | None,
     tell: Tell = silent,
+    start: Start | None = None,
 ) -> PretrainJob:
     """Read and check everything that a pretraining needs.
 
@@ -116,20 +119,19 @@ def prepare_pretraining(
         paths: The corpus; empty: that of the settings.
         vocabulary: What input and softmax know; its tokenizer is the one that counts. None: built from the corpus.
         tell: Told notices, and how much is read.
+        start: A run to go on from, whose architecture counts.
 
     Raises:
         ConfigError: No text was given, it is the test file, or settings contradict each other.
         DataError: A file cannot be read, or there is too little text to hold any of it out.
     """
+    experiment = start.settings(experiment) if start else experiment
     names, known = corpus_files(experiment, paths, tell), cache_of(experiment)
     tokenizer = vocabulary.tokenizer if vocabulary else experiment.tokenizer
     corpus = encode_corpus(experiment, names, tokenizer, fingerprint=known, tell=tell)
     vocabulary = vocabulary or Vocabulary.build(corpus, experiment.vocab, experiment.tokenizer)
-    model, table, files = (
-        _sampled_or_full(experiment.model, len(vocabulary), tell),
-        None,
-        {"corpus": describe_files(names, known)},
-    )
+    model, table = _sampled_or_full(experiment.model, len(vocabulary), tell), None
+    files = {"corpus": describe_files(names, known), **({"from": [start.file]} if start else {})}
     if model.init_embeddings is not None:
         if model.encoder == "char":
             raise ConfigError(
@@ -155,7 +157,7 @@ def prepare_pretraining(
         files["valid"] = describe_files([held_out], known)
     else:
         corpus, valid, validation = _hold_out(corpus, experiment.pretrain.valid_fraction, names[0])
-    return PretrainJob(settings, vocabulary, corpus, valid, validation, files, table)
+    return PretrainJob(settings, vocabulary, corpus, valid, validation, files, table, start)
 
 
 def _revalidated(model: ModelSettings, **changes: object) -> ModelSettings:

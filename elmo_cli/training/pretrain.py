@@ -20,7 +20,7 @@ from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import initialise_table
 from elmo_cli.model.kernel import native_library
 from elmo_cli.ranks import ALONE, Ranks, joined, rank_seed, restarted
-from elmo_cli.runs import WEIGHTS_FILE, Onlooker, Run, RunWriter, find_vocabulary, portable
+from elmo_cli.runs import WEIGHTS_FILE, Onlooker, Run, RunWriter, find_vocabulary, portable, read_vocabulary
 from elmo_cli.runs.models import describe_network
 from elmo_cli.text.streams import Stream, Window
 from elmo_cli.text.vocabulary import Vocabulary
@@ -30,6 +30,7 @@ from elmo_cli.training.distributed import Replica, agree, check_ranks
 from elmo_cli.training.lm_results import EndedBy, Pretrained, write_lm_results
 from elmo_cli.training.optimiser import Average, Schedule, clip_gradients, make_optimiser, set_rate
 from elmo_cli.training.prepare import PretrainJob, check_same_training, prepare_pretraining
+from elmo_cli.training.start import Start
 from elmo_cli.training.state import StepCounter
 from elmo_cli.training.step import accumulate_gradients, parameter_groups, training_mode
 
@@ -128,6 +129,8 @@ def _build(job: PretrainJob, device: torch.device | str) -> tuple[BiLm, torch.op
     network = BiLm(job.settings.model, len(job.vocabulary))
     if job.initial_table is not None and network.encoder.word_table is not None:
         initialise_table(network.encoder.word_table, *(torch.from_numpy(array) for array in job.initial_table))
+    if job.start is not None:
+        job.start.copy_into(network)
     network.to(device)
     groups = parameter_groups(network, settings, job.settings.model.init_embeddings is not None)
     optimiser = make_optimiser(settings.optimiser, groups)
@@ -201,6 +204,7 @@ def pretrain_run(
     vocab: Path | None = None,
     out: Path | None = None,
     *,
+    start: Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     device: str = "auto",
@@ -215,6 +219,7 @@ def pretrain_run(
         vocab: A vocabulary run, an LM run, or a `vocab.txt`; None: `vocab` in the folder of the runs, or on resuming
             the run's own; if there is none, it is built from the corpus.
         out: The run; None: `lm` in the folder of the runs.
+        start: A run whose architecture, weights and vocabulary it begins with; None: it begins at random.
         overwrite: Replace a run that is there, once this one has something to save.
         resume: Go on with a run that was stopped; a finished one is only reported.
         device: Where to compute, or `auto`.
@@ -232,11 +237,16 @@ def pretrain_run(
     where = pick_device(device)
     with joined(where.type) as ranks, _writer(ranks, out, overwrite=overwrite, resume=resume) as writer:
         resume = writer.resume
+        begun = Start.of(start) if start else None
         vocabulary = _find_vocabulary(vocab, experiment.output / "vocab", writer if resume else None)
+        if begun:
+            vocabulary = begun.vocabulary(read_vocabulary(vocab) if vocab else None, vocabulary)
+            for sentence in begun.notices():
+                yield Notice(sentence)
         if vocabulary is None:
             yield Notice(f"there is no {experiment.output / 'vocab'}: the vocabulary is built from the corpus")
         # What is large is tokenised by rank 0, and found on the disk by the others.
-        job = ranks.in_turn(lambda: prepare_pretraining(experiment, paths, vocabulary, tell))
+        job = ranks.in_turn(lambda: prepare_pretraining(experiment, paths, vocabulary, tell, begun))
         if (unknown := job.vocabulary.oov(job.corpus).rate) > NOTABLE_OOV:
             yield Notice(f"{100 * unknown:.0f} % of the training tokens are {_why_unknown(job.vocabulary, unknown)}")
         check_ranks(ranks, job)

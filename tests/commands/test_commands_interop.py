@@ -73,3 +73,43 @@ def test_the_fixture_goes_out_and_in_again(shared: Path, tmp_path: Path, elmo_in
         )
     assert elmo_in(tmp_path, "export", "published", "--out", "exported").code == 2
     assert elmo_in(tmp_path, "export", "published", "--format", "bilm").code == 2
+
+
+def test_static_vectors_go_into_a_comparison(road: Path, tmp_path: Path, elmo_in) -> None:
+    flags = ["--layer", "top", "--sif", 1e-3, "--out", tmp_path / "lm.txt", "--device", "cpu"]
+    done = elmo_in(road, "export", "runs/lm", "train.csv", "--format", "static", *flags)
+    assert done.code == 0, done.stderr
+    compared = elmo_in(
+        road,
+        *("compare", "--baseline", tmp_path / "lm.txt", "--lambdas", "frozen", "--out", tmp_path / "compared"),
+        *("--set", "classify.epochs=1", "--device", "cpu", "--json"),
+    )
+    assert compared.code == 0, compared.stderr
+    assert "lm" in compared.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format", "bilm-tf", "--pca", 3], "--pca is for static vectors"),
+        (["train.csv"], "CORPUS is for static vectors"),
+        (["--format", "static", "--layer", "all"], "average takes all layers into one vector"),
+        (["--format", "static", "--layer", "last"], "--layer got 'last'"),
+        (["--format", "static", "--layer", 7], "there is no layer 7"),
+    ],
+)
+def test_flags_that_do_not_go_together(flags: list[object], message: str, road: Path, tmp_path: Path, elmo_in) -> None:
+    done = elmo_in(road, "export", "runs/lm", *flags, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert message in done.stderr
+
+
+def test_an_imported_model_is_trained_further(shared: Path, road: Path, tmp_path: Path, elmo_in) -> None:
+    assert elmo_in(tmp_path, "import", shared / "fixtures/bilm_tf", "--out", "published", "--quiet").code == 0
+    done = elmo_in(
+        tmp_path,
+        *("pretrain", road / "train.csv", "--from", "published", "--out", "trained", "--epochs", 1, "--device", "cpu"),
+    )
+    assert done.code == 0, done.stderr
+    assert "published has no softmax" in done.stderr
+    assert elmo_in(tmp_path, "evaluate", "trained", road / "test.csv", "--device", "cpu").code == 0

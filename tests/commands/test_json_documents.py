@@ -127,6 +127,12 @@ def test_every_model_of_a_folder_is_an_entry(road: Path, elmo_in) -> None:
         check_against_page("evaluate LM" if document["kind"] == "lm" else "evaluate CLASSIFIER", document)
 
 
+def test_static_vectors_of_a_model(folder: Path, elmo_in) -> None:
+    done = elmo_in(folder, "export", "runs/lm", "train.csv", "--format", "static", "--pca", 4, "--json")
+    assert done.code == 0, done.stderr
+    check_against_page("export", done.json | {"files": [], "parameters": 0, "difference": 0.0})
+
+
 def test_what_is_imported(shared: Path, tmp_path: Path, elmo_in) -> None:
     done = elmo_in(tmp_path, "import", shared / "fixtures/bilm_tf", "--json")
     assert done.code == 0, done.stderr
