@@ -127,7 +127,8 @@ def _of_ngrams(summary: Summary, rows: Mapping[str, RowRecord]) -> list[str]:
     told = f"The row to use is {best['name']}, of all rows the best on validation ({_valid(best['valid_accuracy'])})"
     parts = [branch for one in best["seeds"] if (branch := one.get("ngrams"))]
     if not parts:
-        return [f"{told}: nothing that was joined with it was better there."]
+        lacked = "vectors" if best["kind"] == "reference" else "n-grams"
+        return [f"{told}: no row with {lacked} was better there."]
     valid = {part: fmean(branch["valid"][part]["accuracy"] for branch in parts) for part in ("embedder", "ngrams")}
     own, other = (fmean(branch["weights"][place] for branch in parts) for place in (0, 1))
     return [

@@ -24,8 +24,9 @@ def test_compare_as_written(road: Path, tmp_path: Path, elmo_in) -> None:
     shutil.copytree(road, tmp_path / "copy")
     done = elmo_in(tmp_path / "copy", "compare", "--baseline", "w2v.txt", "--json", "--set", "classify.epochs=1")
     assert done.code == 0, done.stderr
-    names = ["w2v.txt", "lm trainable", "lm frozen", "lm function", "TF-IDF + SVM"]
-    assert [row["name"] for row in done.json["rows"]] == names
+    with_vectors = ["w2v.txt", "lm trainable", "lm frozen", "lm function"]
+    names = [name for vectors in with_vectors for name in (vectors, f"{vectors} + n-grams")]
+    assert [row["name"] for row in done.json["rows"]] == [*names, "n-grams", "TF-IDF + SVM"]
     assert "9 of 9" in done.stderr
     assert done.json == json.loads((tmp_path / "copy/runs/compare/results.json").read_text(encoding="utf-8"))
 
@@ -38,7 +39,7 @@ def test_compare_tunes_every_row_or_none(road: Path, tmp_path: Path, elmo_in) ->
             road, "compare", *arguments, flag, "--out", tmp_path / flag, "--json", "--set", "classify.tune_epochs=1"
         )
         assert done.code == 0, done.stderr
-        assert [row["tune"] for row in done.json["rows"] if row["kind"] != "reference"] == [tuned, tuned]
+        assert [row["tune"] for row in done.json["rows"] if row["kind"] != "reference"] == [tuned] * 4
 
 
 def test_compare_draws_learning_curves_of_the_rows_that_are_asked_for(road: Path, tmp_path: Path, elmo_in) -> None:
@@ -49,12 +50,17 @@ def test_compare_draws_learning_curves_of_the_rows_that_are_asked_for(road: Path
     assert [line.split() for line in done.stdout.splitlines() if line.startswith("texts")] == [["texts", "28", "96"]]
     assert max(map(len, done.stdout.splitlines())) <= 80
     table = list(csv.DictReader((tmp_path / "curves/curves.csv").read_text(encoding="utf-8").splitlines()))
+    rows = ["w2v.txt", "w2v.txt + n-grams", "lm layer:0", "lm layer:0 + n-grams", "n-grams"]
     assert [(row["fraction"], row["texts"], row["row"]) for row in table] == [
-        ("0.25", "28", "w2v.txt"),
-        ("0.25", "28", "lm layer:0"),
-        ("1.0", "96", "w2v.txt"),
-        ("1.0", "96", "lm layer:0"),
+        (fraction, texts, row) for fraction, texts in (("0.25", "28"), ("1.0", "96")) for row in rows
     ]
+
+
+def test_compare_without_ngrams_has_the_vectors_alone(road: Path, tmp_path: Path, elmo_in) -> None:
+    flags = ["--no-ngrams", "--lambdas", "layer:0", "--seeds", "1", "--set", "classify.epochs=1", "--json"]
+    done = elmo_in(road, "compare", "--baseline", "w2v.txt", *flags, "--out", tmp_path / "alone")
+    assert done.code == 0, done.stderr
+    assert [row["name"] for row in done.json["rows"]] == ["w2v.txt", "lm layer:0", "TF-IDF + SVM"]
 
 
 def test_evaluate_without_arguments_scores_every_model(road: Path, elmo_in) -> None:
