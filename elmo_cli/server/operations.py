@@ -15,6 +15,7 @@ from elmo_cli.api.language_model import Pool
 from elmo_cli.errors import ConfigError
 from elmo_cli.inference.assembly import Layers
 from elmo_cli.inference.predict import Prediction, predict_stream
+from elmo_cli.inference.similar import Similar, similar_texts
 from elmo_cli.inference.token_scores import Row, score_rows
 from elmo_cli.text.encoded import encode_tokens
 
@@ -76,6 +77,35 @@ class Embed:
     def __call__(self, texts: Sequence[list[str]], /) -> Sequence[NDArray[np.float32]]:
         """An array for each text."""
         return list(self.served.elmo.embed(texts, layers=self.layers, pool=self.pool))
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Texts to their tokens nearest to one in its context, as `Elmo.similar` finds them."""
+
+    served: Served
+    text: str
+    token: str | None
+    occurrence: int
+    layer: str
+    top: int
+    same_word: bool
+
+    def __call__(self, corpora: Sequence[list[str]], /) -> Sequence[Similar]:
+        """What was found in each corpus."""
+        elmo = self.served.elmo
+        return [
+            similar_texts(
+                *(elmo.embedder, self.text, texts),
+                token=self.token,
+                occurrence=self.occurrence,
+                layer=self.layer,
+                top=self.top,
+                same_word=self.same_word,
+                device=elmo.device,
+            )
+            for texts in corpora
+        ]
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,19 @@ class EmbedRequest(OnTexts):
     pool: Literal["mean", "max"] | None = None
 
 
+class SimilarRequest(BaseModel):
+    """A token in its context, and texts to search for tokens like it."""
+
+    model: str | None = None
+    text: Text
+    token: Text | None = None
+    occurrence: int = Field(1, ge=1, le=MOST_TOKENS)
+    texts: Texts
+    layer: Literal["top", "mix"] | Annotated[int, Field(ge=0, le=64)] = "top"
+    top: int = Field(10, ge=1, le=MOST_TEXTS)
+    same_word: bool = False
+
+
 class RequestError(Exception):
     """A request that cannot be answered.
 

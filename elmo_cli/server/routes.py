@@ -1,4 +1,4 @@
-"""What `elmo predict`, `embed` and `evaluate --per-token` do, by HTTP; and how the server is."""
+"""What `elmo predict`, `embed`, `similar` and `evaluate --per-token` do, by HTTP; and how the server is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from elmo_cli.inference.token_scores import TOKEN_COLUMNS
-from elmo_cli.server.operations import Embed, Predict, Score
-from elmo_cli.server.requests import EmbedRequest, OnTexts, RequestError
+from elmo_cli.server.operations import Embed, Nearest, Predict, Score
+from elmo_cli.server.requests import EmbedRequest, OnTexts, RequestError, SimilarRequest
 from elmo_cli.server.responses import Json
 from elmo_cli.server.service import Service
 
 
 def own_routes(service: Service) -> APIRouter:
-    """`/predict`, `/embed`, `/perplexity`, `/healthz` and `/metrics`."""
+    """`/predict`, `/embed`, `/similar`, `/perplexity`, `/healthz` and `/metrics`."""
     router = APIRouter()
 
     @router.get("/healthz")
@@ -51,6 +51,26 @@ def own_routes(service: Service) -> APIRouter:
         found = await service.compute(request, Embed(served, asked.layers, asked.pool), tokens, count)
         rows = [{"tokens": one, "vectors": array.tolist()} for one, array in zip(tokens, found, strict=True)]
         return Json({"model": served.name, "texts": rows})
+
+    @router.post("/similar")
+    async def similar(asked: SimilarRequest, request: Request) -> Json:
+        """The tokens of some texts that are nearest to a token in its context, the best of each text."""
+        served = service.find(asked.model)
+        _, count = service.tokenize(served, [asked.text, *asked.texts])
+        token = (asked.token, asked.occurrence, str(asked.layer), asked.top, asked.same_word)
+        (found,) = await service.compute(request, Nearest(served, asked.text, *token), [asked.texts], count)
+        hits = [
+            {
+                "similarity": hit.similarity,
+                "token": hit.token,
+                "position": hit.position,
+                "text": hit.line - 1,
+                "tokens": hit.tokens,
+            }
+            for hit in found.hits
+        ]
+        document = {"token": found.token, "position": found.position, "tokens": found.tokens, "layer": found.layer}
+        return Json({"model": served.name, **document, "hits": hits})
 
     @router.post("/perplexity")
     async def perplexity(asked: OnTexts, request: Request) -> Json:

@@ -73,6 +73,14 @@ def test_activations_and_surprise_are_those_of_python(app: FastAPI, runs: list[P
     assert text["tokens"][1]["nll_forward"] == pytest.approx(frame["nll_forward"][1])
 
 
+def test_the_nearest_tokens_are_those_of_python(app: FastAPI, runs: list[Path]) -> None:
+    asked = {"text": "oil prices fell", "token": "oil", "texts": ["the match ended", "oil prices rose 1"]}
+    found = ask(app, "/similar", {"model": "lm", **asked, "top": 1}).json()
+    assert (found["token"], found["position"], found["layer"]) == ("oil", 0, "layer 2")
+    frame = elmo_cli.Elmo.load(runs[0], "cpu").similar("oil prices fell", "oil", corpus=asked["texts"], top=1)
+    assert found["hits"] == frame.to_dict("records")
+
+
 def test_texts_of_many_clients_are_answered_together(app: FastAPI, runs: list[Path]) -> None:
     texts = [" ".join(TEXTS[: 1 + number % 7]) for number in range(40)]
     # Alone, each text would be padded to nothing but itself.
@@ -113,6 +121,10 @@ BAD: list[tuple[str, object, int]] = [
     ("/embed", {"model": "lm", "texts": ["a"], "layers": 10**30}, 400),
     ("/embed", {"model": "lm", "texts": ["a"], "pool": "sum"}, 400),
     ("/embed", {"model": "lm", "texts": "a"}, 400),
+    ("/similar", {"model": "lm", "text": "oil prices", "texts": ["a"]}, 400),
+    ("/similar", {"model": "lm", "text": "oil", "token": "gas", "texts": ["a"]}, 400),
+    ("/similar", {"model": "lm", "text": "", "texts": ["a"]}, 400),
+    ("/similar", {"model": "lm", "text": "oil", "texts": ["a"], "layer": 9}, 400),
     ("/perplexity", {"model": "lm", "texts": [None]}, 400),
     ("/perplexity", ["a"], 400),
     ("/nowhere", {}, 404),
@@ -228,7 +240,7 @@ def test_the_description_names_every_route_and_no_page_fetches_scripts(app: Fast
     paths = ask(app, "/openapi.json").json()["paths"]
     assert set(paths) == {
         *("/v1/models", "/v1/models/{name}", "/v1/embeddings"),
-        *("/healthz", "/metrics", "/predict", "/embed", "/perplexity"),
+        *("/healthz", "/metrics", "/predict", "/embed", "/similar", "/perplexity"),
     }
     assert ask(app, "/docs").status_code == 404
     assert ask(app, "/v1/models/lm").json()["id"] == "lm"
