@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -13,14 +12,14 @@ from numpy.typing import NDArray
 
 from elmo_cli.api.folders import RunFolder
 from elmo_cli.api.model import Model
-from elmo_cli.api.texts import Text, texts_of, texts_or_tokens_of, write_lines
+from elmo_cli.api.texts import Text, texts_of, texts_or_tokens_of
 from elmo_cli.api.train import OnEvent, ignore, pretrain_texts
-from elmo_cli.config import Precision, resolve
+from elmo_cli.config import Precision
 from elmo_cli.config.choices import Preset
 from elmo_cli.embedder import Embedder
 from elmo_cli.inference.arrays import embed_arrays
 from elmo_cli.inference.assembly import Layers
-from elmo_cli.inference.similar import similar_run
+from elmo_cli.inference.similar import similar_texts
 from elmo_cli.inference.token_scores import SENTENCE_COLUMNS, TOKEN_COLUMNS, score_rows
 from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.runs import load_lm
@@ -189,22 +188,18 @@ class Elmo(Model):
 
         Raises:
             ConfigError: There is no such token or layer.
-            DataError: The corpus holds no tokens.
         """
-        run = self.run_folder().path
-        with TemporaryDirectory(prefix="elmo-") as name:
-            rows = ({"text": each} for each in texts_of(corpus))
-            file = write_lines(Path(name) / "corpus.jsonl", rows)
-            experiment = resolve({"data": {"text": ["text"]}})
-            found = similar_run(
-                *(experiment, run, text, [file]),
-                token=token,
-                occurrence=occurrence,
-                layer=str(layer),
-                top=top,
-                same_word=same_word,
-                device=self.device,
-            )
+        found = similar_texts(
+            self.embedder,
+            text,
+            texts_of(corpus),
+            token=token,
+            occurrence=occurrence,
+            layer=str(layer),
+            top=top,
+            same_word=same_word,
+            device=self.device,
+        )
         columns = ["similarity", "token", "position", "text", "tokens"]
         hits = [(hit.similarity, hit.token, hit.position, hit.line - 1, list(hit.tokens)) for hit in found.hits]
         return _frame(hits, columns)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from elmo_cli.api.folders import RunFolder
 from elmo_cli.devices import pick_device
 from elmo_cli.embedder import Embedder
 from elmo_cli.errors import RunError
 from elmo_cli.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Model:
@@ -34,6 +37,20 @@ class Model:
             RunError: The model was made by hand and belongs to none.
         """
         return Run.open(self.run_folder().path)
+
+    def metrics(self) -> pd.DataFrame:
+        """What was measured while the model was trained: a row for each event of `metrics.jsonl`, in their order.
+
+        >>> from elmo_cli import Elmo
+        >>> Elmo.load("runs/lm").metrics().query("event == 'validation'")["epoch"].tolist()
+        [1, 2]
+
+        Returns:
+            `event`, and what events have; NaN where one lacks it.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.run.metrics()).convert_dtypes()
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Copy the model's run to a path; `load` and all commands take it there.

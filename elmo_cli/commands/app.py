@@ -32,6 +32,7 @@ from elmo_cli.commands.predict import predict
 from elmo_cli.commands.pretrain import pretrain
 from elmo_cli.commands.quickstart import quickstart
 from elmo_cli.commands.report import report
+from elmo_cli.commands.serve import serve
 from elmo_cli.commands.similar import similar
 from elmo_cli.commands.tag import tag
 from elmo_cli.commands.vocab import vocab
@@ -57,6 +58,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "report": report,
         "import": import_,
         "export": export,
+        "serve": serve,
         "check": check,
         "bench": bench,
     },

@@ -8,7 +8,7 @@ so memory follows neither its size nor its longest text. Legend: K layers, B bat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ BATCH_TOKENS = 4096
 LONGEST = BATCH_TOKENS - 2  # tokens of a text between <S> and </S>
 PIECE = 8 * BATCH_TOKENS  # tokens that are held at once, so that there are sentences of similar length among them
 
+IN_MEMORY = Path("texts")  # stands for the file of texts that lie in none
 _NONE = -2.0  # less than any cosine
 
 
@@ -100,26 +101,73 @@ def similar_run(
         raise ConfigError(f"--top is {top}", expected="at least 1", remedy="leave --top out for 10")
     files = tuple(paths) or corpus_files(experiment)
     embedder, represent, name = _load(run, layer, device)
-    tokenize = Tokenizer(embedder.tokenizer)
-    tokens = tuple(tokenize(CLEANINGS[experiment.data.clean](sentence)))
-    position = find_token(tokens, token, tokenize, occurrence)
-    search = _Search(tokens, position, top, same_word, Extractor(embedder, device), represent)
-    for piece in _pieces(experiment, files, tokenize):
-        search.look_through(piece)
-        tell(Progress("sentences", search.sentences, None))
-    if not search.searched:
+    records = ((file, record.line, record.text) for file, record in records_of(experiment, files))
+    query = _Query(CLEANINGS[experiment.data.clean](sentence), token, occurrence, top, same_word)
+    found = _similar(embedder, represent, name, query, records, device, tell)
+    if not found.searched:
         raise DataError(
             "there is nothing to search",
             where=", ".join(map(str, files)),
             expected="text with tokens",
             remedy="give another --corpus, or name its text column with --column",
         )
-    notices = _notices(embedder, search)
-    for notice in notices:
+    for notice in found.notices:
         tell(Notice(notice))
-    return Similar(
-        tokens[position], position, tokens, name, search.sentences, search.searched, tuple(search.hits), notices
-    )
+    return found
+
+
+def similar_texts(
+    embedder: Embedder,
+    sentence: str,
+    texts: Iterable[str],
+    *,
+    token: str | None = None,
+    occurrence: int = 1,
+    layer: str = "top",
+    top: int = 10,
+    same_word: bool = False,
+    device: torch.device | str = "cpu",
+) -> Similar:
+    """The same in texts in memory, by an embedder in memory; the line of a hit is the number of its text, from 1.
+
+    Raises:
+        ConfigError: There is no such token or layer.
+    """
+    represent, name = _represent(embedder.layer_count, layer)
+    records = ((IN_MEMORY, line, text) for line, text in enumerate(texts, start=1))
+    return _similar(embedder, represent, name, _Query(sentence, token, occurrence, top, same_word), records, device)
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What is searched for."""
+
+    sentence: str
+    token: str | None
+    occurrence: int
+    top: int
+    same_word: bool
+
+
+def _similar(
+    embedder: Embedder,
+    represent: _Represent,
+    name: str,
+    query: _Query,
+    records: Iterable[tuple[Path, int, str]],
+    device: torch.device | str,
+    tell: Tell = silent,
+) -> Similar:
+    """Search records, each with its file and line."""
+    tokenize = Tokenizer(embedder.tokenizer)
+    tokens = tuple(tokenize(query.sentence))
+    position = find_token(tokens, query.token, tokenize, query.occurrence)
+    search = _Search(tokens, position, query.top, query.same_word, Extractor(embedder, device), represent)
+    for piece in _pieces(records, tokenize):
+        search.look_through(piece)
+        tell(Progress("sentences", search.sentences, None))
+    hits, notices = tuple(search.hits), _notices(embedder, search) if search.searched else ()
+    return Similar(tokens[position], position, tokens, name, search.sentences, search.searched, hits, notices)
 
 
 def find_token(tokens: Sequence[str], wanted: str | None, tokenize: Tokenizer, occurrence: int) -> int:
@@ -183,9 +231,13 @@ def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, 
             embedder = load_lm(run)
     if layer == "mix" and combiner is not None:
         return embedder, combiner.to(device), f"the {kind}'s mix"
-    count = embedder.layer_count
+    return embedder, *_represent(embedder.layer_count, layer)
+
+
+def _represent(count: int, layer: str) -> tuple[_Represent, str]:
+    """What is compared of so many layers, and that in words."""
     if layer == "mix":
-        return embedder, lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"
+        return lambda layers, mask: layers.mean(dim=0), f"mean of {count} layers"
     number = count - 1 if layer == "top" else int(layer) if layer.isdecimal() else count
     if number >= count:
         raise ConfigError(
@@ -193,7 +245,7 @@ def _load(run: Path, layer: str, device: torch.device | str) -> tuple[Embedder, 
             expected=f"top, mix, or 0 to {count - 1}",
             remedy="layer 0 are the token vectors, top is the last LSTM layer",
         )
-    return embedder, lambda layers, mask: layers[number], f"layer {number}"
+    return lambda layers, mask: layers[number], f"layer {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +258,13 @@ class _Sentence:
     line: int
 
 
-def _pieces(experiment: Experiment, files: Sequence[Path], tokenize: Tokenizer) -> Iterator[list[_Sentence]]:
+def _pieces(records: Iterable[tuple[Path, int, str]], tokenize: Tokenizer) -> Iterator[list[_Sentence]]:
     piece: list[_Sentence] = []
     cells = 0
-    for file, record in records_of(experiment, files):
-        tokens = tuple(tokenize(record.text))
+    for file, line, text in records:
+        tokens = tuple(tokenize(text))
         piece += [
-            _Sentence(tokens[start : start + LONGEST], start, file, record.line)
+            _Sentence(tokens[start : start + LONGEST], start, file, line)
             for start in range(0, max(1, len(tokens)), LONGEST)
         ]
         cells += len(tokens) + 2

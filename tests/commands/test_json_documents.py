@@ -43,7 +43,7 @@ RUNS = {
     "check": "check runs/lm",
     "bench": "bench runs/lm --corpus train.csv --device cpu",
 }
-APART = {"data get", "import", "quickstart", "evaluate"}  # run by the tests below, or by those of the commands
+APART = {"data get", "import", "quickstart", "evaluate", "serve"}  # run by the tests below, or by those of the commands
 
 
 def commands() -> Iterator[str]:
