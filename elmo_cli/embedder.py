@@ -45,6 +45,7 @@ class Embedder:
         tokenizer: How the network's training text was cut into tokens.
         name: What to call it in tables and messages.
         token_cache: Token vectors that were computed before, where the network has a character CNN.
+        prepared: The LSTM's matrices, ready for whoever classifies one piece of a text after the other.
     """
 
     indexer: Indexer
@@ -53,6 +54,7 @@ class Embedder:
     tokenizer: TokenizerSettings
     name: str
     token_cache: TokenCache = field(default_factory=TokenCache, repr=False, compare=False)
+    prepared: Prepared = field(default_factory=Prepared, repr=False, compare=False)
 
     @classmethod
     def of(

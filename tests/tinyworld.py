@@ -55,10 +55,10 @@ def make_vocabulary() -> Vocabulary:
 MODEL = ModelSettings(hidden_size=6, projection_size=4, layers=2, softmax="full")
 
 
-def make_bilm(seed: int = 3) -> Embedder:
+def make_bilm(seed: int = 3, model: ModelSettings = MODEL) -> Embedder:
     torch.manual_seed(seed)
     vocabulary = make_vocabulary()
-    network = BiLm(MODEL, len(vocabulary)).eval()
+    network = BiLm(model, len(vocabulary)).eval()
     return Embedder.of(network, vocabulary, TOKENIZER, "lm")
 
 

@@ -78,18 +78,20 @@ class LayerModel(nn.Module, ABC):
             self.embedder.eval()
         return self
 
-    def forward(self, tokens: TokenIds, lengths: Tensor) -> Tensor:
+    def forward(self, tokens: TokenIds | Tensor, lengths: Tensor, mode: Mode = EXACT) -> Tensor:
         """Score texts.
 
         Args:
-            tokens: Ids of the embedder: (B, T + 2) framed for a biLM, (B, T) for a static table.
+            tokens: Ids of the embedder: (B, T + 2) framed for a biLM, (B, T) for a static table; or the vectors that
+                its `layers` takes in their place.
             lengths: (B,) tokens of each text, without the frame; may be 0.
+            mode: How the embedder is run while it does not train.
 
         Returns:
             What `score_layers` does.
         """
         with torch.set_grad_enabled(self.tune and torch.is_grad_enabled()):
-            layers, _ = self.embedder.layers(tokens, lengths, mode=self.tuning if self.embedder.training else EXACT)
+            layers, _ = self.embedder.layers(tokens, lengths, mode=self.tuning if self.embedder.training else mode)
         return self.score_layers(layers, lengths)
 
     def token_vectors(self, layers: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

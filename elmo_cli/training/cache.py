@@ -32,13 +32,14 @@ from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.combiner import make_combiner
 from elmo_cli.model.layer_model import LayerModel
+from elmo_cli.model.mode import Mode
 from elmo_cli.text.batches import length_batches
 from elmo_cli.text.encoded import EncodedCorpus
 
 EXACT_BYTES = 256 * 2**20  # up to which token vectors are kept in float32
 MEMORY_BYTES = 2 * 2**30  # up to which they stay in memory
 TOKENS_PER_BATCH = 4096  # of a pass of the embedder
-CELLS_PER_BATCH = 8192  # of a pass of the classifier
+CELLS_PER_BATCH = 4096  # of a pass of the classifier
 
 Indices = NDArray[np.integer[Any]]
 
@@ -54,17 +55,29 @@ class Texts(Protocol):
 
 
 class LiveTexts:
-    """Texts that go through the classifier's embedder each time, as tuning needs it; `embedder` gives its indexer."""
+    """Texts that go through the classifier's embedder each time, as tuning needs it.
+
+    Args:
+        embedder: Gives its indexer; where the classifier has its very network, also what it remembers of words and
+            matrices.
+        corpus: The texts.
+        device: Where the classifier is.
+    """
 
     dtype = torch.float32
 
     def __init__(self, embedder: Embedder, corpus: EncodedCorpus, device: torch.device | str) -> None:
         self.lengths = corpus.lengths
-        self._feed = Feed(embedder, corpus, device)
+        self._feed, self._network = Feed(embedder, corpus, device), embedder.network
+        self._remembering = Mode(prepared=embedder.prepared)
 
     def logits(self, classifier: LayerModel, indices: Indices) -> Tensor:
         """Scores of the texts at `indices`, as the classifier has them: (B, classes), or (B, T, tags)."""
-        logits: Tensor = classifier(*self._feed.sentences(indices))
+        # A tuned copy has other weights, and what is remembered has no gradients.
+        if classifier.embedder is self._network and torch.is_inference_mode_enabled():
+            logits: Tensor = classifier(*self._feed.known(indices), self._remembering)
+        else:
+            logits = classifier(*self._feed.sentences(indices))
         return logits
 
 

@@ -11,8 +11,11 @@ import torch
 from test_finetune import TRAIN, train
 from tinyworld import SETTINGS, make_bilm, make_corpus, make_static
 
+from elmo_cli.config import ModelSettings
+from elmo_cli.embedder import Feed
 from elmo_cli.errors import ElmoError
-from elmo_cli.training.cache import ActivationCache, LiveTexts
+from elmo_cli.model.classifier import Classifier
+from elmo_cli.training.cache import ActivationCache, LiveTexts, predict
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max+mean", "attention"])
@@ -28,6 +31,19 @@ def test_cached_and_live_texts_agree(pooling: str, layer_norm: bool) -> None:
         torch.testing.assert_close(
             exact.logits(classifier, indices), live.logits(classifier, indices), atol=2e-6, rtol=1e-5
         )
+
+
+def test_live_texts_remember_words_and_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elmo_cli.training.cache.CELLS_PER_BATCH", 20)
+    embedder = make_bilm(model=ModelSettings(encoder="char", hidden_size=32, projection_size=16))
+    classifier = Classifier(embedder.network, SETTINGS, 4, seed=1).eval()
+    indices = np.arange(len(TRAIN))
+    with torch.no_grad():
+        plain = classifier(*Feed(embedder, TRAIN.corpus).sentences(indices)).softmax(1)
+    found = predict(classifier, embedder, TRAIN.corpus)
+    torch.testing.assert_close(torch.from_numpy(found), plain, atol=1e-6, rtol=0)
+    words = embedder.token_cache.rows(TRAIN.corpus.types)
+    assert (words[np.unique(np.concatenate([TRAIN.corpus.sentence(i) for i in indices]))] >= 0).all()
 
 
 def test_half_precision_in_memory_and_in_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -530,12 +530,14 @@ void weight_gradient(const E *a, int64_t K, const E *packed, int64_t width, int6
     }
 }
 
-// The sum of the rows of a matrix (K x N).
+// The sum of the rows of a matrix (K x N, N a multiple of 4 LANES).
 template <class E> void sum_rows(const E *matrix, int64_t K, int64_t N, float *out) {
-  for (int64_t n = 0; n < N; n += LANES) {
-    Floats sum = {};
-    for (int64_t k = 0; k < K; k++) sum += load(matrix + k * N + n);
-    store(out + n, sum);
+  for (int64_t n = 0; n < N; n += 4 * LANES) {
+    Floats sums[4] = {};
+    for (int64_t k = 0; k < K; k++)
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; g++) sums[g] += load(matrix + k * N + n + g * LANES);
+    memcpy(out + n, sums, sizeof sums);
   }
 }
 
