@@ -64,7 +64,8 @@ def test_svd_vectors_have_their_row_in_a_comparison(road: Path, tmp_path: Path, 
     flags = ["--baseline", "svd.txt", "--lambdas", "frozen", "--seeds", "1", "--set", "classify.epochs=1"]
     done = elmo_in(tmp_path / "copy", "compare", *flags, "--json")
     assert done.code == 0, done.stderr
-    assert [row["name"] for row in done.json["rows"]] == ["svd.txt", "lm frozen", "TF-IDF + SVM"]
+    names = ["svd.txt", "svd.txt + n-grams", "lm frozen", "lm frozen + n-grams", "n-grams", "TF-IDF + SVM"]
+    assert [row["name"] for row in done.json["rows"]] == names
 
 
 @pytest.mark.parametrize(
