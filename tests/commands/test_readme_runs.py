@@ -55,7 +55,7 @@ def test_commands_and_code_run_in_their_order(name: str, road: Path, tmp_path: P
     (folder / "new.txt").write_text("Shares fell on Monday\nThe striker scored\n", encoding="utf-8")
     if name.endswith("tag.md"):  # files that a labelled corpus does not come with
         for file in ("train", "dev", "test", "other"):
-            (folder / f"{file}.conll").write_text(TAGGED, encoding="utf-8")
+            (folder / f"{file}.conll").write_text(f"{TAGGED}{file} O\n", encoding="utf-8")
         (folder / "new.conll").write_text("Rome\nis\nold\n", encoding="utf-8")
     for arguments in commands(read(name)):
         done = elmo_in(folder, *arguments, *SCALE.get(arguments[0], []))

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class ConllText(Format):
-    """A token a line in CoNLL's columns or CoNLL-U, of which the tags are not read; the text column is the tokens'."""
+    """A token a line in CoNLL's columns or CoNLL-U; of its columns the usual one of tokens is read, and no other."""
 
     kind = "conll"
     title = "CoNLL"
     endings = (".conll", ".iob", ".bio", ".conllu", ".conllup")
-    settings = frozenset({"text", "encoding", "header", "clean"})
+    settings = frozenset({"encoding", "header", "clean"})
 
     def columns(self, *, labelled: bool) -> Columns:
         """None: a sentence is a text."""
@@ -38,6 +38,6 @@ class ConllText(Format):
 
     def _file(self) -> TaggedFormat:
         # Not above: files of tagged rows are read by the formats of this package.
-        from elmo_cli.data.tagged import TagColumns, open_tagged
+        from elmo_cli.data.tagged import open_tagged
 
-        return open_tagged(self.path, self.reading, TagColumns(next(iter(self.reading.text), None)))
+        return open_tagged(self.path, self.reading)
