@@ -127,14 +127,15 @@ def test_a_row_is_the_same_bits_in_any_company(precision: str) -> None:
             assert torch.equal(last.cell, final.cell[:, part])
 
 
-def test_threads_share_out_rows_without_a_trace() -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_share_out_rows_without_a_trace(precision: str) -> None:
     case = make_case(batch=60, steps=5, width=16, cells=32, projection=16, scale=0.3, dtype=torch.float32)
     before = torch.get_num_threads()
     try:
         found = []
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            results, gradients = run(lstm, case)
+            results, gradients = run(lstm, case, precision=precision)
             found.append([*results, *gradients[:2]])
     finally:
         torch.set_num_threads(before)
