@@ -11,12 +11,14 @@ import typer
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with options.json and weights.hdf5.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="PATH", help="Folder, .zip or .tar.gz with options.json and weights.hdf5.")
+]
 
 
 def import_(
     call: Call,
-    folder: Folder,
+    path: Source,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -25,12 +27,13 @@ def import_(
     Published weights come without their softmax, so what needs one
     (perplexity) says so; everything else works.
 
-    Example:
+    Examples:
       elmo import elmo_2x1024 --out runs/published
+      elmo import 144.zip --out runs/norwegian
     """
     from elmo_cli.interop.bilm_tf import import_run
 
     target = out or call.settings().output / "imported"
-    files = import_run(folder, target, overwrite)
+    files = import_run(path, target, overwrite)
     document = {"path": target, **asdict(files)}
     call.output.show(document, views.pairs(document))

@@ -15,6 +15,7 @@ import torch
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.errors import WeightsError, nearest_file, printable
+from elmo_cli.interop.archives import unpacked
 from elmo_cli.interop.bilm_layout import Shapes, cell_name, dataset_parts, dataset_shapes
 from elmo_cli.interop.bilm_options import read_json, read_options
 from elmo_cli.interop.hdf5 import Hdf5Reader
@@ -84,14 +85,26 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
     return network.eval()
 
 
-def import_run(folder: Path, out: Path, overwrite: bool = False) -> ModelFiles:
-    """Write the model of a folder, with a vocabulary where there is one, as an LM run; returns what was read.
+def import_run(path: Path, out: Path, overwrite: bool = False) -> ModelFiles:
+    """Write the model of a folder or archive, with its vocabulary if there is one, as an LM run; returns what was read.
 
     Raises:
-        WeightsError: See `find_files` and `load_bilm_tf`; also where a model of word ids has no fitting vocabulary.
+        WeightsError: See `unpacked`, `find_files` and `load_bilm_tf`; also where a model of word ids has no fitting
+            vocabulary.
         DataError: The vocabulary holds a token twice.
         RunError: The run exists, and `overwrite` is false.
     """
+    with unpacked(path) as folder:
+        files = _import(folder, out, overwrite)
+    if folder == path:
+        return files
+    inside = [None if file is None else path / file.name for file in (files.options, files.weights, files.vocabulary)]
+    assert inside[0] is not None
+    assert inside[1] is not None
+    return ModelFiles(inside[0], inside[1], inside[2])
+
+
+def _import(folder: Path, out: Path, overwrite: bool) -> ModelFiles:
     files = find_files(folder)
     network = load_bilm_tf(files.options, files.weights)
     settings = network.settings
