@@ -49,7 +49,7 @@ def serve(
       curl -d '{"texts": ["Oil prices rose"]}' -H 'Content-Type: application/json' localhost:8765/embed
     """
     try:
-        from elmo_cli.server.app import create_app, run_server
+        from elmo_cli.server.app import create_app, listen, run_server
         from elmo_cli.server.guard import read_keys
         from elmo_cli.server.operations import load_served
         from elmo_cli.server.service import Service
@@ -61,9 +61,10 @@ def serve(
     if host not in LOOPBACK and not keys:
         call.note(f"{host} can be reached from other machines, and no --api-key-file is given")
     service = Service(load_served(runs, device), batch_tokens, queue_tokens, timeout)
+    listening = listen(host, port)
     place = {"url": f"http://{host}:{port}", "models": list(service.models)}
     call.output.show(place, views.pairs(place))
     sys.stdout.flush()  # a pipe would have it only at the end
     with stop_on_signals() as stop:
-        run_server(create_app(service, keys), host, port, timeout)
-    raise typer.Exit(stop.code or 1)  # uvicorn has said what kept it from listening
+        run_server(create_app(service, keys), listening, timeout)
+    raise typer.Exit(stop.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from elmo_cli import __version__
+from elmo_cli.errors import ElmoError
 from elmo_cli.server.guard import Guard
 from elmo_cli.server.openai import openai_routes
 from elmo_cli.server.requests import RequestError
@@ -60,23 +62,37 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
     return RequestError(error.status_code, str(error.detail)).response()
 
 
-def run_server(app: FastAPI, host: str, port: int, seconds: float) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on, which are answered once the server runs.
+
+    Raises:
+        ElmoError: The address is not this machine's, or the port is taken.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ElmoError(
+            f"{host}, port {port}, cannot be listened at: {error.strerror or error}",
+            expected="an address of this machine, and a port that is free",
+            remedy="choose another --port, or another --host",
+        ) from error
+
+
+def run_server(app: FastAPI, listening: socket.socket, seconds: float) -> None:
     """Serve until SIGINT or SIGTERM; what was taken until then is answered.
 
     Args:
         app: What to serve.
-        host: Address to listen at.
-        port: Its port.
+        listening: From `listen`; closed at the end.
         seconds: That a request may take.
     """
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=int(seconds) + 1,
     )
-    uvicorn.Server(config).run()
+    with listening:
+        uvicorn.Server(config).run([listening])

@@ -88,6 +88,10 @@ def test_keys_and_what_cannot_be_served(lm: Path, tmp_path: Path, run_elmo) -> N
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run_elmo("serve", lm, "--port", taken.getsockname()[1], "--device", "cpu")
+    assert done.code == 1
+    assert "cannot be listened at" in done.stderr
     for arguments, message in (
         ((lm, lm), "two runs are named lm"),
         ((tmp_path / "nothing",), "there is no run"),
