@@ -52,7 +52,8 @@ def test_commands_and_code_run_in_their_order(name: str, road: Path, tmp_path: P
         folder.mkdir()
         for file in ("train.csv", "test.csv"):
             shutil.copy(road / file, folder)
-    (folder / "new.txt").write_text("Shares fell on Monday\nThe striker scored\n", encoding="utf-8")
+    for file in ("new", "news", "old-valid"):
+        (folder / f"{file}.txt").write_text("Shares fell on Monday\nThe striker scored\n", encoding="utf-8")
     if name.endswith("tag.md"):  # files that a labelled corpus does not come with
         for file in ("train", "dev", "test", "other"):
             (folder / f"{file}.conll").write_text(f"{TAGGED}{file} O\n", encoding="utf-8")

@@ -34,7 +34,8 @@ def tagger(path: Path, *, plain: bool = False, scored: bool = True) -> Path:
     write_json(path / "results.json", results | ({"train_scores": scores, "test_scores": scores} if scored else {}))
     epoch = {"event": "epochdone", "train_accuracy": 0.8, "valid_accuracy": 0.7, "loss": 0.3, "gamma": 1.0}
     epoch |= {"valid_f1": None if plain else 0.6, "lambdas": [0.4, 0.35, 0.25]}
-    write_events(path / "metrics.jsonl", [{**epoch, "epoch": number} for number in (1, 2)])
+    later = {**epoch, "lambdas": [0.5, 0.3, 0.2]}
+    write_events(path / "metrics.jsonl", [{**epoch, "epoch": 1}, {**later, "epoch": 2}])
     lines = [
         "The B-NP B-NP",
         "match I-NP O",
