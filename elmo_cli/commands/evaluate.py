@@ -9,6 +9,7 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.errors import ConfigError
 
 Run = Annotated[Path | None, typer.Argument(metavar="RUN", help="What to evaluate; by default all models in runs/.")]
 Data = Annotated[Path | None, typer.Argument(metavar="DATA", help="Text or labelled texts; by default the test file.")]
@@ -17,6 +18,12 @@ Scores = Annotated[
     typer.Option("--scores", metavar="FILE", help="Write the scores of each sentence of an LM run: .csv or .jsonl."),
 ]
 PerToken = Annotated[bool, typer.Option("--per-token", help="With --scores: of each token instead.")]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs", metavar="FILE", help="Minimal pairs, columns good and bad: how often the LM prefers the good one."
+    ),
+]
 
 
 def evaluate(
@@ -25,6 +32,7 @@ def evaluate(
     data: Data = None,
     scores: Scores = None,
     per_token: PerToken = False,
+    pairs: Pairs = None,
     encoding: options.Encoding = None,
     device: options.Device = "auto",
 ) -> None:
@@ -33,11 +41,24 @@ def evaluate(
     Examples:
       elmo evaluate
       elmo evaluate runs/lm held_out.txt --scores sentences.csv
+      elmo evaluate runs/lm --pairs pairs.csv
       elmo evaluate runs/classify-frozen test.csv --json
     """
-    from elmo_cli.inference.evaluate import evaluate_run
+    from elmo_cli.inference.evaluate import evaluate_pairs, evaluate_run
 
     experiment = call.settings(data={"encoding": encoding})
+    if pairs is not None:
+        if run is None or data is not None or scores is not None or per_token:
+            raise ConfigError(
+                "--pairs needs an LM run, and no other file or scores beside it",
+                where="the command line",
+                expected="elmo evaluate RUN --pairs FILE",
+                remedy="name the run, and leave the rest out",
+            )
+        with call.display() as tell:
+            found = evaluate_pairs(run, pairs, experiment, device=device, tell=tell)
+        call.output.show(found, *views.minimal_pairs(found))
+        return
     with call.display() as tell:
         results = evaluate_run(run, data, experiment, device=device, scores=scores, per_token=per_token, tell=tell)
     call.output.show(results, *views.evaluation(results))

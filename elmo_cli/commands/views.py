@@ -218,6 +218,15 @@ def evaluation(results: Results | Sequence[Results]) -> list[RenderableType]:
     return [*shown, *taggers, *skipped]
 
 
+def minimal_pairs(results: Results) -> list[RenderableType]:
+    """How often a language model prefers the better half of a pair."""
+    low, high = results["interval"]
+    shares = [(f"{name} alone", f"{_percent(results[name])} %") for name in ("forward", "backward")]
+    preferred = f"{_percent(results['accuracy'])} % of {results['pairs']:,} (95 % interval {low:.3f}..{high:.3f})"
+    head = [("run", results["run"]), ("data", results["data"]), ("better preferred", preferred)]
+    return [facts([*head, *shares, ("ties", results["ties"])])]
+
+
 def _perplexities(models: Sequence[Results]) -> RenderableType:
     scores = ("run", "mean", "forward", "backward", "tokens")
     rows = [[*(one[name] for name in scores), _percent(one["oov_rate"])] for one in models]

@@ -13,6 +13,7 @@ from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.events import Notice, Progress, Tell, silent
+from elmo_cli.inference.pairs import score_pairs
 from elmo_cli.inference.predict import answers
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
@@ -40,6 +41,20 @@ class LmEvaluation(TypedDict):
     unknown: int
     oov_rate: float
     scores: NotRequired[str]  # the file of sentences' or tokens' scores, where one was asked for
+
+
+class PairsEvaluation(TypedDict):
+    """Minimal pairs under an LM run, as `--json` shows them; the figures are those of `PairScores`."""
+
+    run: str
+    kind: Literal["lm"]
+    data: str
+    pairs: int
+    accuracy: float
+    interval: list[float]
+    forward: float
+    backward: float
+    ties: int
 
 
 class ClassifierEvaluation(TypedDict):
@@ -84,6 +99,21 @@ class Skipped(TypedDict):
 
 
 Evaluation = LmEvaluation | ClassifierEvaluation | TaggerEvaluation
+
+
+def evaluate_pairs(
+    run: Path, file: Path, experiment: Experiment, *, device: str = "auto", tell: Tell = silent
+) -> PairsEvaluation:
+    """Score the minimal pairs of a file under an LM run; see `elmo_cli.inference.pairs.score_pairs`.
+
+    Raises:
+        InputError: The run is none of a language model, or the file holds no pairs.
+    """
+    opened, where = Run.open(run, "lm"), pick_device(device)
+    evaluator = _Evaluator(file, experiment.data, experiment.tag, where, tell, None, False)
+    reading = evaluator.reading(DataSettings.model_validate(opened.settings.get("data", {})))
+    found = score_pairs(load_lm(run), file, reading, device=where, tell=tell)
+    return cast(PairsEvaluation, {**evaluator.head(opened), **found.as_dict()})
 
 
 def evaluate_run(
@@ -195,40 +225,41 @@ class _Evaluator:
     def lm(self, run: Run) -> LmEvaluation:
         """Perplexity, and the scores of sentences or tokens where a file is named for them."""
         embedder, device, tell = load_lm(run.path), self.device, self.tell
-        texts = read_texts([self.file], self._reading(DataSettings.model_validate(run.settings.get("data", {}))))
+        texts = read_texts([self.file], self.reading(DataSettings.model_validate(run.settings.get("data", {}))))
         if self.scores is not None:
             found = write_scores(self.scores, embedder, texts, per_token=self.per_token, device=device, tell=tell)
         else:
             found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
         written = {"scores": str(self.scores)} if self.scores else {}
-        return cast(LmEvaluation, {**self._head(run), **asdict(found), **written})
+        return cast(LmEvaluation, {**self.head(run), **asdict(found), **written})
 
     def _classifier(self, run: Run) -> ClassifierEvaluation:
         loaded = load_classifier(run.path)
         limit, tokenizer = loaded.settings.max_tokens, loaded.embedder.tokenizer
-        texts = read_corpus(self.file, self._reading(loaded.data), tokenizer, limit, loaded.classes)
+        texts = read_corpus(self.file, self.reading(loaded.data), tokenizer, limit, loaded.classes)
         self.tell(Notice(texts.columns.taken(self.file.name)))
         probabilities = answers(loaded, texts.corpus, self.device, self.tell)
         found = classification_scores(texts.labels, probabilities.argmax(1), texts.classes).as_dict()
         notes = [*found["notes"], *([note] if (note := cut_note(texts, limit)) else [])]
-        return cast(ClassifierEvaluation, {**self._head(run), **found, "notes": notes, "cut": texts.cut})
+        return cast(ClassifierEvaluation, {**self.head(run), **found, "notes": notes, "cut": texts.cut})
 
     def _tagger(self, run: Run) -> TaggerEvaluation:
         loaded = load_tagger(run.path)
         named = {key: column for key in ("tokens", "tags") if (column := getattr(self.tag, key)) is not None}
         settings = loaded.settings.model_copy(update=named)
-        reading = self._reading(loaded.data)
+        reading = self.reading(loaded.data)
         corpus = read_tagged_corpus(self.file, reading, loaded.embedder.tokenizer, settings, loaded.tag_set)
         if note := unseen_note(corpus):
             self.tell(Notice(note))
         tagged = tag_sentences(loaded.tagger, loaded.embedder, corpus.corpus, self.device, tell=self.tell)
         found = score_tagger(corpus, tagged, loaded.words).as_dict()
-        return cast(TaggerEvaluation, {**self._head(run), **found})
+        return cast(TaggerEvaluation, {**self.head(run), **found})
 
-    def _head(self, run: Run) -> dict[str, str]:
+    def head(self, run: Run) -> dict[str, str]:
+        """What all results begin with."""
         return {"run": run.path.resolve().name, "kind": run.kind, "data": self.file.name}
 
-    def _reading(self, before: DataSettings) -> DataSettings:
+    def reading(self, before: DataSettings) -> DataSettings:
         """How to read the file: as in training, but for columns and the like that the settings of today name."""
         now, default = self.data, ReadingSettings()
         keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training

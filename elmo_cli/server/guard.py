@@ -30,9 +30,11 @@ def read_keys(path: Path) -> list[bytes]:
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read", where=path, expected="a file with a key a line") from error
+        expected, remedy = "a file with a key a line", "check the path and who may read it"
+        raise ConfigError(f"{path} cannot be read", where=path, expected=expected, remedy=remedy) from error
     if not lines:
-        raise ConfigError(f"{path} holds no key", where=path, expected="a key a line")
+        remedy = "write one into it, or leave --api-key-file out"
+        raise ConfigError(f"{path} holds no key", where=path, expected="a key a line", remedy=remedy)
     return [_digest(line.encode()) for line in lines]
 
 

@@ -51,7 +51,10 @@ def load_served(paths: Sequence[Path], device: str = "auto") -> dict[str, Served
             raise ConfigError(f"two runs are named {name}", where=path, remedy="rename one of the folders")
         if not isinstance(model, Elmo | TextClassifier):
             raise ConfigError(
-                f"{path} cannot be served", where=path, expected="a run of `elmo pretrain`, `classify` or `import`"
+                f"{path} cannot be served",
+                where=path,
+                expected="a run of `elmo pretrain`, `classify` or `import`",
+                remedy="leave it out; `elmo predict` tags sentences",
             )
         classifier = model if isinstance(model, TextClassifier) else None
         elmo = Elmo(model.embedder, device) if isinstance(model, TextClassifier) else model

@@ -29,6 +29,7 @@ RUNS = {
     "classify": f"classify --lambdas layer:1 {SHORT}",
     "tag": f"tag tagged.conll --test tagged_test.conll --lambdas layer:1 {SHORT.replace('classify', 'tag')}",
     "evaluate LM": "evaluate runs/lm --device cpu",
+    "evaluate LM --pairs": "evaluate runs/lm --pairs pairs.csv --device cpu",
     "evaluate CLASSIFIER": "evaluate runs/classify-frozen --device cpu",
     "evaluate TAGGER": "evaluate runs/tag-layer-1 tagged_test.conll --device cpu",
     "predict TAGGER": "predict runs/tag-layer-1 tagged_test.conll --device cpu",
@@ -106,6 +107,7 @@ def check_against_page(name: str, document: Any) -> None:
 @pytest.fixture(scope="module")
 def folder(road: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(shutil.copytree(road, tmp_path_factory.mktemp("json") / "copy"))
+    (folder / "pairs.csv").write_text("good,bad\nthe match ended,the ended match\nit was late,late was it\n")
     for name in ("tagged.conll", "tagged_test.conll"):
         (folder / name).write_text(10 * "The B-NP\nmatch I-NP\nended B-VP\n\nIt B-NP\nrained B-VP\n. O\n\n")
     return folder
@@ -147,5 +149,5 @@ def test_what_is_fetched(tmp_path: Path) -> None:
 def test_every_command_has_a_section() -> None:
     shown = set(documented()) - {"Scores", "Tag scores"}
     assert set(RUNS) | APART >= shown
-    words = {re.sub(" (LM|CLASSIFIER|TAGGER)$", "", name) for name in shown}
+    words = {re.sub(" (LM|LM --pairs|CLASSIFIER|TAGGER)$", "", name) for name in shown}
     assert words == set(commands())
