@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,3 +98,12 @@ def _run_apart(*arguments: object, stdin: str = "", cwd: Path | None = None, tim
 def run_apart() -> Runner:
     """`run_apart("--help")` in a process of its own, as a shell would run it."""
     return _run_apart
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_idle_workers() -> Iterator[None]:
+    """scikit-learn keeps the processes of a search for the next one: none may be there when others count theirs."""
+    yield
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if loky is not None and loky._executor is not None:
+        loky._executor.shutdown(wait=True, kill_workers=True)
