@@ -85,11 +85,6 @@ class DaskExecutor(Executor):
         # Not the client's own executor, from which an error is never heard if the scheduler dies at the wrong moment.
         self._theirs: WeakSet[DaskFuture[Any]] = WeakSet()
 
-    @property
-    def workers(self) -> int:
-        """How many there are now."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
-
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a piece of work done; it is pickled, and so is what it returns."""
         found: Future[T] = Future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Model:
+class Model(ABC):
     """What models of both kinds can do with the run that they belong to."""
 
     _folder: RunFolder | None
@@ -25,9 +26,9 @@ class Model:
         self.device, self._folder, self._asked_device = pick_device(device), folder, device
 
     @classmethod
+    @abstractmethod
     def _of(cls, folder: RunFolder, device: str) -> Self:
         """The model of a run."""
-        raise NotImplementedError
 
     @property
     def run(self) -> Run:
