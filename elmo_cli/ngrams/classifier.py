@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,6 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from elmo_cli.cluster import cores
 from elmo_cli.events import Progress, Stop, never
 from elmo_cli.ngrams.features import Indices, NgramFeatures
 from elmo_cli.text.encoded import EncodedCorpus
@@ -120,9 +118,9 @@ def _one_against_rest(
     numbers = range(classes) if classes > 2 else [1]  # of two classes one is the mirror image of the other
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by the results
-        # The solver holds no lock of Python while it works.
-        with ThreadPoolExecutor(min(cores(), len(numbers))) as threads:
-            fits = list(threads.map(lambda number: _against_rest(features, labels == number, penalty), numbers))
+        # One after another: liblinear draws from one generator of the whole process without a lock, so that two fits in
+        # two threads disturb each other's numbers, and may write past their own memory.
+        fits = [_against_rest(features, labels == number, penalty) for number in numbers]
     weights, intercept = np.stack([fit[0] for fit in fits], axis=1), np.array([fit[1] for fit in fits])
     if classes == 2:  # the softmax of (-z / 2, z / 2) is the logistic function of z
         weights, intercept = weights * [-0.5, 0.5], intercept * [-0.5, 0.5]

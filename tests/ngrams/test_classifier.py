@@ -68,6 +68,13 @@ def test_a_class_without_a_text_to_learn_from_is_the_least_probable() -> None:
     assert np.isfinite(found.valid).all()
 
 
+def test_two_fits_give_the_same_bits() -> None:
+    labels, every = np.random.default_rng(0).integers(0, 4, 400), np.arange(400)
+    corpus = encode([f"word{number % 37} other{number % 11} thing{number % 5} {number}" for number in every], str.split)
+    fits = [done(fit_ngrams(corpus, labels, 4, every[:300], every[300:])).classifier for _ in range(5)]
+    assert all((one.weights == fits[0].weights).all() for one in fits)
+
+
 def test_it_stops_when_asked() -> None:
     asked = iter([False, True])
     assert done(fit_ngrams(CORPUS, LABELS, 2, FIT, VALID, lambda: next(asked))) is None
