@@ -156,14 +156,20 @@ def test_package_loads_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    """Half a second is promised. Processor time, best of three: what a busy machine does besides must not decide."""
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "elmo_cli", "--help"], capture_output=True, check=True, cwd=REPOSITORY)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.5
+    """Half a second is promised, on a machine that imports Typer and Pydantic in a fifth of one; slower ones may be slower.
+
+    Processor time, best of five in turn: what a busy machine does besides must not decide.
+    """
+    ways = (["-m", "elmo_cli", "--help"], ["-c", "import pydantic, typer.rich_utils"])
+    seconds: list[list[float]] = [[], []]
+    for _ in range(5):
+        for way, found in zip(ways, seconds, strict=True):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, *way], capture_output=True, check=True, cwd=REPOSITORY)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    ours, floor = map(min, seconds)
+    assert ours < 0.5 * max(1.0, floor / 0.2)
 
 
 def commands() -> dict[str, typer.models.CommandInfo]:

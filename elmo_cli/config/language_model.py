@@ -31,7 +31,7 @@ class ModelSettings(Settings):
     embedding_size: int | None = Field(None, ge=1, description="width of the table; absent: that of a token vector")
     init_embeddings: Path | None = Field(None, description="static embedding file that the table starts from")
     freeze_embeddings: bool = Field(False, description="keep the table as it was initialised")
-    characters: CharacterSettings = Field(CharacterSettings(), description="the character CNN")
+    characters: CharacterSettings = Field(default_factory=CharacterSettings, description="the character CNN")
     hidden_size: int = Field(256, ge=1, description="D, cell size of an LSTM layer")
     projection_size: int | None = Field(None, ge=1, description="P, projection and token size; absent: D, unprojected")
     layers: int = Field(2, ge=1, description="L, LSTM layers in each direction")

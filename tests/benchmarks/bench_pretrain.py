@@ -37,6 +37,7 @@ import torch
 from bench_lstm import machine
 from torch import Tensor, nn
 from torch.nn import functional
+from word_lm import lstm_autocasts
 
 from elmo_cli.config import Experiment, load_experiment
 from elmo_cli.events import Step, Validation
@@ -249,7 +250,7 @@ def main() -> None:
         first = next(iter(jobs.values()))
         base = "nn.LSTM" if given.kind == "direct" else "course project"
         ways = {base: theirs(first, given.kind == "course")}
-        if given.kind == "direct":
+        if given.kind == "direct" and lstm_autocasts():
             base = "nn.LSTM autocast"
             ways[base] = theirs(first, False, autocast=True)
         for number, (name, job) in enumerate(jobs.items()):

@@ -105,10 +105,21 @@ def backward(model: WordLm, pieces: Sequence[Piece], state: LstmState | None, wa
     return len(targets), state
 
 
+def lstm_autocasts() -> bool:
+    """Whether torch can train its LSTM under bfloat16 autocast here: for processors without AVX-512 oneDNN has none."""
+    module, inputs = nn.LSTM(16, 16), torch.zeros(2, 2, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        try:
+            module(inputs)
+        except RuntimeError:
+            return False
+    return True
+
+
 def fastest(model: WordLm, pieces: Sequence[Piece], state: LstmState | None) -> tuple[Way, dict[str, float]]:
     """Try all ways for some steps; the fastest, and milliseconds of each."""
     times = {}
-    for way in [Way(autocast, chunk) for autocast in (False, True) for chunk in CHUNKS]:
+    for way in [Way(autocast, chunk) for autocast in {False, lstm_autocasts()} for chunk in CHUNKS]:
         took = []
         for _ in range(PROBES):
             model.zero_grad()
