@@ -157,7 +157,7 @@ def test_package_loads_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once(tmp_path: Path) -> None:
-    """Half a second is promised where Typer and Pydantic are imported in a fifth of one; a slower machine may take longer.
+    """Half a second is promised where Typer and Pydantic are imported in a fifth of one; other machines are slower.
 
     Processor time, best of five in turn: what a busy machine does besides must not decide. Bytecode is kept, as it is
     where a package was installed.
