@@ -46,11 +46,11 @@ class EpochDone:
     epoch: int  # counted from 1
     loss: float  # mean training loss in nats a text, or a token
     train_accuracy: float  # on the training texts or their tokens, while training
-    valid_accuracy: float  # on the validation texts or their tokens; the best epoch is chosen by it
+    valid_accuracy: float  # on the validation texts or their tokens; epochs are judged by it
     lambdas: tuple[float, ...] | None  # layer weights in force, where the combiner has any
     gamma: float | None  # scale of the mix, where the combiner has one
-    best: bool  # no epoch before was better
-    valid_f1: float | None = None  # of spans, where tags mark any; the best epoch is then chosen by it
+    best: bool  # no epoch before was clearly better, so its weights are kept
+    valid_f1: float | None = None  # of spans, where tags mark any; epochs are then judged by it
 
 
 @dataclass(frozen=True, slots=True)

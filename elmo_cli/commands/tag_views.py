@@ -24,7 +24,7 @@ def tagger(results: Results) -> list[RenderableType]:
             ("layers", lambda_bars(results["lambdas"], results["gamma"]) or None),
             ("head", results["head"]),
             (kind, len(results["tags"])),
-            ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
+            ("epoch kept", f"{results['best_epoch']} of {results['epochs']}"),
             ("valid accuracy", valid["accuracy"]),
             ("valid F1", valid["f1"]),
         ]

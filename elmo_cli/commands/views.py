@@ -179,7 +179,7 @@ def classifier(results: Results) -> list[RenderableType]:
         [
             ("combiner", mode),
             ("layers", lambda_bars(results["lambdas"], results["gamma"]) or None),
-            ("best epoch", f"{results['best_epoch']} of {results['epochs']}"),
+            ("epoch kept", f"{results['best_epoch']} of {results['epochs']}"),
             ("valid accuracy", _parts(results)),
         ]
     )

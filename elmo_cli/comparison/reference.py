@@ -1,17 +1,17 @@
 """The reference that has no embeddings: TF-IDF and a linear SVM (scikit-learn).
 
 It reads the tokens that the static rows read. Features are words and pairs of words, or these and the letters of the
-words (character n-grams, word borders included). Counts, weights and SVM know the training part alone; features and C
-are those that are best on the validation part, of equal ones the fewest and the smallest. Nothing in it is drawn but
-the order in which the solver looks at the texts, so one fit stands for all seeds.
+words (character n-grams, word borders included). Features and C are those that are best on the validation part, of
+equal ones the fewest and the smallest; counts, weights and SVM know the training part alone until these are chosen, and
+are then fitted to both. Nothing in it is drawn but the order in which the solver looks at the texts, so one fit stands
+for all seeds.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import pairwise, product
 from typing import Any
 
@@ -70,22 +70,6 @@ class Letters:
         return sparse.csr_matrix(self._weights.transform(counts))
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """An SVM on one choice of features, with its accuracy on the validation part."""
-
-    blocks: tuple[Words | Letters, ...]
-    penalty: float
-    machine: LinearSVC
-    accuracy: float
-
-    def classify(self, corpus: EncodedCorpus) -> NDArray[np.int64]:
-        """(texts,) classes."""
-        every = np.arange(len(corpus))
-        features = sparse.hstack([block.transform(corpus, every) for block in self.blocks], format="csr")
-        return np.asarray(self.machine.predict(features), dtype=np.int64)
-
-
 def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], bool] = lambda: False) -> Trained | None:
     """Train the reference on a share of the texts and classify all; None if it was stopped, as is asked before each C.
 
@@ -98,36 +82,51 @@ def fit_reference(texts: Texts, size: Size, *, seed: int, stop: Callable[[], boo
         raise DataError(
             "the texts to train on have no token", where=train.path, remedy="check the text column and the tokenizer"
         )
-    words, letters = Words(), Letters()
-    fitted = [block.fit(train.corpus, size.fit) for block in (words, letters)]
-    held = [block.transform(train.corpus, size.valid) for block in (words, letters)]
-    best: _Fit | None = None
+    blocks: tuple[Words | Letters, ...] = (Words(), Letters())
+    fitted = [block.fit(train.corpus, size.fit) for block in blocks]
+    held = [block.transform(train.corpus, size.valid) for block in blocks]
+    best: tuple[float, int, float] | None = None  # accuracy, blocks, C
     for count, penalty in product((1, 2), GRID):
         if stop():
             return None
-        machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the record, and said in the results
-            machine.fit(sparse.hstack(fitted[:count], format="csr"), train.labels[size.fit])
-        guesses = machine.predict(sparse.hstack(held[:count], format="csr"))
-        accuracy = float((guesses == train.labels[size.valid]).mean())
-        if best is None or accuracy > best.accuracy:
-            best = _Fit((words, letters)[:count], penalty, machine, accuracy)
+        machine = _machine(fitted[:count], train.labels[size.fit], penalty, seed)
+        accuracy = float((machine.predict(_beside(held[:count])) == train.labels[size.valid]).mean())
+        if best is None or accuracy > best[0]:
+            best = accuracy, count, penalty
     assert best is not None  # neither list is empty
-    answers, on_train = best.classify(test.corpus), best.classify(train.corpus) if size.whole else None
+    accuracy, count, penalty = best
+    every, blocks = np.concatenate([size.fit, size.valid]), blocks[:count]
+    machine = _machine([block.fit(train.corpus, every) for block in blocks], train.labels[every], penalty, seed)
+
+    def classify(corpus: EncodedCorpus) -> NDArray[np.int64]:
+        features = _beside([block.transform(corpus, np.arange(len(corpus))) for block in blocks])
+        return np.asarray(machine.predict(features), dtype=np.int64)
+
+    answers, on_train = classify(test.corpus), classify(train.corpus) if size.whole else None
     training: TrainingRecord = {
         "seed": seed,
-        "C": best.penalty,
-        "letters": letters in best.blocks,
-        "features": best.machine.coef_.shape[1],
-        "converged": bool(np.max(best.machine.n_iter_) < ITERATIONS),
+        "C": penalty,
+        "letters": count == 2,
+        "features": machine.coef_.shape[1],
+        "converged": bool(np.max(machine.n_iter_) < ITERATIONS),
         "lambdas": None,
         "gamma": None,
         "activations": None,
-        "valid": {"examples": len(size.valid), "accuracy": best.accuracy, "loss": None},
+        "valid": {"examples": len(size.valid), "accuracy": accuracy, "loss": None},
         "seconds": round(time.monotonic() - began, 2),
     }
     return Trained(seed, answers, training, train_predicted=on_train)
+
+
+def _machine(blocks: Sequence[sparse.csr_matrix], labels: NDArray[np.int64], penalty: float, seed: int) -> LinearSVC:
+    machine = LinearSVC(C=penalty, dual="auto", random_state=seed, max_iter=ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # noted in the record, and said in the results
+        return machine.fit(_beside(blocks), labels)
+
+
+def _beside(blocks: Sequence[sparse.csr_matrix]) -> sparse.csr_matrix:
+    return sparse.csr_matrix(sparse.hstack(blocks))
 
 
 def _tokens(corpus: EncodedCorpus, indices: NDArray[np.integer[Any]]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from elmo_cli.config.choices import LambdaMode, LambdaNorm, PrecisionChoice
 from elmo_cli.config.values import Probability, Rate, Settings
+
+TUNE_STEPS = 600  # at least, as far as the most epochs give them
+LEAST_TUNE_EPOCHS, MOST_TUNE_EPOCHS = 4, 20
 
 
 class FinetuneSettings(Settings):
@@ -26,7 +30,7 @@ class FinetuneSettings(Settings):
     layer_norm: bool = Field(True, description="normalise each layer per token before the mix")
     tune: bool = Field(False, description="train the embedder too")
     epochs: int = Field(10, ge=1, description="passes over the training file")
-    tune_epochs: int = Field(4, ge=1, description="passes over the training file with tune")
+    tune_epochs: int | None = Field(None, ge=1, description="the same with tune; absent: 4 to 20, by its length")
     batch_size: int = Field(32, ge=2, description="texts or sentences a step")
     learning_rate: Rate = Field(1e-3, description="peak rate of all but the embedder and λ")
     lambda_rate: Rate = Field(0.05, description="peak rate of λ and γ")
@@ -42,7 +46,7 @@ class FinetuneSettings(Settings):
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
     clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")
     valid_fraction: float = Field(0.1, gt=0.0, lt=0.5, description="share of the training file that chooses the epoch")
-    patience: int = Field(3, ge=1, description="stop after so many epochs without a better validation score")
+    patience: int = Field(3, ge=1, description="stop after so many epochs that were clearly worse than the best")
 
     @field_validator("lambdas")
     @classmethod
@@ -59,6 +63,15 @@ class FinetuneSettings(Settings):
         if self.frozen_lambdas and self.lambdas != "frozen":
             raise ValueError(f"frozen_lambdas needs lambdas: frozen, not {self.lambdas}")
         return self
+
+    def passes(self, batches: int) -> int:
+        """How often a training file of so many batches is passed at most.
+
+        Tuning needs steps, however few texts there are to take them on: see docs/how-to/classify.md for what they gave.
+        """
+        if not self.tune:
+            return self.epochs
+        return self.tune_epochs or min(MOST_TUNE_EPOCHS, max(LEAST_TUNE_EPOCHS, math.ceil(TUNE_STEPS / batches)))
 
     @property
     def run_name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from pydantic import Field
@@ -13,16 +14,27 @@ from elmo_cli.config.reading import DataSettings, TokenizerSettings, VocabularyS
 from elmo_cli.config.tagging import TagSettings
 from elmo_cli.config.values import Settings
 
+WORD2VEC_TOKENS = 2_000_000
+LEAST_PASSES, MOST_PASSES = 10, 50
+
 
 class Word2VecSettings(Settings):
     """Skip-gram or CBOW vectors with negative sampling."""
 
     dim: int = Field(256, ge=1, description="width of a vector")
     window: int = Field(5, ge=1, description="tokens on each side")
-    epochs: int = Field(10, ge=1, description="passes over the corpus")
+    epochs: int | None = Field(None, ge=1, description="passes over the corpus; absent: 10 to 50, by its length")
     negative: int = Field(5, ge=1, description="negative samples for each pair")
     algorithm: Word2VecAlgorithm = Field("skip-gram", description="what is predicted from what")
     workers: int = Field(1, ge=1, description="threads; only one gives the same vectors each time")
+
+    def passes(self, tokens: int) -> int:
+        """How often a corpus of so many tokens is passed: as given, else until it has given `WORD2VEC_TOKENS`.
+
+        Of a corpus of 45,000 tokens, 10 passes leave vectors that are hardly better than chance: see
+        docs/how-to/compare.md.
+        """
+        return self.epochs or min(MOST_PASSES, max(LEAST_PASSES, math.ceil(WORD2VEC_TOKENS / max(1, tokens))))
 
 
 class SvdSettings(Settings):

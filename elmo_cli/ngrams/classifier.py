@@ -3,8 +3,9 @@
 Of each class against all others a logistic regression (liblinear, in its dual form: many times faster here than a
 multinomial one, and no worse); the classes' scores z give p = softmax(t · z). C is the value of `GRID`, and t the
 temperature, with the lowest loss on the validation texts: C grows until that gets worse. What few validation texts
-suggest is not believed at once: t is held at 1 by a prior that is worth `PRIOR` texts. Legend: N texts, F n-grams,
-K classes.
+suggest is not believed at once: t is held at 1 by a prior that is worth `PRIOR` texts. With both chosen, the classifier
+is fitted once more, on the validation texts too: where there are few texts, each counts. Legend: N texts, F n-grams, K
+classes.
 """
 
 from __future__ import annotations
@@ -55,8 +56,7 @@ class NgramClassifier:
             self.features.transform(corpus, chosen[start : start + TEXTS_AT_ONCE]) @ self.weights + self.intercept
             for start in range(0, len(chosen), TEXTS_AT_ONCE)
         ]
-        scores = np.concatenate([np.empty((0, len(self.intercept))), *parts])
-        return np.exp(log_softmax(scores, axis=1)).astype(np.float32)
+        return _softmax(np.concatenate([np.empty((0, len(self.intercept))), *parts]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,22 +66,22 @@ class FittedNgrams:
     classifier: NgramClassifier
     penalty: float  # C
     converged: bool
-    valid: NDArray[np.float32]  # (N, K) probabilities of the validation texts
+    valid: NDArray[np.float32]  # (N, K) probabilities of the validation texts, before it learned from them
     seconds: float
 
 
 def fit_ngrams(
     corpus: EncodedCorpus, labels: NDArray[np.int64], classes: int, fit: Indices, valid: Indices, stop: Stop = never
 ) -> Generator[Progress, None, FittedNgrams | None]:
-    """Fit on some texts of a corpus, choose on others.
+    """Fit on some texts of a corpus, choose on others, and fit on all of these.
 
     Args:
         corpus: The texts.
         labels: (texts,) class numbers.
         classes: K.
-        fit: The texts to count and to fit on.
+        fit: The texts to count and to fit on at first.
         valid: Those that choose C and temperature.
-        stop: Asked before each C whether to end.
+        stop: Asked before each fit whether to end.
 
     Yields:
         How many values of C are tried.
@@ -92,23 +92,32 @@ def fit_ngrams(
     began = time.monotonic()
     features = NgramFeatures.fit(corpus, fit)
     known, held = features.transform(corpus, fit), features.transform(corpus, valid)
-    best: tuple[float, float, bool, Floats, Floats] | None = None
+    best: tuple[float, float, float, Floats] | None = None
     for done, penalty in enumerate(GRID, start=1):
         if stop():
             return None
-        weights, intercept, converged = _one_against_rest(known, labels[fit], classes, penalty)
-        temperature, loss = _temperature(held @ weights + intercept, labels[valid])
+        weights, intercept, _ = _one_against_rest(known, labels[fit], classes, penalty)
+        scores = held @ weights + intercept
+        temperature, loss = _temperature(scores, labels[valid])
         better = best is None or loss < best[0]
         if better:
-            best = loss, penalty, converged, temperature * weights, temperature * intercept
+            best = loss, penalty, temperature, scores
         yield Progress("n-grams", done if better else len(GRID), len(GRID))
         if not better:  # each larger C takes longer, and would be worse still
             break
     assert best is not None  # the grid is not empty
-    _, penalty, converged, weights, intercept = best
+    if stop():
+        return None
+    _, penalty, temperature, scores = best
+    every = np.concatenate([fit, valid])
+    features = NgramFeatures.fit(corpus, every)
+    weights, intercept, converged = _one_against_rest(
+        features.transform(corpus, every), labels[every], classes, penalty
+    )
+    weights, intercept = temperature * weights, temperature * intercept
     classifier = NgramClassifier(features, weights.astype(np.float32), intercept.astype(np.float32))
     seconds = round(time.monotonic() - began, 2)
-    return FittedNgrams(classifier, penalty, converged, classifier.probabilities(corpus, valid), seconds)
+    return FittedNgrams(classifier, penalty, converged, _softmax(temperature * scores), seconds)
 
 
 def _one_against_rest(
@@ -136,6 +145,10 @@ def _against_rest(features: csr_array, of_class: NDArray[np.bool_], penalty: flo
     )
     machine.fit(features, of_class)
     return machine.coef_[0], float(machine.intercept_[0]), bool(machine.n_iter_.max() < ITERATIONS)
+
+
+def _softmax(scores: Floats) -> NDArray[np.float32]:
+    return np.exp(log_softmax(scores, axis=1)).astype(np.float32)
 
 
 def _temperature(scores: Floats, truth: NDArray[np.int64]) -> tuple[float, float]:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from elmo_cli.ngrams.classifier import PRIOR, FittedNgrams, NgramClassifier
+from elmo_cli.ngrams.classifier import FittedNgrams, NgramClassifier
 from elmo_cli.text.encoded import EncodedCorpus
 
 HALVES = (0.5, 0.5)
+PRIOR = 3.0  # texts
 FLOOR = 1e-6  # lowest probability of a part: none alone rules a class out
 
 Floats = NDArray[np.floating[Any]]

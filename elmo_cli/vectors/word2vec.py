@@ -44,12 +44,14 @@ def train_word2vec(
         remedy = "give text that is not empty, or lower vocab.min_count"
         raise DataError("there are no tokens to train vectors on", expected="text", remedy=remedy)
 
+    epochs = settings.passes(corpus.token_count)
+
     class _EpochEnd(CallbackAny2Vec):  # type: ignore[misc]
         done = 0
 
         def on_epoch_end(self, model: object) -> None:
             self.done += 1
-            tell(Progress("epochs", self.done, settings.epochs))
+            tell(Progress("epochs", self.done, epochs))
 
     logger = logging.getLogger("gensim")
     before = logger.level
@@ -69,7 +71,7 @@ def train_word2vec(
             sentences,
             total_words=corpus.token_count,
             total_examples=sentences.count,
-            epochs=settings.epochs,
+            epochs=epochs,
             callbacks=[_EpochEnd()],
         )
     finally:

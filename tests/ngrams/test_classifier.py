@@ -9,6 +9,7 @@ from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from elmo_cli.ngrams.classifier import GRID, TOLERANCE, fit_ngrams
+from elmo_cli.ngrams.features import NgramFeatures
 from elmo_cli.text.encoded import encode
 
 
@@ -16,10 +17,10 @@ from elmo_cli.text.encoded import encode
 def test_the_weights_are_those_of_scikit_learn(classes: int) -> None:
     labels = LABELS if classes == 2 else np.arange(80) % 3
     found = fitted(labels, classes)
-    inputs = found.classifier.features.transform(CORPUS, np.arange(80))
+    inputs, every = found.classifier.features.transform(CORPUS, np.arange(80)), np.concatenate([FIT, VALID])
     machines = [
         LogisticRegression(solver="liblinear", dual=True, C=found.penalty, tol=TOLERANCE, random_state=0).fit(
-            inputs[FIT], labels[FIT] == number
+            inputs[every], labels[every] == number
         )
         for number in range(classes)
     ]
@@ -28,11 +29,22 @@ def test_the_weights_are_those_of_scikit_learn(classes: int) -> None:
     if classes == 2:
         scores, own = scores[:, 1:], np.diff(own)
     # as far as a temperature, which is all that lies between them
-    ratio = own / scores
-    np.testing.assert_allclose(ratio, np.full_like(ratio, np.median(ratio)), rtol=1e-4)
+    np.testing.assert_allclose(own, scores * np.median(own / scores), rtol=1e-4, atol=1e-5)
     if classes == 2:
-        np.testing.assert_allclose(found.valid[:, 1], expit(own[:, 0]), atol=1e-5)
+        probabilities = found.classifier.probabilities(CORPUS, VALID)[:, 1]
+        np.testing.assert_allclose(probabilities, expit(own[:, 0]), atol=1e-5)
     assert found.penalty in GRID
+
+
+def test_what_chose_was_not_learned_from_yet() -> None:
+    found = fitted()
+    inputs = NgramFeatures.fit(CORPUS, FIT)
+    known, held = inputs.transform(CORPUS, FIT), inputs.transform(CORPUS, VALID)
+    machine = LogisticRegression(solver="liblinear", dual=True, C=found.penalty, tol=TOLERANCE, random_state=0)
+    scores = machine.fit(known, LABELS[FIT]).decision_function(held)
+    ratio = np.diff(np.log(found.valid))[:, 0] / scores  # the temperature
+    np.testing.assert_allclose(ratio, np.full_like(ratio, np.median(ratio)), rtol=1e-3)
+    assert len(found.classifier.features) > len(inputs)
 
 
 def test_it_learns_the_topics_and_is_calibrated() -> None:
@@ -44,7 +56,7 @@ def test_it_learns_the_topics_and_is_calibrated() -> None:
 
 
 def test_texts_that_are_not_chosen_change_nothing() -> None:
-    other = encode([*(text for _, text in ROWS[:60]), *["zero goal bank"] * 20], str.split)
+    other = encode([*(text for _, text in ROWS[:70]), *["zero goal bank"] * 10], str.split)
     labels = LABELS.copy()
     found = done(fit_ngrams(CORPUS, labels, 2, FIT, VALID[:10]))
     labels[70:] = 1 - labels[70:]
@@ -52,7 +64,7 @@ def test_texts_that_are_not_chosen_change_nothing() -> None:
     assert found is not None
     assert again is not None
     np.testing.assert_array_equal(found.classifier.weights, again.classifier.weights)
-    changed = fitted(corpus=other)
+    changed = done(fit_ngrams(other, labels, 2, FIT, VALID[:10]))
     assert changed.classifier.features.words == found.classifier.features.words
 
 

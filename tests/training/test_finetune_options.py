@@ -15,6 +15,7 @@ from elmo_cli.errors import ElmoError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.mode import Mode
 from elmo_cli.training.finetune import FinetuningState
+from elmo_cli.training.objective import Validated
 from elmo_cli.training.text_objective import class_weights
 
 
@@ -128,14 +129,14 @@ def test_layers_thaw_epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = make_bilm()
     before = {name: value.clone() for name, value in embedder.network.state_dict().items()}
     moved = []
-    keep = FinetuningState.keep_if_best
+    keep = FinetuningState.keep
 
-    def watched(self: FinetuningState, accuracy: float, loss: float, classifier: Any) -> bool:
+    def watched(self: FinetuningState, valid: Validated, classifier: Any) -> bool:
         now = classifier.embedder.state_dict()
         moved.append({".".join(name.split(".")[:2]) for name in before if not torch.equal(now[name], before[name])})
-        return keep(self, accuracy, loss, classifier)
+        return keep(self, valid, classifier)
 
-    monkeypatch.setattr(FinetuningState, "keep_if_best", watched)
+    monkeypatch.setattr(FinetuningState, "keep", watched)
     settings = SETTINGS.model_copy(update={"tune": True, "unfreeze": True, "tune_epochs": 5, "patience": 9})
     classifier = train(embedder, settings).classifier
     assert moved[:4] == [
