@@ -14,7 +14,7 @@ from elmo_cli.config.reading import DataSettings, TokenizerSettings, VocabularyS
 from elmo_cli.config.tagging import TagSettings
 from elmo_cli.config.values import Settings
 
-WORD2VEC_TOKENS = 2_000_000
+WORD2VEC_TOKENS = 4_000_000
 LEAST_PASSES, MOST_PASSES = 10, 50
 
 
