@@ -112,3 +112,8 @@ def test_static_embedder_looks_vectors_up() -> None:
     torch.testing.assert_close(layers[0, 0, 1], torch.from_numpy(vectors.matrix[vectors.rows["bank"]]))
     assert not layers[0, 1, 1].any()
     assert embedder.tokenizer == vocabulary.tokenizer
+
+
+def test_a_short_corpus_is_passed_more_often() -> None:
+    assert [Word2VecSettings().passes(tokens) for tokens in (0, 100, 200_000, 1_000_000)] == [50, 50, 20, 10]
+    assert Word2VecSettings(epochs=3).passes(100) == 3
