@@ -98,7 +98,7 @@ def fit_ngrams(
             return None
         weights, intercept, _ = _one_against_rest(known, labels[fit], classes, penalty)
         scores = held @ weights + intercept
-        temperature, loss = _temperature(scores, labels[valid])
+        temperature, loss = best_temperature(scores, labels[valid])
         better = best is None or loss < best[0]
         if better:
             best = loss, penalty, temperature, scores
@@ -151,7 +151,7 @@ def _softmax(scores: Floats) -> NDArray[np.float32]:
     return np.exp(log_softmax(scores, axis=1)).astype(np.float32)
 
 
-def _temperature(scores: Floats, truth: NDArray[np.int64]) -> tuple[float, float]:
+def best_temperature(scores: Floats, truth: NDArray[np.int64]) -> tuple[float, float]:
     """The t of lowest loss of softmax(t · scores), and that loss in nats: both with the prior, which holds t at 1."""
     rows = np.arange(len(truth))
 

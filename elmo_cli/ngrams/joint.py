@@ -1,8 +1,9 @@
 """Counted n-grams and an embedder's classifier, answering together.
 
 softmax(a · ln p + b · ln q) of the classifiers' probabilities p and q, where a, b >= 0 are the weights of lowest loss
-on validation texts, held at the geometric mean (1/2, 1/2) by a prior that is worth `PRIOR` texts. So a part that knows
-nothing is not listened to, and a part that is too sure of itself is listened to less. Legend: N texts, K classes.
+on validation texts. A prior that is worth some texts holds them at the geometric mean of both, each brought to its own
+best temperature before: a classifier that was trained long is too sure of itself. So with few texts both answer, and
+with many a part that knows nothing is not listened to. Legend: N texts, K classes.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from elmo_cli.ngrams.classifier import FittedNgrams, NgramClassifier
+from elmo_cli.ngrams.classifier import PRIOR, FittedNgrams, NgramClassifier, best_temperature
 from elmo_cli.text.encoded import EncodedCorpus
 
-HALVES = (0.5, 0.5)
-PRIOR = 3.0  # texts
 FLOOR = 1e-6  # lowest probability of a part: none alone rules a class out
 
 Floats = NDArray[np.floating[Any]]
@@ -91,7 +90,7 @@ def join(first: Floats, second: Floats, weights: tuple[float, float]) -> NDArray
 def fit_weights(first: Floats, second: Floats, truth: NDArray[np.int64]) -> tuple[float, float]:
     """The a, b >= 0 of lowest loss on texts that neither classifier has learned from.
 
-    argmin of Σ -ln p(truth) + `PRIOR` / 2 · |(a, b) - (1/2, 1/2)|², which is convex.
+    argmin of Σ -ln p(truth) + `PRIOR` / 2 · |(a, b) - (s, t) / 2|², which is convex; s and t are the temperatures.
 
     Args:
         first: (N, K) probabilities.
@@ -100,7 +99,7 @@ def fit_weights(first: Floats, second: Floats, truth: NDArray[np.int64]) -> tupl
     """
     parts = np.stack([_floored_log(first), _floored_log(second)])  # (2, N, K)
     rows = np.arange(len(truth))
-    held = np.array(HALVES)
+    held = np.array([best_temperature(part, truth)[0] / 2 for part in parts])
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         scores = log_softmax(np.tensordot(weights, parts, axes=1), axis=1)

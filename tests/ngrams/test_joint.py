@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from elmo_cli.ngrams.joint import PRIOR, accuracy, fit_weights, join, mean_loss
+from elmo_cli.ngrams.classifier import PRIOR, best_temperature
+from elmo_cli.ngrams.joint import accuracy, fit_weights, join, mean_loss
 
 GENERATOR = np.random.default_rng(4)
 TRUTH = GENERATOR.integers(0, 3, 400)
@@ -24,9 +25,10 @@ def test_equal_weights_are_the_geometric_mean() -> None:
 
 def test_the_weights_have_the_lowest_loss() -> None:
     found = fit_weights(KNOWING, OTHER, TRUTH)
+    s, t = (best_temperature(np.log(part), TRUTH)[0] / 2 for part in (KNOWING, OTHER))
 
     def objective(a: float, b: float) -> float:
-        return 400 * mean_loss(join(KNOWING, OTHER, (a, b)), TRUTH) + PRIOR / 2 * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
+        return 400 * mean_loss(join(KNOWING, OTHER, (a, b)), TRUTH) + PRIOR / 2 * ((a - s) ** 2 + (b - t) ** 2)
 
     grid = [(a, b) for a in np.linspace(0, 2, 21) for b in np.linspace(0, 2, 21)]
     assert objective(*found) <= min(objective(*point) for point in grid) + 1e-4
@@ -46,7 +48,13 @@ def test_who_only_guesses_is_hardly_listened_to() -> None:
 def test_few_texts_move_the_weights_little() -> None:
     few = fit_weights(KNOWING[:2], OTHER[:2], TRUTH[:2])
     assert few == pytest.approx((0.5, 0.5), abs=0.25)
-    assert fit_weights(KNOWING[:0], OTHER[:0], TRUTH[:0]) == (0.5, 0.5)
+    assert fit_weights(KNOWING[:0], OTHER[:0], TRUTH[:0]) == pytest.approx((0.5, 0.5))
+
+
+def test_a_part_that_is_too_sure_is_brought_down_first() -> None:
+    sure = join(KNOWING, KNOWING, (4.0, 4.0))  # as if it had eight times the evidence
+    own, other = fit_weights(sure[:20], OTHER[:20], TRUTH[:20])
+    assert own < 0.25 < other
 
 
 def test_a_part_that_is_sure_and_wrong_does_not_rule_a_class_out() -> None:
