@@ -229,7 +229,8 @@ def minimal_pairs(results: Results) -> list[RenderableType]:
 
 def _perplexities(models: Sequence[Results]) -> RenderableType:
     scores = ("run", "mean", "forward", "backward", "tokens")
-    rows = [[*(one[name] for name in scores), _percent(one["oov_rate"])] for one in models]
+    counted = [{**one["reference"], "run": "5-grams of its text"} for one in models if "reference" in one]
+    rows = [[*(one[name] for name in scores), _percent(one["oov_rate"])] for one in [*models, *counted]]
     return table(("run", "perplexity", "forward", "backward", "tokens", "unknown %"), rows)
 
 

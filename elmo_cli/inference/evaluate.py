@@ -8,13 +8,14 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import torch
 
-from elmo_cli.config import DataSettings, Experiment, ReadingSettings, TagSettings
+from elmo_cli.config import DataSettings, Experiment, ReadingSettings
 from elmo_cli.data.records import read_texts
 from elmo_cli.devices import pick_device
 from elmo_cli.errors import ConfigError, ElmoError, RunError
 from elmo_cli.events import Notice, Progress, Tell, silent
 from elmo_cli.inference.pairs import score_pairs
 from elmo_cli.inference.predict import answers
+from elmo_cli.inference.reference import ngram_perplexity
 from elmo_cli.inference.token_scores import check_name, write_scores
 from elmo_cli.metrics.classification import classification_scores
 from elmo_cli.metrics.perplexity import perplexity
@@ -41,6 +42,7 @@ class LmEvaluation(TypedDict):
     unknown: int
     oov_rate: float
     scores: NotRequired[str]  # the file of sentences' or tokens' scores, where one was asked for
+    reference: NotRequired[dict[str, Any]]  # `Perplexity` of counted 5-grams, where it was asked for
 
 
 class PairsEvaluation(TypedDict):
@@ -110,7 +112,7 @@ def evaluate_pairs(
         InputError: The run is none of a language model, or the file holds no pairs.
     """
     opened, where = Run.open(run, "lm"), pick_device(device)
-    evaluator = _Evaluator(file, experiment.data, experiment.tag, where, tell, None, False)
+    evaluator = _Evaluator(file, experiment, where, tell)
     reading = evaluator.reading(DataSettings.model_validate(opened.settings.get("data", {})))
     found = score_pairs(load_lm(run), file, reading, device=where, tell=tell)
     return cast(PairsEvaluation, {**evaluator.head(opened), **found.as_dict()})
@@ -124,6 +126,7 @@ def evaluate_run(
     device: str = "auto",
     scores: Path | None = None,
     per_token: bool = False,
+    reference: bool = False,
     tell: Tell = silent,
 ) -> Evaluation | list[Evaluation | Skipped]:
     """Evaluate one run, or all there are. Nothing is written but the scores that are asked for.
@@ -138,6 +141,7 @@ def evaluate_run(
         device: Where to compute, or `auto`.
         scores: File for the scores of each sentence of an LM run, CSV or JSON lines by its ending.
         per_token: Write those of each token there instead.
+        reference: Score counted 5-grams of an LM run's training text beside it; the experiment names that text.
         tell: Told the sentences that are scored, the texts that are classified, and the runs.
 
     Returns:
@@ -160,12 +164,14 @@ def evaluate_run(
             expected="--scores FILE, to write them to",
             remedy="add --scores FILE, or leave --per-token out",
         )
-    evaluator = _Evaluator(file, experiment.data, experiment.tag, pick_device(device), tell, scores, per_token)
-    if scores is not None:
+    evaluator = _Evaluator(file, experiment, pick_device(device), tell, scores, per_token, reference)
+    if scores is not None or reference:
+        option = "--scores" if scores is not None else "--reference"
         if run is None:
-            raise ConfigError("--scores is given without a run", remedy="elmo evaluate RUN FILE --scores OUT.csv")
+            raise ConfigError(f"{option} is given without a run", remedy=f"elmo evaluate RUN FILE {option} ...")
         opened = Run.open(run, "lm")
-        check_name(scores)  # before the model is loaded
+        if scores is not None:
+            check_name(scores)  # before the model is loaded
         return evaluator.lm(opened)
     return evaluator.all_below(experiment.output) if run is None else evaluator.one(run)
 
@@ -175,12 +181,12 @@ class _Evaluator:
     """Evaluates runs on one file."""
 
     file: Path
-    data: DataSettings
-    tag: TagSettings
+    experiment: Experiment
     device: torch.device
     tell: Tell
-    scores: Path | None
-    per_token: bool
+    scores: Path | None = None
+    per_token: bool = False
+    reference: bool = False
 
     def all_below(self, folder: Path) -> list[Evaluation | Skipped]:
         """LM, classifier and tagger runs of a folder."""
@@ -225,13 +231,19 @@ class _Evaluator:
     def lm(self, run: Run) -> LmEvaluation:
         """Perplexity, and the scores of sentences or tokens where a file is named for them."""
         embedder, device, tell = load_lm(run.path), self.device, self.tell
-        texts = read_texts([self.file], self.reading(DataSettings.model_validate(run.settings.get("data", {}))))
+        reading = self.reading(DataSettings.model_validate(run.settings.get("data", {})))
+        more: dict[str, Any] = {}
+        if self.reference:
+            text = encode(read_texts([self.file], reading), Tokenizer(embedder.tokenizer))
+            counted = ngram_perplexity(run, embedder.predicted(), self.experiment, text, tell=tell)
+            more["reference"] = asdict(counted)
+        texts = read_texts([self.file], reading)
         if self.scores is not None:
             found = write_scores(self.scores, embedder, texts, per_token=self.per_token, device=device, tell=tell)
+            more["scores"] = str(self.scores)
         else:
             found = perplexity(embedder, encode(texts, Tokenizer(embedder.tokenizer)), device=device, tell=tell)
-        written = {"scores": str(self.scores)} if self.scores else {}
-        return cast(LmEvaluation, {**self.head(run), **asdict(found), **written})
+        return cast(LmEvaluation, {**self.head(run), **asdict(found), **more})
 
     def _classifier(self, run: Run) -> ClassifierEvaluation:
         loaded = load_classifier(run.path)
@@ -245,7 +257,7 @@ class _Evaluator:
 
     def _tagger(self, run: Run) -> TaggerEvaluation:
         loaded = load_tagger(run.path)
-        named = {key: column for key in ("tokens", "tags") if (column := getattr(self.tag, key)) is not None}
+        named = {key: column for key in ("tokens", "tags") if (column := getattr(self.experiment.tag, key)) is not None}
         settings = loaded.settings.model_copy(update=named)
         reading = self.reading(loaded.data)
         corpus = read_tagged_corpus(self.file, reading, loaded.embedder.tokenizer, settings, loaded.tag_set)
@@ -261,7 +273,7 @@ class _Evaluator:
 
     def reading(self, before: DataSettings) -> DataSettings:
         """How to read the file: as in training, but for columns and the like that the settings of today name."""
-        now, default = self.data, ReadingSettings()
+        now, default = self.experiment.data, ReadingSettings()
         keys = set(ReadingSettings.model_fields) - {"clean"}  # the model knows text as it was cleaned for training
         named = {key: getattr(now, key) for key in keys if getattr(now, key) != getattr(default, key)}
         return before.model_copy(update=named)

@@ -156,7 +156,7 @@ def prepare_pretraining(
         validation = f"the file {held_out.name}"
         files["valid"] = describe_files([held_out], known)
     else:
-        corpus, valid, validation = _hold_out(corpus, experiment.pretrain.valid_fraction, names[0])
+        corpus, valid, validation = hold_out(corpus, experiment.pretrain.valid_fraction, names[0])
     return PretrainJob(settings, vocabulary, corpus, valid, validation, files, table, start)
 
 
@@ -171,7 +171,7 @@ def _revalidated(model: ModelSettings, **changes: object) -> ModelSettings:
         ) from error
 
 
-def _hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[EncodedCorpus, EncodedCorpus, str]:
+def hold_out(corpus: EncodedCorpus, fraction: float, where: Path) -> tuple[EncodedCorpus, EncodedCorpus, str]:
     """Training part, validation part, and how they were chosen."""
     count = len(corpus)
     if count < 2:

@@ -72,6 +72,38 @@ def test_evaluate_without_arguments_scores_every_model(road: Path, elmo_in) -> N
     assert done.json[1]["mean"] == pytest.approx((done.json[1]["forward"] * done.json[1]["backward"]) ** 0.5)
 
 
+def test_evaluate_puts_counted_ngrams_beside_a_language_model(road: Path, elmo_in) -> None:
+    shown = elmo_in(road, "evaluate", "runs/lm", "--reference", "ngram")
+    assert "5-grams of its text" in shown.stdout
+    assert "counting 5-grams of" in shown.stderr
+    found = elmo_in(road, "evaluate", "runs/lm", "--reference", "ngram", "--json").json
+    reference = found["reference"]
+    assert {name: found[name] for name in ("steps", "tokens", "unknown", "oov_rate")} == {
+        name: reference[name] for name in ("steps", "tokens", "unknown", "oov_rate")
+    }
+    assert 1 < reference["forward"] < 100  # a small language of few words
+    assert reference["mean"] == pytest.approx((reference["forward"] * reference["backward"]) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("evaluate runs/lm --reference ngram --set data.corpus=[other.txt]", "was not trained on other.txt"),
+        ("evaluate --reference ngram", "--reference is given without a run"),
+        ("evaluate runs/classify-frozen --reference ngram", "classifier"),
+        ("evaluate runs/lm --reference ngram --pairs other.txt", "--pairs needs an LM run"),
+    ],
+)
+def test_a_reference_that_would_be_none_is_refused(
+    road: Path, tmp_path: Path, elmo_in, arguments: str, message: str
+) -> None:
+    shutil.copytree(road, tmp_path / "copy")
+    (tmp_path / "copy/other.txt").write_text("another text\nof two lines\n", encoding="utf-8")
+    done = elmo_in(tmp_path / "copy", *arguments.split())
+    assert done.code != 0
+    assert message in done.stderr
+
+
 def test_evaluate_of_one_run_shows_all_of_it(road: Path, elmo_in) -> None:
     shown = elmo_in(road, "evaluate", "runs/classify-frozen").stdout
     for name in ("accuracy", "macro F1", "precision", "recall", "support", "true \\ predicted", "Sports"):

@@ -28,7 +28,7 @@ RUNS = {
     "pretrain": "pretrain --out runs/again --epochs 1 --device cpu",
     "classify": f"classify --lambdas layer:1 {SHORT}",
     "tag": f"tag tagged.conll --test tagged_test.conll --lambdas layer:1 {SHORT.replace('classify', 'tag')}",
-    "evaluate LM": "evaluate runs/lm --device cpu",
+    "evaluate LM": "evaluate runs/lm --reference ngram --device cpu",
     "evaluate LM --pairs": "evaluate runs/lm --pairs pairs.csv --device cpu",
     "evaluate CLASSIFIER": "evaluate runs/classify-frozen --device cpu",
     "evaluate TAGGER": "evaluate runs/tag-layer-1 tagged_test.conll --device cpu",
