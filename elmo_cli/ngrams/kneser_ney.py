@@ -44,7 +44,7 @@ class KneserNey:
 
     @classmethod
     def fit(cls, corpus: EncodedCorpus, vocabulary: Vocabulary, *, backward: bool = False) -> Self:
-        """Count the sentences of a corpus; it takes some 300 bytes of memory a token, and a second a million of them."""
+        """Count the sentences of a corpus; some 300 bytes of memory a token, and a second a million."""
         text = _Text.of(corpus, vocabulary, backward)
         grams, keys = (
             [np.zeros(len(text.tokens), np.int64), text.tokens],
