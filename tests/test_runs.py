@@ -368,7 +368,7 @@ def test_a_classifier_run_holds_all_of_it(tmp_path: Path, static: bool) -> None:
     settings = ClassifySettings(lambdas="frozen", hidden_size=3)
     classifier = Classifier(network, settings, 2, seed=5)
     with RunWriter(tmp_path / "c", "classifier", "elmo classify") as writer:
-        save_classifier(writer, classifier, embedder, ["yes", "no"], settings, DataSettings(label="l"))
+        save_classifier(writer, [classifier], embedder, ["yes", "no"], settings, DataSettings(label="l"))
     loaded = load_classifier(tmp_path / "c")
     assert loaded.classes == ["yes", "no"]
     assert loaded.settings == settings

@@ -21,6 +21,10 @@ ClassWeights = Annotated[
     typer.Option("--class-weights", metavar="WEIGHTS", help="Of texts in the loss: balanced, or LABEL=W,LABEL=W."),
 ]
 
+Members = Annotated[
+    int | None,
+    typer.Option("--members", metavar="N", min=1, help="So many classifiers, of seeds in a row, that answer together."),
+]
 Ngrams = Annotated[
     bool | None,
     typer.Option(
@@ -42,6 +46,7 @@ def classify(
     pooling: Pooling = None,
     label_smoothing: LabelSmoothing = None,
     class_weights: ClassWeights = None,
+    members: Members = None,
     ngrams: Ngrams = None,
     tune: options.Tune = None,
     test: options.Test = None,
@@ -56,6 +61,7 @@ def classify(
     Examples:
       elmo classify --lambdas frozen
       elmo classify train.csv --test test.csv --lm runs/lm --tune
+      elmo classify --lambdas trainable --tune --members 3 --out runs/three
     """
     from elmo_cli.training.classify import classify_run
 
@@ -70,6 +76,7 @@ def classify(
             "pooling": pooling,
             "label_smoothing": label_smoothing,
             "class_weights": class_weights,
+            "members": members,
             "ngrams": ngrams,
             "tune": tune,
         },

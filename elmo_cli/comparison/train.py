@@ -152,7 +152,7 @@ class Trainer:
         )
         if isinstance(done, Stopped) or done.results.stopped:
             return None
-        shares = predict(done.classifier, row.embedder, test.corpus, job.device, caches[1])
+        shares = predict([done.classifier], row.embedder, test.corpus, job.device, caches[1])
         # A classifier of a share of the texts is not asked about those that it has neither seen nor is chosen by.
         asked = np.arange(len(train)) if size.whole else size.valid
         read = caches[0] or LiveTexts(row.embedder, train.corpus, job.device)

@@ -22,6 +22,7 @@ class ClassifySettings(FinetuneSettings):
     dropout: Probability = Field(0.3, description="on the pooled vector and the hidden layer")
     label_smoothing: Probability = Field(0.0, description="share of the target that all classes have in common")
     class_weights: ClassWeights = Field(None, description="balanced, or LABEL=WEIGHT,...: of texts in the loss; else 1")
+    members: int = Field(1, ge=1, description="classifiers of seeds in a row that answer together")
     ngrams: bool = Field(True, description="counted n-grams of words and characters answer with the classifier")
     max_tokens: int = Field(512, ge=1, description="longest text in tokens; what is cut is counted and said")
 

@@ -37,7 +37,7 @@ def answers(
     loaded: LoadedClassifier, corpus: EncodedCorpus, device: torch.device | str = "cpu", tell: Tell = silent
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities of texts that are cut to length already, n-grams included where there are any."""
-    probabilities = predict(loaded.classifier, loaded.embedder, corpus, device, tell=tell)
+    probabilities = predict(loaded.members, loaded.embedder, corpus, device, tell=tell)
     return loaded.ngrams.beside(probabilities, corpus) if loaded.ngrams else probabilities
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RUN_FILE, WEIGHTS_FILE, METRICS_FILE, RESULTS_FILE = "run.yaml", "model.safetensors", "metrics.jsonl", "results.json"
 NGRAMS_FILE = "ngrams.safetensors"  # of a classifier
+MEMBER_FILE = "member-{}.safetensors"  # of a classifier, from 2: what differs from the first
 EXAMPLES_FILE = "examples.json"  # of a comparison
 WORDS_FILE = "words.json"  # of a tagger
 

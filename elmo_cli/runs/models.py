@@ -6,6 +6,7 @@ inside the functions: a vocabulary run needs none of it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
 from elmo_cli.data.tag_set import TagSet
 from elmo_cli.errors import RunError, WeightsError
-from elmo_cli.runs.directory import NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
+from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -37,11 +38,17 @@ class LoadedClassifier:
     """A classifier from a run."""
 
     embedder: Embedder
-    classifier: Classifier  # in eval mode
+    classifier: Classifier  # in eval mode; the first of those that answer together
     classes: list[str]  # names in the order of the logits
     settings: ClassifySettings  # that the classifier was trained with
     data: DataSettings  # how its training file was read
     ngrams: NgramBranch | None = None  # counted n-grams that answer with it, where there are any
+    others: tuple[Classifier, ...] = ()  # further members; their embedders are their own where it was tuned
+
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        """All that answer together."""
+        return (self.classifier, *self.others)
 
 
 @dataclass
@@ -66,17 +73,20 @@ def save_lm(
 
 def save_classifier(
     writer: RunWriter,
-    classifier: Classifier,
+    members: Sequence[Classifier],
     embedder: Embedder,
     classes: Sequence[str],
     settings: ClassifySettings,
     data: DataSettings,
     ngrams: NgramBranch | None = None,
 ) -> None:
-    """Write a classifier, its embedder and, where it has one, its branch of n-grams included."""
+    """Write the classifiers that answer together, their embedder and, where there is one, their branch of n-grams."""
     describe_network(writer, embedder.network, embedder.vocabulary, embedder.tokenizer, embedder.name)
-    writer.describe(extra={"classes": list(classes), "classify": settings, "reading": data})
-    writer.write_tensors(WEIGHTS_FILE, classifier.state_dict())
+    writer.describe(extra={"classes": list(classes), "classify": settings, "reading": data, "members": len(members)})
+    writer.write_tensors(WEIGHTS_FILE, members[0].state_dict())
+    for number, member in enumerate(members[1:], start=2):
+        own = {name: tensor for name, tensor in member.state_dict().items() if member.tune or not _shared(name)}
+        writer.write_tensors(MEMBER_FILE.format(number), own)
     if ngrams is not None:
         from elmo_cli.ngrams.stored import to_tensors
 
@@ -124,10 +134,24 @@ def load_classifier(path: Path) -> LoadedClassifier:
         classes = [str(name) for name in run.description["classes"]]
         settings = ClassifySettings.model_validate(run.description["classify"])
         data = DataSettings.model_validate(run.description["reading"])
-    classifier = Classifier(embedder.network, settings, len(classes), seed=0)  # every weight of it is overwritten
-    copy_tensors(classifier, run.tensors(), run.path / WEIGHTS_FILE)
-    classifier.eval()
-    return LoadedClassifier(embedder, classifier, classes, settings, data, _load_ngrams(run, len(classes)))
+        count = int(run.description.get("members", 1))
+    members: list[Classifier] = []
+    for number in range(1, count + 1):
+        file = MEMBER_FILE.format(number) if members else WEIGHTS_FILE
+        network = copy.deepcopy(embedder.network) if members and settings.tune else embedder.network
+        member = Classifier(network, settings, len(classes), seed=0)  # every weight of it is overwritten
+        tensors = run.tensors(file)
+        if members and not settings.tune:
+            tensors |= {name: own for name, own in member.state_dict().items() if _shared(name)}
+        copy_tensors(member, tensors, run.path / file)
+        members.append(member.eval())
+    ngrams = _load_ngrams(run, len(classes))
+    return LoadedClassifier(embedder, members[0], classes, settings, data, ngrams, tuple(members[1:]))
+
+
+def _shared(name: str) -> bool:
+    """Whether a tensor is of the embedder, which members have in common unless it was tuned."""
+    return name.startswith("embedder.")
 
 
 def _load_ngrams(run: Run, classes: int) -> NgramBranch | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -182,7 +182,7 @@ def _reserve(shape: tuple[int, ...], owner: object, folder: Path | None) -> Tens
 
 
 def predict(
-    classifier: Classifier,
+    classifiers: Sequence[Classifier],
     embedder: Embedder,
     corpus: EncodedCorpus,
     device: torch.device | str = "cpu",
@@ -191,11 +191,14 @@ def predict(
 ) -> NDArray[np.float32]:
     """(N, classes) probabilities of texts, in the order of the corpus, which is cut to length already.
 
-    The classifier is put in eval mode; `cache` has the activations of the corpus, if there are any.
+    Those of several classifiers are the geometric mean. They are put in eval mode; `cache` has the activations of the
+    corpus, if there are any.
     """
-    classifier.to(device).eval()
     texts: Texts = cache or LiveTexts(embedder, corpus, device)
-    return log_probabilities(classifier, texts, np.arange(len(corpus)), tell).exp().numpy()
+    every = np.arange(len(corpus))
+    found = [log_probabilities(one.to(device).eval(), texts, every, tell) for one in classifiers]
+    # What one says is left to the bit.
+    return (found[0].exp() if len(found) == 1 else torch.stack(found).mean(0).softmax(1)).numpy()
 
 
 def make_cache(

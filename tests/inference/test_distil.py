@@ -121,7 +121,7 @@ def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:
     embedder, settings = make_static(), ClassifySettings(hidden_size=4)
     with RunWriter(tmp_path / "c", "classifier", "test") as writer:
         classifier = Classifier(embedder.network, settings, 2, seed=1)
-        save_classifier(writer, classifier, embedder, ["a", "b"], settings, DataSettings())
+        save_classifier(writer, [classifier], embedder, ["a", "b"], settings, DataSettings())
     with pytest.raises(WeightsError, match="static vectors and no language model"):
         export_static(experiment, tmp_path / "c", corpus, tmp_path / "w.txt")
 

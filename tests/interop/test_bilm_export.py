@@ -122,7 +122,7 @@ def test_the_bilm_of_a_classifier(tmp_path: Path) -> None:
     settings = ClassifySettings(hidden_size=4)
     classifier = Classifier(embedder.network, settings, 2, seed=1)
     with RunWriter(tmp_path / "run", "classifier", "test") as writer:
-        save_classifier(writer, classifier, embedder, ["a", "b"], settings, DataSettings())
+        save_classifier(writer, [classifier], embedder, ["a", "b"], settings, DataSettings())
     said: list[object] = []
     export_bilm_tf(tmp_path / "run", tmp_path / "out", tell=said.append)
     assert any("mix of layers" in str(event) for event in said)

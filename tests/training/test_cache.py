@@ -40,7 +40,7 @@ def test_live_texts_remember_words_and_matrices(monkeypatch: pytest.MonkeyPatch)
     indices = np.arange(len(TRAIN))
     with torch.no_grad():
         plain = classifier(*Feed(embedder, TRAIN.corpus).sentences(indices)).softmax(1)
-    found = predict(classifier, embedder, TRAIN.corpus)
+    found = predict([classifier], embedder, TRAIN.corpus)
     torch.testing.assert_close(torch.from_numpy(found), plain, atol=1e-6, rtol=0)
     words = embedder.token_cache.rows(TRAIN.corpus.types)
     assert (words[np.unique(np.concatenate([TRAIN.corpus.sentence(i) for i in indices]))] >= 0).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 from pathlib import Path
@@ -207,7 +208,7 @@ def test_ngrams_answer_along_and_both_parts_are_told_apart(world: Experiment) ->
     assert loaded.ngrams.weights == pytest.approx(results["ngrams"]["weights"])
     assert len(loaded.ngrams.classifier.features) == results["ngrams"]["features"]
     corpus = make_corpus(TEST).corpus
-    alone = predict(loaded.classifier, loaded.embedder, corpus)
+    alone = predict(loaded.members, loaded.embedder, corpus)
     rows = read_dicts(path / "predictions.csv")
     together = np.array([[float(row["p(money)"]), float(row["p(sports)"])] for row in rows])
     np.testing.assert_allclose(loaded.ngrams.beside(alone, corpus), together, atol=1e-5)
@@ -223,8 +224,62 @@ def test_without_ngrams_the_vectors_answer_alone(world: Experiment) -> None:
     loaded = load_classifier(path)
     assert loaded.ngrams is None
     rows = read_dicts(path / "predictions.csv")
-    alone = predict(loaded.classifier, loaded.embedder, make_corpus(TEST).corpus)
+    alone = predict(loaded.members, loaded.embedder, make_corpus(TEST).corpus)
     assert alone[:, 0] == pytest.approx([float(row["p(money)"]) for row in rows], abs=1e-5)
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_members_answer_together(world: Experiment, tune: bool) -> None:
+    world = change(world, "classify", ngrams=False, tune=tune, tune_epochs=1)
+    events = classify(change(world, "classify", members=3))
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    results, path = finished.results, world.output / f"classify-trainable{'-tune' if tune else ''}"
+    assert [one["seed"] for one in results["members"]] == [5, 6, 7]
+    assert [event.message for event in events if isinstance(event, Notice)][-2:] == [
+        "member 2 of 3, by seed 6",
+        "member 3 of 3, by seed 7",
+    ]
+    loaded, corpus = load_classifier(path), make_corpus(TEST).corpus
+    assert len(loaded.members) == 3
+    each = [predict([one], loaded.embedder, corpus) for one in loaded.members]
+    product = np.prod(each, axis=0) ** (1 / 3)
+    together = product / product.sum(1, keepdims=True)
+    rows = read_dicts(path / "predictions.csv")
+    np.testing.assert_allclose(together[:, 0], [float(row["p(money)"]) for row in rows], atol=1e-5)
+    # as if each had been trained alone, on the same texts
+    alone = results["members"][0]
+    single = classify(world, out=world.output / "single")[-1]
+    assert isinstance(single, Finished)
+    assert single.results["members"] == []
+    assert {**alone, "seconds": 0} == {**{key: single.results[key] for key in alone}, "seconds": 0}
+    np.testing.assert_array_equal(
+        predict(load_classifier(world.output / "single").members, loaded.embedder, corpus), each[0]
+    )
+    networks = {id(one.embedder) for one in loaded.members}
+    assert len(networks) == (3 if tune else 1)
+    sizes = [(path / f"member-{number}.safetensors").stat().st_size for number in (2, 3)]
+    assert tune or max(sizes) < (path / "model.safetensors").stat().st_size
+    logged = [json.loads(line) for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line.get("member") for line in logged if line["event"] == "memberepoch"} == {2, 3}
+
+
+def test_members_that_are_there_are_kept_when_another_is_stopped(world: Experiment) -> None:
+    world = change(world, "classify", members=3, epochs=1)
+    asked = itertools.count()
+    events = classify(world, stop=lambda: next(asked) >= 9)  # seven steps are one member
+    assert isinstance(events[-1], Stopped)
+    loaded = load_classifier(world.output / "classify-trainable")
+    assert len(loaded.members) == 1
+    assert loaded.ngrams is None
+
+
+def test_a_run_whose_member_is_gone_is_refused(world: Experiment) -> None:
+    classify(change(world, "classify", members=2, epochs=1))
+    path = world.output / "classify-trainable"
+    (path / "member-2.safetensors").unlink()
+    with pytest.raises(RunError, match=r"member-2\.safetensors is missing"):
+        load_classifier(path)
 
 
 def test_a_run_whose_ngrams_are_gone_or_damaged_is_refused(world: Experiment) -> None:

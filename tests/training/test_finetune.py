@@ -61,7 +61,7 @@ def test_learns_what_words_tell(mode: str) -> None:
     embedder = make_bilm()
     finished = train(embedder, SETTINGS.model_copy(update={"lambdas": mode, "epochs": 12}))
     test = make_corpus(make_texts(40, seed=9))
-    probabilities = predict(finished.classifier, embedder, test.corpus)
+    probabilities = predict([finished.classifier], embedder, test.corpus)
     assert probabilities.shape == (40, 2)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
@@ -150,16 +150,16 @@ def test_empty_texts_are_classified() -> None:
     for embedder in (make_bilm(), make_static()):
         corpus = make_corpus(rows)
         finished = train(embedder, corpus=corpus)
-        assert np.isfinite(predict(finished.classifier, embedder, corpus.corpus)).all()
+        assert np.isfinite(predict([finished.classifier], embedder, corpus.corpus)).all()
         lonely = make_corpus([("money", "")])
-        assert np.isfinite(predict(finished.classifier, embedder, lonely.corpus)).all()
+        assert np.isfinite(predict([finished.classifier], embedder, lonely.corpus)).all()
 
 
 def test_predictions_do_not_depend_on_company() -> None:
     embedder = make_bilm()
     classifier = train(embedder).classifier
-    together = predict(classifier, embedder, TRAIN.corpus)
-    alone = np.concatenate([predict(classifier, embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
+    together = predict([classifier], embedder, TRAIN.corpus)
+    alone = np.concatenate([predict([classifier], embedder, TRAIN.corpus.slice(k, k + 1)) for k in range(8)])
     np.testing.assert_allclose(together[:8], alone, atol=1e-5)
 
 
@@ -169,7 +169,7 @@ def test_figures_of_an_epoch_by_hand() -> None:
     settings = ClassifySettings.model_validate({**SETTINGS.model_dump(), **still, "epochs": 1, "batch_size": 7})
     embedder, (fit, valid) = make_bilm(), (np.arange(5, 60), np.arange(5))
     found = train(embedder, settings, parts=(fit, valid))
-    chances = predict(found.classifier, embedder, TRAIN.corpus)
+    chances = predict([found.classifier], embedder, TRAIN.corpus)
     nats, right = -np.log(chances[np.arange(60), TRAIN.labels]), chances.argmax(axis=1) == TRAIN.labels
     (epoch,) = found.epochs
     assert epoch.loss == pytest.approx(nats[fit].mean(), rel=1e-4)

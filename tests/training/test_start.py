@@ -119,7 +119,7 @@ def test_what_cannot_be_begun_with(folder: Path, tmp_path: Path) -> None:
     embedder, settings = make_static(), ClassifySettings(hidden_size=4)
     with RunWriter(tmp_path / "static", "classifier", "test") as writer:
         classifier = Classifier(embedder.network, settings, 2, seed=1)
-        save_classifier(writer, classifier, embedder, ["a", "b"], settings, DataSettings())
+        save_classifier(writer, [classifier], embedder, ["a", "b"], settings, DataSettings())
     with pytest.raises(WeightsError, match="static vectors and no language model"):
         go_on(tmp_path, tmp_path / "static", folder / "other.txt")
     assert not (tmp_path / "more").exists()
