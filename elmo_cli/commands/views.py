@@ -178,6 +178,7 @@ def classifier(results: Results) -> list[RenderableType]:
     head = facts(
         [
             ("combiner", mode),
+            ("members", len(results.get("members", ())) or None),
             ("layers", lambda_bars(results["lambdas"], results["gamma"]) or None),
             ("epoch kept", f"{results['best_epoch']} of {results['epochs']}"),
             ("valid accuracy", _parts(results)),
