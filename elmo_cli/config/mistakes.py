@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from elmo_cli.config.bounded import read_text
 from elmo_cli.config.settings import Experiment
 from elmo_cli.errors import ConfigError, nearest
 
@@ -47,7 +48,7 @@ def explain(error: ValidationError, config: Path | None, given: Mapping[str, Any
     found = problem["input"]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").split(", unable to parse")[0]
     phrase = _PHRASES.get(problem["type"], message)
-    shown = f" is {found!r}, but" if isinstance(found, str | int | float | bool) or found is None else ":"
+    shown = f" is {repr(found)[:200]}, but" if isinstance(found, str | int | float | bool) or found is None else ":"
     subject = "it " if phrase.startswith("should") else ""
     choices = re.findall(r"'([^']*)'", message) if problem["type"] == "literal_error" else []
     meaning = f"; it means: {field.description}" if field is not None and field.description else ""
@@ -115,7 +116,7 @@ def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
     """File, line and column of a key in the settings file; None where the file does not hold it."""
     if config is None or not location:
         return None
-    node = yaml.compose(config.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node = yaml.compose(read_text(config), Loader=yaml.SafeLoader)
     mark = None
     for part in location:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
