@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elmo_cli.config import PRESET_PURPOSES, PRESETS, Experiment, PretrainSettings, load_experiment
+from elmo_cli.config import PRESET_PURPOSES, PRESETS, CompareSettings, Experiment, PretrainSettings, load_experiment
 from elmo_cli.config.loading import nest
 from elmo_cli.errors import ConfigError, ElmoError, nearest, nearest_file
 
@@ -165,3 +165,8 @@ def test_the_nearest_file_of_a_folder_without_any(tmp_path: Path) -> None:
     assert nearest_file(tmp_path / ".a.txt.lok") == "did you mean '.a.txt.lock'?"
     hint = nearest_file(tmp_path / "zzz", folders=True)
     assert hint == f"there are no folders in {tmp_path.resolve()}: check the path"
+
+
+@pytest.mark.parametrize("given", ["trainable,layer:1", ["trainable", "layer:1"], ["trainable, layer:1"]])
+def test_modes_of_a_comparison_may_stand_with_commas(given: object) -> None:
+    assert CompareSettings.model_validate({"lambdas": given}).lambdas == ("trainable", "layer:1")

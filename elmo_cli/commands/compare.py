@@ -31,7 +31,8 @@ Fractions = Annotated[
     str | None, typer.Option("--fractions", metavar="LIST", help="Learning curves: shares of the texts, 0.1,0.3,1.0.")
 ]
 Modes = Annotated[
-    list[str] | None, typer.Option("--lambdas", metavar="MODE", help="A row of the language model; repeatable.")
+    list[str] | None,
+    typer.Option("--lambdas", metavar="MODE", help="Rows of the language model: one, or several with commas."),
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", min=1, help="Classifiers for each row.")]
 Against = Annotated[

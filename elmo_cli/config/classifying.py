@@ -9,7 +9,7 @@ from pydantic import Field
 from elmo_cli.config.choices import LambdaMode, Pooling
 from elmo_cli.config.finetuning import FinetuneSettings
 from elmo_cli.config.language_model import LARGEST_SIZE
-from elmo_cli.config.values import ClassWeights, Names, Paths, Probability, Settings, Shares
+from elmo_cli.config.values import ClassWeights, Modes, Paths, Probability, Settings, Shares
 
 
 class ClassifySettings(FinetuneSettings):
@@ -33,7 +33,7 @@ class CompareSettings(Settings):
 
     baselines: Paths = Field((), description="static embedding files, a row each")
     lms: Paths = Field((), description="LM runs to compare; empty means lm in the folder of the runs")
-    lambdas: Names = Field(get_args(LambdaMode), description="a row of the LM for each")
+    lambdas: Modes = Field(get_args(LambdaMode), description="a row of the LM for each")
     reference: bool = Field(True, description="a row for TF-IDF of words and letters with a linear SVM")
     ngrams: bool = Field(True, description="each row once more with counted n-grams, and a row for n-grams alone")
     against: str | None = Field(None, description="row to test the others against; absent: the strongest static row")

@@ -46,7 +46,7 @@ class FinetuneSettings(Settings):
     weight_decay: float = Field(0.01, ge=0.0, description="decoupled weight decay")
     clip_norm: float | None = Field(5.0, gt=0, description="clip the norm of the whole gradient")
     valid_fraction: float = Field(0.1, gt=0.0, lt=0.5, description="share of the training file that chooses the epoch")
-    patience: int = Field(3, ge=1, description="stop after so many epochs that were clearly worse than the best")
+    patience: int = Field(10, ge=1, description="stop after so many epochs that were clearly worse than the best")
 
     @field_validator("lambdas")
     @classmethod

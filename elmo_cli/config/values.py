@@ -26,6 +26,14 @@ def _as_numbers(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else _as_list(value)
 
 
+def _as_modes(value: object) -> object:
+    """Modes with commas between them stand for their list, as in `trainable,function`, also within one."""
+    found = _as_list(value)
+    if not isinstance(found, list | tuple) or not all(isinstance(one, str) for one in found):
+        return found
+    return [part.strip() for one in found for part in one.split(",")]
+
+
 def _as_name(value: object) -> object:
     """The number of a column is its name where a file has no names."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -69,6 +77,7 @@ Delimiter = Annotated[str, AfterValidator(_known_delimiter)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Penalty = Annotated[float, Field(ge=0.0)]
 Rate = Annotated[float, Field(gt=0.0)]
+Modes = Annotated[tuple[str, ...], BeforeValidator(_as_modes)]
 Shares = Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], BeforeValidator(_as_numbers)]
 
 
