@@ -8,6 +8,7 @@ from pydantic import Field
 
 from elmo_cli.config.choices import LambdaMode, Pooling
 from elmo_cli.config.finetuning import FinetuneSettings
+from elmo_cli.config.language_model import LARGEST_SIZE
 from elmo_cli.config.values import ClassWeights, Names, Paths, Probability, Settings, Shares
 
 
@@ -17,7 +18,7 @@ class ClassifySettings(FinetuneSettings):
     section: ClassVar[str] = "classify"
 
     pooling: Pooling = Field("max+mean", description="from token vectors to one vector of the text")
-    hidden_size: int = Field(256, ge=0, description="hidden layer of the classifier; 0 means none")
+    hidden_size: int = Field(256, ge=0, le=LARGEST_SIZE, description="hidden layer of the classifier; 0 means none")
     batch_norm: bool = Field(True, description="batch normalisation before the classifier")
     dropout: Probability = Field(0.3, description="on the pooled vector and the hidden layer")
     label_smoothing: Probability = Field(0.0, description="share of the target that all classes have in common")

@@ -11,16 +11,24 @@ from pydantic import Field, model_validator
 from elmo_cli.config.choices import Activation, EncoderKind, OptimiserKind, Precision, PrecisionChoice, SoftmaxKind
 from elmo_cli.config.values import Penalty, Probability, Rate, Settings
 
+# beyond any model, and small enough that a list of them is made at once and no shape leaves 64 bits
+MOST_LAYERS, MOST_CHARACTERS, LARGEST_SIZE = 128, 4096, 1 << 24
+
+_Width = Annotated[int, Field(ge=1, le=MOST_CHARACTERS)]
+_Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
+
 
 class CharacterSettings(Settings):
     """The ELMo character CNN: embedding, convolutions, highways (docs/explanation/formats.md#options)."""
 
-    dim: int = Field(16, ge=1, description="width of a character vector")
-    filters: tuple[tuple[int, int], ...] = Field(
+    dim: int = Field(16, ge=1, le=LARGEST_SIZE, description="width of a character vector")
+    filters: tuple[tuple[_Width, _Size], ...] = Field(
         ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256)), description="(width, count) of each convolution"
     )
-    max_characters: int = Field(50, ge=3, description="characters of a token, begin and end marks included")
-    highway_layers: int = Field(2, ge=0, description="highway layers after the convolutions")
+    max_characters: int = Field(
+        50, ge=3, le=MOST_CHARACTERS, description="characters of a token, begin and end marks included"
+    )
+    highway_layers: int = Field(2, ge=0, le=MOST_LAYERS, description="highway layers after the convolutions")
     activation: Activation = Field("relu", description="after the maximum over positions")
 
 
@@ -28,13 +36,17 @@ class ModelSettings(Settings):
     """The biLM."""
 
     encoder: EncoderKind = Field("word", description="token encoder: an embedding table, the character CNN, or both")
-    embedding_size: int | None = Field(None, ge=1, description="width of the table; absent: that of a token vector")
+    embedding_size: int | None = Field(
+        None, ge=1, le=LARGEST_SIZE, description="width of the table; absent: that of a token vector"
+    )
     init_embeddings: Path | None = Field(None, description="static embedding file that the table starts from")
     freeze_embeddings: bool = Field(False, description="keep the table as it was initialised")
     characters: CharacterSettings = Field(default_factory=CharacterSettings, description="the character CNN")
-    hidden_size: int = Field(256, ge=1, description="D, cell size of an LSTM layer")
-    projection_size: int | None = Field(None, ge=1, description="P, projection and token size; absent: D, unprojected")
-    layers: int = Field(2, ge=1, description="L, LSTM layers in each direction")
+    hidden_size: int = Field(256, ge=1, le=LARGEST_SIZE, description="D, cell size of an LSTM layer")
+    projection_size: int | None = Field(
+        None, ge=1, le=LARGEST_SIZE, description="P, projection and token size; absent: D, unprojected"
+    )
+    layers: int = Field(2, ge=1, le=MOST_LAYERS, description="L, LSTM layers in each direction")
     residual: bool = Field(False, description="add a layer's input to its output, from layer 2 up")
     cell_clip: float | None = Field(3.0, gt=0, description="clip cells to ±this")
     projection_clip: float | None = Field(3.0, gt=0, description="clip projections to ±this")
@@ -45,7 +57,7 @@ class ModelSettings(Settings):
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None, description="ranks at which the clusters of the adaptive softmax begin; absent: by the vocabulary's size"
     )
-    samples: int = Field(8192, ge=1, description="negative samples a batch, for the sampled softmax")
+    samples: int = Field(8192, ge=1, le=LARGEST_SIZE, description="negative samples a batch, for the sampled softmax")
     tie: bool = Field(False, description="one table for token encoder and softmax")
 
     @property

@@ -9,15 +9,17 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
+from elmo_cli.config.bounded import read_text
 from elmo_cli.config.choices import Preset
 from elmo_cli.config.language_model import ADAGRAD
 from elmo_cli.config.mistakes import COMMAND_LINE, explain, place_of, position, refuse_repeated_keys
 from elmo_cli.config.presets import PRESETS
 from elmo_cli.config.settings import Experiment
 from elmo_cli.config.yaml_text import load_yaml
-from elmo_cli.errors import ConfigError, nearest
+from elmo_cli.errors import ConfigError, nearest, printable
 
 CONFIG_NAME = "elmo.yaml"
+_DEEPEST_KEY = 10  # dots in a key of --set
 # Settings that hold paths.
 PATHS = (
     *("output", "data.train", "data.test", "data.corpus", "data.valid", "tag.valid"),
@@ -106,17 +108,21 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
             raise ConfigError(
-                f"--set got '{assignment}'",
+                f"--set got '{printable(assignment)}'",
                 where=COMMAND_LINE,
                 expected="key=value, such as pretrain.epochs=3",
                 remedy="write the key, an equals sign and the value, without spaces",
             )
+        if key.count(".") > _DEEPEST_KEY:
+            found, expected = f"--set got a key of {key.count('.') + 1} parts", "section.key, such as pretrain.epochs"
+            raise ConfigError(found, where=COMMAND_LINE, expected=expected, remedy="see `elmo init` for the keys")
         try:
             values[key.strip()] = load_yaml(text)
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None)
             raise ConfigError(
-                f"--set {key} got '{text}', which is not a YAML value" + (f": {problem}" if problem else ""),
+                f"--set {printable(key)} got '{printable(text)}', which is not a YAML value"
+                + (f": {problem}" if problem else ""),
                 where=COMMAND_LINE,
                 expected="a number, a word, or a list such as [a, b]",
                 remedy="close its brackets or quotes; put the whole of key=value in quotes for the shell",
@@ -126,7 +132,7 @@ def _parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         values = load_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or error

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from elmo_cli.config.bounded import read_text
 from elmo_cli.config.settings import Experiment
 from elmo_cli.errors import ConfigError, nearest
 
@@ -115,7 +116,7 @@ def _find_key(config: Path | None, location: tuple[str, ...]) -> str | None:
     """File, line and column of a key in the settings file; None where the file does not hold it."""
     if config is None or not location:
         return None
-    node = yaml.compose(config.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node = yaml.compose(read_text(config), Loader=yaml.SafeLoader)
     mark = None
     for part in location:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from elmo_cli.config.choices import SchemeChoice, TagHead
 from elmo_cli.config.finetuning import FinetuneSettings
+from elmo_cli.config.language_model import LARGEST_SIZE
 from elmo_cli.config.values import Name, Probability, Rate
 
 
@@ -22,7 +23,9 @@ class TagSettings(FinetuneSettings):
     tags: Name | None = Field(None, description="column of the tags, by number or name; absent: the usual one")
     scheme: SchemeChoice = Field("auto", description="how the tags of the training file mark spans; plain: not at all")
     head: TagHead = Field("auto", description="linear, or a CRF; auto: crf for spans, else linear")
-    lstm_size: int = Field(128, ge=0, description="cells of each direction of an LSTM before the head; 0: none")
+    lstm_size: int = Field(
+        128, ge=0, le=LARGEST_SIZE, description="cells of each direction of an LSTM before the head; 0: none"
+    )
     dropout: Probability = Field(0.3, description="on the token vectors, and on what the LSTM makes of them")
     epochs: int = Field(15, ge=1, description="passes over the training file")
     learning_rate: Rate = Field(2e-3, description="peak rate of all but the embedder and λ")

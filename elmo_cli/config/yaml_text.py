@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+_DEEPEST = 100  # collections within each other; whoever walks through the values later needs room for that
 _LARGEST = 1_000_000  # nodes of a document, each alias counted as all that it stands for
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 _TEXT, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float"))
@@ -70,20 +71,26 @@ def load_yaml(text: str) -> Any:
         raise yaml.MarkedYAMLError(problem="it is nested too deeply") from error
 
 
-def _measure(node: yaml.Node, known: dict[int, int | None]) -> int:
-    """Nodes below a node, aliases written out; `known` are those that were measured, or None while they are."""
+def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """Nodes of a node and how deep they lie, aliases written out.
+
+    `known` are those of the nodes that were measured, or None while they are.
+    """
     if id(node) in known:
-        size = known[id(node)]
-        if size is None:
+        measured = known[id(node)]
+        if measured is None:
             raise _problem(node, "an anchor stands within itself")
-        return size
+        return measured
     known[id(node)] = None
     parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-    size = 1 + sum(_measure(part, known) for part in (parts if isinstance(parts, list) else ()))
+    inner = [_measure(part, known) for part in (parts if isinstance(parts, list) else ())]
+    size, depth = 1 + sum(size for size, _ in inner), 1 + max((depth for _, depth in inner), default=0)
     if size > _LARGEST:
         raise _problem(node, f"its aliases stand for more than {_LARGEST:,} values")
-    known[id(node)] = size
-    return size
+    if depth > _DEEPEST:
+        raise _problem(node, "it is nested too deeply")
+    known[id(node)] = size, depth
+    return size, depth
 
 
 def _problem(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:

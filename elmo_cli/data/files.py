@@ -1,7 +1,7 @@
 """The lines of a file, streamed, with errors that name file and line.
 
-Nothing here holds more than a line. Text is decoded strictly, with or without a byte order mark; `.gz` is unpacked on
-the way.
+Nothing here holds more than a line, and a line is bounded: a file without line ends would else fill the memory. Text is
+decoded strictly, with or without a byte order mark; `.gz` is unpacked on the way, up to where it grows as no text does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,7 +24,12 @@ OnBytes = Callable[[int], object]  # told now and then how many bytes of a file 
 
 UTF_8 = "utf-8"
 
+LONGEST_LINE = 1 << 26  # bytes, of which a line of text in memory takes a few times as many
+
 _BLOCK = 1 << 16  # bytes
+# Text shrinks to a third or a tenth, what repeats itself to a hundredth; gzip of nothing but zeros, to a thousandth.
+_GROWTH = 200
+_ALWAYS = 1 << 26  # bytes that may be unpacked whatever the growth
 _TOLD_EVERY = 1 << 10  # lines
 _MARK = b"\xef\xbb\xbf"  # a byte order mark in UTF-8
 _FIRST_BYTES = {
@@ -81,8 +87,11 @@ def read_lines(path: Path, encoding: str = UTF_8, on_bytes: OnBytes | None = Non
             file = cast(io.BufferedReader, gzip.GzipFile(fileobj=raw)) if packed else raw
             for number, line in enumerate(decode_lines(file, path, encoding), start=1):
                 yield line
-                if on_bytes is not None and number % _TOLD_EVERY == 0:
-                    on_bytes(raw.tell())
+                if number % _TOLD_EVERY == 0 or len(line) > _BLOCK:
+                    if packed and file.tell() > max(_ALWAYS, _GROWTH * raw.tell()):
+                        raise _bomb(path)
+                    if on_bytes is not None:
+                        on_bytes(raw.tell())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         found = f"{path} cannot be unpacked after line {number}: {error}"
         remedy = "fetch or compress it again; a file that is not compressed must not be named .gz"
@@ -109,14 +118,19 @@ def _byte_lines(file: BinaryIO) -> Iterable[bytes]:
     """The lines of a file; they end in a carriage return alone, as those of old Macs, where its first block says so."""
     peek = getattr(file, "peek", None)
     start = peek(_BLOCK) if peek is not None else b""
-    return _carriage_lines(file) if b"\r" in start[:-1] and b"\n" not in start else file
+    # a byte more than the longest, by which one that is longer is known
+    whole = iter(partial(file.readline, LONGEST_LINE + 1), b"")
+    return _carriage_lines(file) if b"\r" in start[:-1] and b"\n" not in start else whole
 
 
 def _carriage_lines(file: BinaryIO) -> Iterator[bytes]:
     rest = b""
-    while block := getattr(file, "read1", file.read)(_BLOCK):
+    # as much as is left over: a long line is not copied for each of its blocks
+    while block := getattr(file, "read1", file.read)(max(_BLOCK, len(rest))):
         *lines, rest = (rest + block).split(b"\r")
         yield from (line + b"\n" for line in lines)
+        if len(rest) > LONGEST_LINE:
+            break
     if rest:
         yield rest
 
@@ -132,21 +146,36 @@ def _text_lines(file: BinaryIO, path: Path, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
     number, rest, block = 0, "", b" "
     while block:
-        block = getattr(file, "read1", file.read)(_BLOCK)
+        block = getattr(file, "read1", file.read)(max(_BLOCK, len(rest)))
         try:
             *lines, rest = (rest + decoder.decode(block, final=not block)).split("\n")
         except UnicodeError as error:  # UTF-16 without a mark, too
             found = f"{path.name} is not {encoding} after line {number}: {getattr(error, 'reason', error)}"
             where, remedy = f"{path}, line {number + 1}", "give another --encoding (setting data.encoding)"
             raise DataError(found, where=where, expected=f"text in {encoding}", remedy=remedy) from error
+        if len(rest) > LONGEST_LINE:
+            raise _endless(path, number + len(lines) + 1)
         lines += [rest] if rest and not block else []
         for line in lines:
             yield line.removeprefix("\ufeff" if number == 0 else "") + "\n"
             number += 1
 
 
+def _endless(path: Path, number: int) -> DataError:
+    found, where = f"the line has more than {LONGEST_LINE:,} bytes", f"{path}, line {number}"
+    remedy = "break it into lines, such as one for each paragraph"
+    return DataError(found, where=where, expected="lines of text", remedy=remedy)
+
+
+def _bomb(path: Path) -> DataError:
+    found, remedy = f"{path} grows to more than {_GROWTH} times its size", "if it is what you want, unpack it: gunzip"
+    return DataError(found, where=path, expected="a gzip file of text, which grows to 3 or 10 times", remedy=remedy)
+
+
 def _decode(raw: bytes, path: Path, number: int, encoding: str) -> str:
     expected = f"text in {_shown(encoding)}"
+    if len(raw) > LONGEST_LINE:
+        raise _endless(path, number)
     if number == 1:
         for first_bytes, (problem, remedy) in _FIRST_BYTES.items():
             if raw.startswith(first_bytes):

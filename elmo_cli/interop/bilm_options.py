@@ -9,13 +9,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from elmo_cli.config import CharacterSettings, ModelSettings
+from elmo_cli.config.bounded import load_json
+from elmo_cli.config.language_model import LARGEST_SIZE, MOST_CHARACTERS, MOST_LAYERS
 from elmo_cli.errors import WeightsError
 
 _LARGEST_FILE = 1 << 20  # real ones have a kilobyte
 CHARACTERS = 261  # characters without the masked one
-# beyond any model, and small enough that the shape of no weight leaves 64 bits, and that their list is made at once
-Size = Annotated[int, Field(ge=1, le=1 << 24)]
-_MOST_LAYERS = 1 << 12
+Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 
 
 class _Options(BaseModel):
@@ -27,7 +27,7 @@ class LstmOptions(_Options):
 
     dim: Size
     projection_dim: Size
-    n_layers: int = Field(1, ge=1, le=_MOST_LAYERS)
+    n_layers: int = Field(1, ge=1, le=MOST_LAYERS)
     cell_clip: float | None = Field(None, ge=0)
     proj_clip: float | None = Field(None, ge=0)
     use_skip_connections: bool = False
@@ -42,9 +42,9 @@ class CharacterOptions(_Options):
 
     embedding: _CharacterEmbedding
     filters: tuple[tuple[PositiveInt, Size], ...] = Field(min_length=1)
-    max_characters_per_token: int = Field(50, ge=3, le=4096)
+    max_characters_per_token: int = Field(50, ge=3, le=MOST_CHARACTERS)
     n_characters: int = Field(CHARACTERS, ge=CHARACTERS, le=CHARACTERS + 1)  # training file, prediction file
-    n_highway: int = Field(0, ge=0, le=_MOST_LAYERS)
+    n_highway: int = Field(0, ge=0, le=MOST_LAYERS)
     activation: Literal["relu", "tanh"] = "relu"
 
     @model_validator(mode="after")
@@ -105,11 +105,11 @@ def read_json(path: Path) -> object:
         if len(content) > _LARGEST_FILE:
             message = f"{path} has more than {_LARGEST_FILE:,} bytes"
             raise WeightsError(message, where=path, expected="options of a model", remedy=remedy)
-        return json.loads(content)
+        return load_json(content)
     except json.JSONDecodeError as error:
         place = f"{path}, line {error.lineno}, column {error.colno}"
         raise WeightsError(f"{path} is not JSON: {error.msg}", where=place, remedy=remedy) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {error}"
         raise WeightsError(message, where=path, expected="a JSON file", remedy=remedy) from error
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from elmo_cli.config.bounded import read_json
 from elmo_cli.data.folders import unique_names
 from elmo_cli.errors import RunError
 from elmo_cli.report.blocks import Answer, Example
@@ -172,7 +172,7 @@ def _examples(path: Path) -> Examples:
     if not path.exists():
         return {"hardest": [], "only_lm": [], "lm_wrong": []}
     with readable(path):
-        examples: Examples = json.loads(path.read_text(encoding="utf-8"))
+        examples: Examples = read_json(path)
     return examples
 
 

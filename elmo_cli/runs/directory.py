@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from elmo_cli.config.bounded import MOST_JSON, load_json, read_text
 from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.errors import ElmoError, RunError, nearest
 from elmo_cli.runs.lock import is_locked
@@ -152,9 +152,9 @@ class Run:
         """The document of a file, or one of each line."""
         path = self.path / name
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, MOST_JSON)
             # Lines end with a line feed: what follows the last one was cut short.
-            return [json.loads(part) for part in ([text] if whole else text.split("\n")[:-1])]
+            return [load_json(part) for part in ([text] if whole else text.split("\n")[:-1])]
         except (OSError, ValueError) as error:
             raise RunError(f"{name} cannot be read: {error}", where=path, remedy="copy the run again") from error
 
@@ -196,7 +196,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         remedy="copy the run again, or write it again with --overwrite",
     )
     try:
-        description = load_yaml(file.read_text(encoding="utf-8"))
+        description = load_yaml(read_text(file))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise damaged from error
     if not isinstance(description, dict) or not isinstance(description.get("schema"), int):

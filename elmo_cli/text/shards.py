@@ -31,6 +31,7 @@ from typing import Any, TypedDict, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_cli.config.bounded import read_json
 from elmo_cli.data.files import fingerprint
 from elmo_cli.disk import flush, write_atomically, write_text
 from elmo_cli.errors import DataError, ElmoError
@@ -95,7 +96,7 @@ class StoredTypes(Sequence[str]):
         if len(self) < _TYPES_DERIVED_FROM:
             return compute()
         try:
-            _verify(path, json.loads(header.read_text(encoding="utf-8")))
+            _verify(path, read_json(header))
             return np.asarray(np.load(path, mmap_mode="r"))
         except (OSError, ValueError, KeyError, TypeError, DataError):  # not there yet, or to be done again
             values = compute()
@@ -133,7 +134,7 @@ def open_corpus(folder: Path) -> EncodedCorpus:
         DataError: A file is missing or damaged.
     """
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = read_json(folder / HEADER)
         files: dict[str, _Sealed] = header["files"]
         for name in FILES:
             _verify(folder / name, files[name])
@@ -281,7 +282,7 @@ class Fingerprints:
 
     def _recall(self, path: Path) -> tuple[list[int], str] | None:
         with suppress(OSError, ValueError, TypeError):
-            stamp, digest = json.loads(self._place(path).read_text(encoding="utf-8"))
+            stamp, digest = read_json(self._place(path))
             return list(stamp), str(digest)
         return None
 

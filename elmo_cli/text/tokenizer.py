@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import ConfigError
+from elmo_cli.text.patterns import TimedPattern
 
 if TYPE_CHECKING:
     import regex
@@ -171,10 +172,4 @@ def _finder(pattern: str | None) -> Callable[[str], list[str]]:
         found = "tokenizer.kind is regex, but there is no tokenizer.pattern"
         remedy = r"add --set tokenizer.pattern=REGEX, such as \w+|[^\w\s]"
         raise ConfigError(found, expected="a pattern of a token", remedy=remedy)
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        found = f"tokenizer.pattern is '{pattern}', which is no regular expression: {error}"
-        expected = r"a Python regular expression of a token, such as \w+|[^\w\s]"
-        raise ConfigError(found, expected=expected, remedy="correct it, and quote it for the shell") from error
-    return lambda text: [match.group() for match in compiled.finditer(text) if match.group()]
+    return TimedPattern(pattern).findall

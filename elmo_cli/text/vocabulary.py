@@ -7,8 +7,9 @@ descending count, ties in the order of the tokens: the log-uniform and the adapt
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,18 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from elmo_cli.config import TokenizerSettings, VocabularySettings
+from elmo_cli.config.bounded import read_text
 from elmo_cli.config.yaml_text import load_yaml
+from elmo_cli.data.files import refuse_pipe
 from elmo_cli.disk import write_text
-from elmo_cli.errors import DataError
+from elmo_cli.errors import DataError, printable
 from elmo_cli.text.encoded import BOS_TOKEN, EOS_TOKEN, PAD, RESERVED_TYPES, UNK, UNK_TOKEN, EncodedCorpus
 from elmo_cli.text.shards import StoredTypes
 
 VOCABULARY_FILE = "vocab.txt"
 DETAILS_FILE = "vocab.yaml"
 SPECIAL_TOKENS = (BOS_TOKEN, EOS_TOKEN, UNK_TOKEN)
+_LONGEST_LINE = 1 << 20  # bytes
 SKIPPED_LINE = "!!!MAXTERMID"  # some published vocabularies hold it; it has no id
 
 
@@ -176,21 +180,14 @@ def _by_frequency(types: Sequence[str], counts: NDArray[np.int64], min_count: in
 def _read_tokens(path: Path) -> list[str]:
     """The tokens of a vocabulary file, checked."""
     try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        refuse_pipe(path)
+        lines = list(_lines(path))
     except FileNotFoundError as error:
         found = f"there is no vocabulary {path}"
         raise DataError(found, where=path, remedy="write one with `elmo vocab build`") from error
     except OSError as error:
         found, remedy = f"{path} cannot be read: {error.strerror}", "name a vocab.txt, or a run that holds one"
         raise DataError(found, where=path, expected="a vocabulary file", remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        remedy = "convert it, or build one from text with `elmo vocab build`"
-        raise DataError(
-            f"{path} is not UTF-8", where=f"{path}, line {line}", expected="a token a line, in UTF-8", remedy=remedy
-        ) from error
-    if lines[-1] == "":
-        del lines[-1]
     if lines and lines[0].endswith("\r"):
         lines = [line.removesuffix("\r") for line in lines]
     first_lines: dict[str, int] = {}
@@ -200,14 +197,15 @@ def _read_tokens(path: Path) -> list[str]:
         if not token or token in first_lines:
             found, expected, remedy = "a line is empty", "a token on every line", "remove the line"
             if token:
-                found = f"the token '{token}' stands twice, first on line {first_lines[token]}"
+                found = f"the token '{printable(token)}' stands twice, first on line {first_lines[token]}"
                 expected, remedy = "every token once", "remove the second"
             where, remedy = f"{path}, line {number}", f"{remedy}; ids of the tokens after it change"
             raise DataError(found, where=where, expected=expected, remedy=remedy)
         first_lines[token] = number
     tokens = list(first_lines)
     if tuple(tokens[:3]) != SPECIAL_TOKENS:
-        begins = ", ".join(token if len(token) <= 20 else f"{token[:19]}…" for token in tokens[:3]) or "nothing"
+        shown = (token if len(token) <= 20 else f"{token[:19]}…" for token in tokens[:3])
+        begins = ", ".join(map(printable, shown)) or "nothing"
         raise DataError(
             f"{path} does not begin as a vocabulary does, but with {begins}",
             where=f"{path}, line 1",
@@ -217,10 +215,25 @@ def _read_tokens(path: Path) -> list[str]:
     return tokens
 
 
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a vocabulary file without their ends, each of them bounded."""
+    with path.open("rb") as file:
+        for number, raw in enumerate(iter(partial(file.readline, _LONGEST_LINE + 1), b""), start=1):
+            where, expected = f"{path}, line {number}", "a token a line, in UTF-8"
+            if len(raw) > _LONGEST_LINE:
+                found, remedy = f"the line has more than {_LONGEST_LINE:,} bytes", "give a vocabulary, no running text"
+                raise DataError(found, where=where, expected=expected, remedy=remedy)
+            try:
+                yield raw.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").decode().removesuffix("\n")
+            except UnicodeDecodeError as error:
+                remedy = "convert it, or build one from text with `elmo vocab build`"
+                raise DataError(f"{path} is not UTF-8", where=where, expected=expected, remedy=remedy) from error
+
+
 def _with_details(tokens: list[str], file: Path, details_file: Path) -> Vocabulary:
     """The vocabulary with what `vocab.yaml` says of it."""
     try:
-        details: Any = load_yaml(details_file.read_text(encoding="utf-8"))
+        details: Any = load_yaml(read_text(details_file))
         tokenizer = TokenizerSettings.saved(details["tokenizer"])
         settings = VocabularySettings.model_validate(details["settings"]) if details["settings"] else None
         totals = Totals(**details["totals"]) if details["totals"] else None

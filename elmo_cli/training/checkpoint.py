@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from elmo_cli.config import Precision
+from elmo_cli.config.bounded import read_json
 from elmo_cli.errors import RunError
 from elmo_cli.events import Saved
 from elmo_cli.model.bilm import BiLmState
@@ -45,7 +45,7 @@ class PretrainingState(TrainingState):
 def saved_by_this_launch(run: Path) -> bool:
     """Whether the ranks of this torchrun have saved a checkpoint there, before it started them anew."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        record = json.loads((run / STATE_FOLDER / STATE_FILE).read_text(encoding="utf-8"))
+        record = read_json(run / STATE_FOLDER / STATE_FILE)
         return launch() is not None and bool(record["launch"] == launch())
     return False
 
@@ -90,7 +90,7 @@ class Checkpoint:
         writer = self._writer
         path = writer.path / STATE_FOLDER / STATE_FILE
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             state, name, offset = PretrainingState(**record["progress"]), record["tensors"], record["metrics_offset"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(

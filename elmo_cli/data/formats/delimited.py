@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.columns import Columns, find_columns, has_header
 from elmo_cli.data.files import OnBytes, read_lines
-from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no_label
+from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no_label, sample
 from elmo_cli.data.values import as_label
 from elmo_cli.errors import DataError
 
@@ -73,7 +73,8 @@ class Delimited(Format):
         return len(widths) == 1 and widths != {1}
 
     def _columns(self, delimiter: str, labelled: bool) -> Columns:
-        rows = [row for _, row in islice(self._rows(delimiter), SAMPLE_ROWS + 1)]
+        first = (row for _, row in self._rows(delimiter))
+        rows = sample(first, SAMPLE_ROWS + 1, lambda row: sum(map(len, row)))
         if not rows:
             raise self._empty("rows")
         named = has_header(rows, self.reading)
@@ -113,7 +114,7 @@ class Delimited(Format):
             return self.reading.quoting != "no"
         if self.quotes:
             return True
-        lines = list(islice(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS))
+        lines = sample(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS, len)
         if not any('"' in line for line in lines):
             return False
         first = lines[0].strip("\r\n").split(self.usual)
@@ -129,7 +130,7 @@ class Delimited(Format):
         """
         if self.reading.quoting != "auto" or not self._quoted:
             return self.reading.quoting == "backslash"
-        lines = list(islice(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS))
+        lines = sample(read_lines(self.path, self.reading.encoding), SAMPLE_ROWS, len)
         if not any('\\"' in line for line in lines):
             return False
         doubled = list(map(_doubled, lines))

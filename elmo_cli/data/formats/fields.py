@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import ClassVar
 
 from elmo_cli.data.columns import Columns, find_columns
 from elmo_cli.data.files import OnBytes
-from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no_label
+from elmo_cli.data.formats.format import SAMPLE_ROWS, Format, Record, Refuse, no_label, sample
 from elmo_cli.data.values import as_label, as_text, check_value, is_nested
 from elmo_cli.errors import DataError
 
@@ -35,7 +34,8 @@ class WithFields(Format):
 
     def columns(self, *, labelled: bool) -> Columns:
         """The fields of the first rows, in order of appearance."""
-        rows = [row for _, row in islice(self.rows(), SAMPLE_ROWS)]
+        first = (row for _, row in self.rows())
+        rows = sample(first, SAMPLE_ROWS, lambda row: sum(len(one) for one in row.values() if isinstance(one, str)))
         if not rows:
             raise self._empty("rows")
         there = dict.fromkeys(name for row in rows for name in row)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from elmo_cli.config import ReadingSettings
 from elmo_cli.data.columns import Columns
@@ -19,6 +19,9 @@ from elmo_cli.errors import DataError
 Refuse = Callable[[DataError], object]  # given the error of a row that cannot be used
 
 SAMPLE_ROWS = 200  # by which columns and delimiters are judged
+_SAMPLE_CHARACTERS = 1 << 26  # after which no more rows are taken
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class Record:
     text: str  # its columns joined by a space, cleaned as the settings say
     label: str | None  # in the one form of `elmo_cli.data.values`; None where labels were not asked for
     line: int  # of the file, on which it begins; of Parquet the number of its row, from 1
+
+
+def sample(rows: Iterator[_Row], count: int, characters: Callable[[_Row], int]) -> list[_Row]:
+    """The first rows, fewer of them where they are long."""
+    taken: list[_Row] = []
+    held = 0
+    while held <= _SAMPLE_CHARACTERS and len(taken) < count and (row := next(rows, None)) is not None:
+        taken.append(row)
+        held += characters(row)
+    return taken
 
 
 class Format(ABC):

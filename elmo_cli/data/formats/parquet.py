@@ -1,4 +1,8 @@
-"""Parquet, a batch of rows of a row group in memory at a time."""
+"""Parquet, a batch of rows of a row group in memory at a time.
+
+A small file may hold a long text once and name it in each of its rows, or claim rows without end. Texts stay numbers of
+a dictionary until their rows are made, so many at a time as the memory is asked for, and sizes are compared first.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from elmo_cli.data.columns import refuse_twins
-from elmo_cli.data.files import OnBytes, unreadable
+from elmo_cli.data.files import OnBytes, refuse_pipe, unreadable
 from elmo_cli.data.formats.fields import Fields, WithFields
-from elmo_cli.errors import DataError
+from elmo_cli.errors import DataError, printable
 
 if TYPE_CHECKING:
     import numpy as np
-    from pyarrow import Schema
+    from pyarrow import Array, RecordBatch, Schema
     from pyarrow.parquet import ParquetFile
 
 Meaning = Callable[[object], object]  # from a value as it is stored to what it stands for
 
 _BATCH_ROWS = 1024
+_BATCH_BYTES = 1 << 26  # of a batch as rows, or of a row alone
+_GROWTH = 1000  # texts shrink to a third or a tenth, a column of few values to next to nothing
+_ALWAYS = 1 << 28  # bytes that a row group may have whatever the growth
+_ALWAYS_ROWS = 1 << 22
 
 
 class Parquet(WithFields):
@@ -37,7 +45,7 @@ class Parquet(WithFields):
         from pyarrow import ArrowException
 
         file = self.open()
-        number = done = 0
+        number = done = grown = 0
         try:
             there = file.schema_arrow.names
             refuse_twins(self.path, there)
@@ -46,7 +54,9 @@ class Parquet(WithFields):
             sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)]
             for group, size in enumerate(sizes):
                 for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns):
-                    for row in batch.to_pylist():
+                    grown += sum(map(_bytes_of, batch.columns))
+                    self._refuse_growth(grown, "bytes", _ALWAYS)
+                    for row in self.rows_of(batch, number):
                         number += 1
                         for name, convert in meant.items():
                             if name in row:
@@ -55,10 +65,24 @@ class Parquet(WithFields):
                 done += size
                 if on_bytes is not None:  # sizes are of unpacked rows, so the file's own is shared out by them
                     on_bytes(round(self.path.stat().st_size * done / max(1, sum(sizes))))
-        except (ArrowException, OSError, UnicodeDecodeError) as error:
+        except (ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise self.broken(f"after row {number}: {error}") from error
         finally:
             file.close()
+
+    def rows_of(self, batch: RecordBatch, before: int) -> Iterator[Fields]:
+        """The rows of a batch, which is halved until they fit into the memory that a batch may take."""
+        size = sum(map(_bytes_of, batch.columns))
+        if size <= _BATCH_BYTES:
+            yield from batch.to_pylist()
+        elif batch.num_rows == 1:
+            found, remedy = f"row {before + 1} takes {size:,} bytes", "cut the text of this row into several"
+            where, expected = f"{self.path}, row {before + 1}", f"rows of at most {_BATCH_BYTES:,} bytes"
+            raise DataError(found, where=where, expected=expected, remedy=remedy)
+        else:
+            middle = batch.num_rows // 2
+            yield from self.rows_of(batch.slice(0, middle), before)
+            yield from self.rows_of(batch.slice(middle), before + middle)
 
     def row_count(self) -> int:
         """Rows, as the file says."""
@@ -70,16 +94,34 @@ class Parquet(WithFields):
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
 
+        refuse_pipe(self.path)
         try:
-            return ParquetFile(self.path)
-        except ArrowException as error:
+            texts = _texts(ParquetFile(self.path))
+            file = ParquetFile(self.path, read_dictionary=texts)
+        except (ArrowException, ValueError, MemoryError, OverflowError) as error:
             raise self.broken(str(error)) from error
         except OSError as error:
+            if error.errno is None:  # of the library, about the content
+                raise self.broken(str(error)) from error
             raise unreadable(self.path, error) from error
+        # what the file says of itself; what it holds is counted as it comes
+        groups = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
+        self._refuse_growth(max(groups, default=0), "bytes", _ALWAYS)
+        self._refuse_growth(file.metadata.num_rows, "rows", _ALWAYS_ROWS)
+        return file
+
+    def _refuse_growth(self, grown: int, what: str, always: int) -> None:
+        stored = self.path.stat().st_size
+        if grown > max(always, _GROWTH * stored):
+            found = f"{self.path.name} is not read: its {stored:,} bytes grow to {grown:,} {what}"
+            expected = f"Parquet that grows to at most {_GROWTH} times its size"
+            remedy = "if you trust it, write it again without compression and dictionaries"
+            raise DataError(found, where=self.path, expected=expected, remedy=remedy)
 
     def broken(self, problem: str) -> DataError:
         """The error for a file of which something cannot be read."""
-        found = f"{self.path.name} cannot be read as Parquet: {problem.splitlines()[0]}"
+        reason = printable((problem.splitlines() or ["it is damaged"])[0])
+        found = f"{self.path.name} cannot be read as Parquet: {reason}"
         return DataError(found, where=self.path, expected="a whole Parquet file", remedy="fetch or write it again")
 
 
@@ -114,6 +156,27 @@ def _as_class(names: Sequence[str]) -> Meaning:
         return None if value == -1 else names[value] if 0 <= value < len(names) else value
 
     return name_of
+
+
+def _texts(file: ParquetFile) -> list[str]:
+    """Columns of text, those within lists too, by the paths that Parquet knows them by."""
+    with file:
+        columns = [file.schema.column(number) for number in range(len(file.schema))]
+        return [one.path for one in columns if one.physical_type == "BYTE_ARRAY" and one.logical_type.type == "STRING"]
+
+
+def _bytes_of(column: Array) -> int:
+    """Bytes of the values of a column of a batch, those that stand in several rows counted in each."""
+    from pyarrow import compute, types
+
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        return 8 * len(column) + _bytes_of(column.flatten())
+    if not types.is_dictionary(column.type):
+        return int(column.nbytes)
+    if len(column.dictionary) == 0:
+        return 0
+    lengths = compute.binary_length(column.dictionary).take(column.indices)
+    return 8 * len(column) + int(compute.sum(lengths).as_py() or 0)
 
 
 def _plain_columns(file: ParquetFile) -> list[str]:

@@ -104,10 +104,10 @@ class ParquetSentences(_Lists):
             number = 0
             try:
                 for batch in file.iter_batches(1024, columns=lists):
-                    for row in batch.to_pylist():
+                    for row in reader.rows_of(batch, number):
                         number += 1
                         yield number, {name: _named(value, classes.get(name)) for name, value in row.items()}
-            except (ArrowException, OSError, UnicodeDecodeError) as error:
+            except (ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
                 raise reader.broken(f"after row {number}: {error}") from error
 
 
