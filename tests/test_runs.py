@@ -17,7 +17,7 @@ from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
 from elmo_cli.runs import Run, RunWriter, load_classifier, load_lm, portable, save_classifier, save_lm
-from elmo_cli.runs.models import copy_tensors
+from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.text.vocabulary import Vocabulary
 
 TOKENIZER = TokenizerSettings(kind="whitespace")

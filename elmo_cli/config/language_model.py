@@ -36,16 +36,12 @@ class ModelSettings(Settings):
     """The biLM."""
 
     encoder: EncoderKind = Field("word", description="token encoder: an embedding table, the character CNN, or both")
-    embedding_size: int | None = Field(
-        None, ge=1, le=LARGEST_SIZE, description="width of the table; absent: that of a token vector"
-    )
+    embedding_size: _Size | None = Field(None, description="width of the table; absent: that of a token vector")
     init_embeddings: Path | None = Field(None, description="static embedding file that the table starts from")
     freeze_embeddings: bool = Field(False, description="keep the table as it was initialised")
     characters: CharacterSettings = Field(default_factory=CharacterSettings, description="the character CNN")
     hidden_size: int = Field(256, ge=1, le=LARGEST_SIZE, description="D, cell size of an LSTM layer")
-    projection_size: int | None = Field(
-        None, ge=1, le=LARGEST_SIZE, description="P, projection and token size; absent: D, unprojected"
-    )
+    projection_size: _Size | None = Field(None, description="P, projection and token size; absent: D, unprojected")
     layers: int = Field(2, ge=1, le=MOST_LAYERS, description="L, LSTM layers in each direction")
     residual: bool = Field(False, description="add a layer's input to its output, from layer 2 up")
     cell_clip: float | None = Field(3.0, gt=0, description="clip cells to ±this")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,7 @@ import yaml
 
 from elmo_cli.config.bounded import MOST_JSON, load_json, read_text
 from elmo_cli.config.yaml_text import load_yaml
-from elmo_cli.errors import ElmoError, RunError, nearest
+from elmo_cli.errors import ElmoError, RunError, nearest, printable
 from elmo_cli.runs.lock import is_locked
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -115,24 +116,41 @@ class Run:
             )
         return vocabulary
 
+    def shapes(self, name: str = WEIGHTS_FILE) -> dict[str, tuple[int, ...]]:
+        """Shapes of the tensors of a safetensors file of the run, as its header says, which fits the file's size.
+
+        Raises:
+            RunError: See `tensors`.
+        """
+        from safetensors import safe_open
+
+        with self._reading(name) as path, safe_open(path, "pt") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 -- no mapping
+
     def tensors(self, name: str = WEIGHTS_FILE) -> dict[str, Tensor]:
         """The tensors of a safetensors file of the run.
 
         Raises:
             RunError: The file is missing, cut short, or no safetensors file.
         """
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
+
+        with self._reading(name) as path:
+            tensors: dict[str, Tensor] = load_file(path)
+            return tensors
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        from safetensors import SafetensorError
 
         path = self.path / name
         try:
-            tensors: dict[str, Tensor] = load_file(path)
-        except (OSError, SafetensorError) as error:
-            reason = "is missing" if not path.exists() else f"is damaged: {error}"
+            yield path
+        except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+            reason = "is missing" if not path.exists() else f"is damaged: {printable(str(error))}"
             raise RunError(
                 f"{name} {reason}", where=path, expected="the file as the run wrote it", remedy="copy the run again"
             ) from error
-        return tensors
 
     def results(self) -> dict[str, Any]:
         """`results.json`."""

@@ -6,25 +6,20 @@ inside the functions: a vocabulary run needs none of it.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, get_args
 
 from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
+from elmo_cli.config.choices import Scheme
 from elmo_cli.data.tag_set import TagSet
-from elmo_cli.errors import RunError, WeightsError
+from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from elmo_cli.embedder import Embedder
     from elmo_cli.model.bilm import BiLm
     from elmo_cli.model.classifier import Classifier
@@ -116,12 +111,11 @@ def load_lm(path: Path) -> Embedder:
 
     Raises:
         RunError: The run or its vocabulary cannot be used.
-        WeightsError: The weights do not fit the settings in `run.yaml`.
+        WeightsError: The weights do not fit the settings in `run.yaml`, or are not finite.
     """
     run = Run.open(path, "lm")
-    embedder = _build_embedder(run)
-    copy_tensors(embedder.network, run.tensors(), run.path / WEIGHTS_FILE)
-    return embedder
+    described = _Described(run)
+    return described.embedder(build(run, described.network))
 
 
 def load_classifier(path: Path) -> LoadedClassifier:
@@ -129,29 +123,26 @@ def load_classifier(path: Path) -> LoadedClassifier:
     from elmo_cli.model.classifier import Classifier
 
     run = Run.open(path, "classifier")
-    embedder = _build_embedder(run)
-    with _readable(run):
+    described = _Described(run)
+    with readable(run):
         classes = [str(name) for name in run.description["classes"]]
         settings = ClassifySettings.model_validate(run.description["classify"])
         data = DataSettings.model_validate(run.description["reading"])
         count = int(run.description.get("members", 1))
-    members: list[Classifier] = []
-    for number in range(1, count + 1):
-        file = MEMBER_FILE.format(number) if members else WEIGHTS_FILE
-        network = copy.deepcopy(embedder.network) if members and settings.tune else embedder.network
-        member = Classifier(network, settings, len(classes), seed=0)  # every weight of it is overwritten
-        tensors = run.tensors(file)
-        if members and not settings.tune:
-            tensors |= {name: own for name, own in member.state_dict().items() if _shared(name)}
-        copy_tensors(member, tensors, run.path / file)
-        members.append(member.eval())
+        if count < 1:
+            raise ValueError("members")
+
+    def make(network: BiLm | StaticTable) -> Classifier:
+        return Classifier(network, settings, len(classes), seed=0)  # every weight of it is overwritten
+
+    members = [build(run, lambda: make(described.network()))]
+    embedder = described.embedder(members[0].embedder)
+    shared = {name: own for name, own in members[0].state_dict().items() if _shared(name) and not settings.tune}
+    for number in range(2, count + 1):
+        own = described.network if settings.tune else lambda: embedder.network
+        members.append(build(run, lambda own=own: make(own()), MEMBER_FILE.format(number), shared))
     ngrams = _load_ngrams(run, len(classes))
     return LoadedClassifier(embedder, members[0], classes, settings, data, ngrams, tuple(members[1:]))
-
-
-def _shared(name: str) -> bool:
-    """Whether a tensor is of the embedder, which members have in common unless it was tuned."""
-    return name.startswith("embedder.")
 
 
 def _load_ngrams(run: Run, classes: int) -> NgramBranch | None:
@@ -168,16 +159,17 @@ def load_tagger(path: Path) -> LoadedTagger:
     from elmo_cli.model.tagger import make_tagger
 
     run = Run.open(path, "tagger")
-    embedder = _build_embedder(run)
-    with _readable(run):
+    described = _Described(run)
+    with readable(run):
         tags = run.description["tags"]
+        if tags["scheme"] not in get_args(Scheme):
+            raise KeyError("scheme")
         tag_set = TagSet(tags["scheme"], tuple(map(str, tags["kinds"])))
         settings = TagSettings.model_validate(run.description["tag"])
         data = DataSettings.model_validate(run.description["reading"])
-    tagger = make_tagger(embedder.network, settings, tag_set)  # every weight of it is overwritten
-    copy_tensors(tagger, run.tensors(), run.path / WEIGHTS_FILE)
-    tagger.eval()
-    return LoadedTagger(embedder, tagger, tag_set, settings, data, run.words())
+    # every weight of it is overwritten
+    tagger = build(run, lambda: make_tagger(described.network(), settings, tag_set))
+    return LoadedTagger(described.embedder(tagger.embedder), tagger, tag_set, settings, data, run.words())
 
 
 def load_embedder(run: Path) -> Embedder:
@@ -230,62 +222,42 @@ def describe_network(
         writer.write_vocabulary(vocabulary)
 
 
-def _build_embedder(run: Run) -> Embedder:
-    """The embedder that `run.yaml` describes, its weights yet to be copied."""
-    import torch
+class _Described:
+    """The embedder that `run.yaml` describes, of which the vocabulary is there and the network can be made."""
 
-    from elmo_cli.embedder import Embedder
-    from elmo_cli.model.bilm import BiLm
-    from elmo_cli.model.static import StaticTable
+    def __init__(self, run: Run) -> None:
+        self._vocabulary = run.vocabulary()
+        with readable(run):
+            description = run.description["embedder"]
+            self._tokenizer = TokenizerSettings.saved(description["tokenizer"])
+            self._name = str(description.get("name", run.path.resolve().name))
+            self._is_bilm = description["kind"] == "bilm"
+            if self._is_bilm:
+                self._settings = ModelSettings.model_validate(description["model"])
+                self._softmax = bool(description["softmax"])
+                self._rows: int | None = description["vocabulary_size"]
+                known = None if self._vocabulary is None else len(self._vocabulary)
+                if self._rows is not None and self._rows != known:  # a token would have no row
+                    raise KeyError("vocabulary_size")
+            else:
+                if self._vocabulary is None:  # without which no row has a meaning
+                    raise KeyError("vocabulary")
+                self._width = int(description["width"])
 
-    vocabulary = run.vocabulary()
-    network: BiLm | StaticTable
-    with _readable(run):
-        description = run.description["embedder"]
-        tokenizer = TokenizerSettings.saved(description["tokenizer"])
-        if description["kind"] == "bilm":
-            settings = ModelSettings.model_validate(description["model"])
-            network = BiLm(settings, description["vocabulary_size"], softmax=description["softmax"])
-        else:
-            if vocabulary is None:  # without which no row has a meaning
-                raise KeyError("vocabulary")
-            network = StaticTable(torch.zeros(len(vocabulary) + 1, description["width"]))
-    network.eval()
-    return Embedder.of(network, vocabulary, tokenizer, description.get("name", run.path.resolve().name))
+    def network(self) -> BiLm | StaticTable:
+        """The network, its weights yet to be copied."""
+        import torch
 
+        from elmo_cli.model.bilm import BiLm
+        from elmo_cli.model.static import StaticTable
 
-@contextmanager
-def _readable(run: Run) -> Iterator[None]:
-    """What is missing or wrong in `run.yaml`, as an error of the run."""
-    try:
-        yield
-    except (KeyError, TypeError, ValidationError) as error:
-        raise RunError(
-            f"run.yaml of {run.path} does not say how to build the model",
-            where=run.path / "run.yaml",
-            expected="the file as elmo wrote it",
-            remedy="copy the run again, or write it again with --overwrite",
-        ) from error
+        if self._is_bilm:
+            return BiLm(self._settings, self._rows, softmax=self._softmax)
+        assert self._vocabulary is not None
+        return StaticTable(torch.zeros(len(self._vocabulary) + 1, self._width))
 
+    def embedder(self, network: BiLm | StaticTable) -> Embedder:
+        """The embedder with its network."""
+        from elmo_cli.embedder import Embedder
 
-def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
-    """Copy tensors into a network.
-
-    Raises:
-        WeightsError: A tensor is missing, left over, or of another shape.
-    """
-    import torch
-
-    def misfit(problem: str, expected: str) -> WeightsError:
-        remedy = "copy the run again: run.yaml and the weights belong together"
-        return WeightsError(f"{where.name} {problem}", where=where, expected=expected, remedy=remedy)
-
-    own = network.state_dict()
-    for problem, names in (("lacks", own.keys() - tensors.keys()), ("has an unknown", tensors.keys() - own.keys())):
-        if names:
-            raise misfit(f"{problem} tensor {min(names)}", "the weights that run.yaml describes")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            if tensor.shape != tensors[name].shape:
-                raise misfit(f"has {name} of shape {tuple(tensors[name].shape)}", f"shape {tuple(tensor.shape)}")
-            tensor.copy_(tensors[name])
+        return Embedder.of(network, self._vocabulary, self._tokenizer, self._name)

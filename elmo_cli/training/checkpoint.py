@@ -22,7 +22,7 @@ from elmo_cli.model.bilm import BiLmState
 from elmo_cli.model.kernel.layer import LstmState
 from elmo_cli.ranks import ALONE, Ranks, launch, rank_seed
 from elmo_cli.runs import Run, RunWriter
-from elmo_cli.runs.models import copy_tensors
+from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.training.optimiser import Average
 from elmo_cli.training.state import StepCounter, TrainingState
 

@@ -17,7 +17,7 @@ from elmo_cli.metrics.perplexity import Perplexity, perplexity
 from elmo_cli.ranks import ALONE, Ranks
 from elmo_cli.runs import RESULTS_FILE, WEIGHTS_FILE, Run, RunWriter
 from elmo_cli.runs.cards import write_card
-from elmo_cli.runs.models import copy_tensors
+from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.training.checkpoint import PretrainingState
 from elmo_cli.training.prepare import PretrainJob

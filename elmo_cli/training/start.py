@@ -14,7 +14,7 @@ from elmo_cli.embedder import Embedder
 from elmo_cli.errors import ConfigError
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.runs import WEIGHTS_FILE, describe_files, load_embedder
-from elmo_cli.runs.models import copy_tensors
+from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.text.vocabulary import Vocabulary
 
 # What of the settings of a model is about its training alone, and so is that of the new one.
