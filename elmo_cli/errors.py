@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MOST_LISTED = 10  # files of a folder that a message may list
+_LONGEST = 4000  # characters of a message, or of a fact of it
 
 
 class ElmoError(Exception):
@@ -43,16 +44,21 @@ class ElmoError(Exception):
         expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = str(where) if where is not None else None
-        self.expected = expected
-        self.remedy = remedy
+        self.message = _shortened(message)
+        super().__init__(self.message)
+        self.where = _shortened(str(where)) if where is not None else None
+        self.expected = _shortened(expected) if expected is not None else None
+        self.remedy = _shortened(remedy) if remedy is not None else None
 
     def __str__(self) -> str:
         """The message and its facts, one a line."""
         facts = (("where", self.where), ("expected", self.expected), ("what to do", self.remedy))
         return "\n".join([self.message, *(f"  {name}: {value}" for name, value in facts if value)])
+
+
+def _shortened(text: str) -> str:
+    """A message, which may hold what a file says, but not a whole file."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 class InputError(ElmoError):

@@ -48,7 +48,7 @@ def explain(error: ValidationError, config: Path | None, given: Mapping[str, Any
     found = problem["input"]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").split(", unable to parse")[0]
     phrase = _PHRASES.get(problem["type"], message)
-    shown = f" is {found!r}, but" if isinstance(found, str | int | float | bool) or found is None else ":"
+    shown = f" is {repr(found)[:200]}, but" if isinstance(found, str | int | float | bool) or found is None else ":"
     subject = "it " if phrase.startswith("should") else ""
     choices = re.findall(r"'([^']*)'", message) if problem["type"] == "literal_error" else []
     meaning = f"; it means: {field.description}" if field is not None and field.description else ""

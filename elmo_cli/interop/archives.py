@@ -6,12 +6,14 @@ names and kinds of all members are looked at before any is unpacked, and what co
 
 from __future__ import annotations
 
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EACCES, EDQUOT, EIO, ENOSPC, EROFS
 from functools import partial
 from gzip import BadGzipFile
 from itertools import islice
@@ -21,7 +23,7 @@ from stat import S_ISLNK
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from elmo_cli.errors import WeightsError, printable
+from elmo_cli.errors import ElmoError, WeightsError, printable
 
 _SUFFIXES = frozenset((".json", ".hdf5", ".h5", ".txt", ".yaml"))  # of options, weights, vocabulary
 # Weights shrink by a tenth, text to a third.
@@ -31,6 +33,9 @@ _MOST_MEMBERS = 10_000
 _PIECE = 1 << 20
 # What the readers raise; an encrypted zip is a RuntimeError, and so is one that is packed in a way of its own.
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, RuntimeError, BadGzipFile)
+# What they raise of places and names that no file has, and the system of such names.
+_MISPLACED = (ValueError, OverflowError, struct.error, OSError)
+_OF_THE_DISK = (ENOSPC, EDQUOT, EIO, EACCES, EROFS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ def unpacked(path: Path) -> Iterator[Path]:
             else:
                 with tarfile.open(path) as packed:
                     _unpack(path, folder, _of_tar(path, packed))
-        except _DAMAGED as error:
+        except (*_DAMAGED, *_MISPLACED) as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                raise ElmoError(f"{path.name} is not unpacked: {error}", where=name, remedy="make room") from error
             found, expected = f"{path} is no whole archive: {printable(str(error))}", "a folder, a .zip or a .tar.gz"
             remedy = "fetch it again, or name the folder that holds the model"
             raise WeightsError(found, where=path, expected=expected, remedy=remedy) from error

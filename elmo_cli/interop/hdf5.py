@@ -48,7 +48,7 @@ class Hdf5Reader:
     def names(self) -> list[str]:
         """The names at the top of the file, of whatever they are."""
         with self._ours():
-            return list(self._file)
+            return [str(name) for name in self._file]  # one that is no UTF-8 is given as bytes
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every dataset by its full name; each is known to lie whole in the file, and to hold floats."""
@@ -59,7 +59,7 @@ class Hdf5Reader:
             while groups:
                 above, group = groups.pop()
                 self._see(group, above or "/", seen)
-                for name in group:
+                for name in map(str, group):
                     full = above + name
                     item = self._item(group, name, full)
                     if isinstance(item, h5py.Group):

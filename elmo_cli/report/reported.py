@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from elmo_cli.config.bounded import read_json
 from elmo_cli.data.folders import unique_names
-from elmo_cli.errors import RunError
+from elmo_cli.errors import RunError, printable
 from elmo_cli.report.blocks import Answer, Example
 from elmo_cli.report.records import (
     ClassifierResults,
@@ -198,8 +198,10 @@ def readable(path: Path) -> Iterator[None]:
     """Reads a file of a run; a RunError says that it is damaged."""
     try:
         yield
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise RunError(f"{path.name} cannot be read: {error}", where=path, remedy="copy the run again") from error
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"{path.name} cannot be read: {printable(str(error))}", where=path, remedy="copy the run again"
+        ) from error
 
 
 def warnings_between(runs: Sequence[ReportedRun]) -> list[str]:

@@ -109,8 +109,14 @@ def _without_memory() -> Iterator[None]:
 
     class Undrawn(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-            # that of torch takes two seconds to find out what it draws
-            return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+            # to draw or multiply no numbers, torch would first load its compiler, which takes seconds
+            kwargs = kwargs or {}
+            scaled = func in (Tensor.mul, Tensor.mul_) and not isinstance(args[1], Tensor)
+            if scaled or func in (Tensor.normal_, Tensor.uniform_):
+                return args[0]
+            if getattr(func, "__module__", None) == "torch.nn.init":
+                return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return torch.empty(*args) if func is torch.randn else func(*args, **kwargs)
 
     with torch.device("meta"), Undrawn():
         yield

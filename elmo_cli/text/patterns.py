@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 10_000  # characters of a pattern
 _MOST_REPEATED = 100_000  # characters of a pattern whose counted repetitions are written out
-_SECONDS, _SECONDS_A_CHARACTER = 3.0, 1e-5  # that a text may take: usual patterns take less than 1e-7 a character
+_SECONDS, _SECONDS_A_CHARACTER = 2.0, 1e-5  # that a text may take: usual patterns take less than 1e-7 a character
 _WORD, _SPACE = r"\p{L}\p{N}_", r"\s\x1c-\x1f"
 _BOUNDARY = rf"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"
 _INSIDE = rf"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))"

@@ -138,7 +138,10 @@ class Delimited(Format):
 
     def _is_even(self, lines: Sequence[str], quoting: Literal[0, 3]) -> bool:
         rows = csv.reader(lines, delimiter=self.usual, quoting=quoting)
-        return len({len(row) for row in rows if row}) == 1
+        try:
+            return len({len(row) for row in rows if row}) == 1
+        except csv.Error:  # a carriage return in the middle of a line
+            return False
 
     def _rows(self, delimiter: str, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, list[str]]]:
         """The rows, blank ones left out, each with the line on which it begins."""

@@ -12,7 +12,7 @@ from elmo_cli.data.formats.fields import Fields, WithFields
 from elmo_cli.data.formats.json_lines import JsonLines
 from elmo_cli.data.formats.parquet import Parquet
 from elmo_cli.data.tagged.format import TaggedFormat, TaggedSentence
-from elmo_cli.errors import DataError, nearest
+from elmo_cli.errors import DataError, nearest, printable
 
 # Names that data sets give these fields, the surest first.
 _TOKENS = ("tokens", "words", "form")
@@ -59,7 +59,7 @@ class _Lists(TaggedFormat):
         raise DataError(
             f"{self.path.name} has no field of {what}" + (f" '{given}'" if given else ""),
             where=self.path,
-            expected="a field that holds a list, of which there are " + (", ".join(names) or "none"),
+            expected="a field that holds a list, of which there are " + (printable(", ".join(names)) or "none"),
             remedy=f"{nearest(given, names) if given else 'name it'} (setting {setting})",
         )
 
