@@ -57,7 +57,7 @@ def test_bounds_choices_and_defaults_are_told(hooks: ModuleType) -> None:
     for row in (
         "| <code>seed</code> | integer ≥ 0 | <code>1</code> |",
         "| <code>tokenizer.lowercase</code> | true, false | <code>false</code> |",
-        "| <code>model.hidden_size</code> | integer ≥ 1 | <code>256</code> |",
+        "| <code>model.hidden_size</code> | integer ≥ 1, ≤ 16777216 | <code>256</code> |",
         "| <code>model.dropout</code> | number ≥ 0, &lt; 1 | <code>0.25</code> |",
         "| <code>data.test</code> | path |  |",
         "| <code>data.clean</code> | <code>none</code>, <code>ag-news</code> | <code>none</code> |",
