@@ -197,7 +197,7 @@ def values(one: dict[str, Any], schema: dict[str, Any]) -> str:
         return f"({', '.join(parts)})" if parts else f"list of {values(one['items'], schema)}"
     if kind == "object":
         return "mapping"
-    bounds = ", ".join(f"{sign} {one[key]:g}" for key, sign in BOUNDS.items() if key in one)
+    bounds = ", ".join(f"{sign} {one[key]:.12g}" for key, sign in BOUNDS.items() if key in one)
     return " ".join(filter(None, [TYPES.get(kind, kind), bounds]))
 
 
