@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
 from elmo_cli.config.choices import Scheme
 from elmo_cli.data.tag_set import TagSet
-from elmo_cli.errors import RunError
 from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
+from elmo_cli.runs.tensors import build, readable
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -137,12 +137,19 @@ def load_classifier(path: Path) -> LoadedClassifier:
 
     members = [build(run, lambda: make(described.network()))]
     embedder = described.embedder(members[0].embedder)
-    shared = {name: own for name, own in members[0].state_dict().items() if _shared(name) and not settings.tune}
-    for number in range(2, count + 1):
-        own = described.network if settings.tune else lambda: embedder.network
-        members.append(build(run, lambda own=own: make(own()), MEMBER_FILE.format(number), shared))
+    shared = {name: one for name, one in members[0].state_dict().items() if _shared(name) and not settings.tune}
+
+    def make_other() -> Classifier:
+        return make(described.network() if settings.tune else embedder.network)
+
+    members += [build(run, make_other, MEMBER_FILE.format(number), shared) for number in range(2, count + 1)]
     ngrams = _load_ngrams(run, len(classes))
     return LoadedClassifier(embedder, members[0], classes, settings, data, ngrams, tuple(members[1:]))
+
+
+def _shared(name: str) -> bool:
+    """Whether a tensor is of the embedder, which members have in common unless it was tuned."""
+    return name.startswith("embedder.")
 
 
 def _load_ngrams(run: Run, classes: int) -> NgramBranch | None:

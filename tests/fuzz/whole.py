@@ -119,7 +119,7 @@ def write_classifier(folder: Path) -> None:
     classifier = Classifier(embedder.network, settings, 2, seed=5)
     branch = NgramBranch(fitted().classifier, (0.5, 0.5))
     with RunWriter(folder / "c", "classifier", "elmo classify") as writer:
-        save_classifier(writer, classifier, embedder, ["yes", "no"], settings, DataSettings(), branch)
+        save_classifier(writer, [classifier], embedder, ["yes", "no"], settings, DataSettings(), branch)
         writer.write_json("results.json", {"accuracy": 0.5})
         writer.write_text("predictions.csv", "label,predicted,p(yes),p(no),text\nyes,no,0.4,0.6,a match\n")
 
