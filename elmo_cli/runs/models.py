@@ -15,7 +15,7 @@ from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSe
 from elmo_cli.config.choices import Scheme
 from elmo_cli.data.tag_set import TagSet
 from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
-from elmo_cli.runs.tensors import build, copy_tensors, readable
+from elmo_cli.runs.tensors import build, readable
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -129,19 +129,22 @@ def load_classifier(path: Path) -> LoadedClassifier:
         settings = ClassifySettings.model_validate(run.description["classify"])
         data = DataSettings.model_validate(run.description["reading"])
         count = int(run.description.get("members", 1))
-    # every weight of it is overwritten
-    first = build(run, lambda: Classifier(described.network(), settings, len(classes), seed=0))
-    others: list[Classifier] = []
-    for file in map(MEMBER_FILE.format, range(2, count + 1)):
-        if settings.tune:
-            member = build(run, lambda: Classifier(described.network(), settings, len(classes), seed=0), file)
-        else:
-            member = Classifier(first.embedder, settings, len(classes), seed=0).eval()
-            shared = {name: own for name, own in member.state_dict().items() if _shared(name)}
-            copy_tensors(member, {**run.tensors(file), **shared}, run.path / file)
-        others.append(member)
-    embedder, ngrams = described.embedder(first.embedder), _load_ngrams(run, len(classes))
-    return LoadedClassifier(embedder, first, classes, settings, data, ngrams, tuple(others))
+        if count < 1:
+            raise ValueError("members")
+
+    def make(network: BiLm | StaticTable) -> Classifier:
+        return Classifier(network, settings, len(classes), seed=0)  # every weight of it is overwritten
+
+    members = [build(run, lambda: make(described.network()))]
+    embedder = described.embedder(members[0].embedder)
+    shared = {name: one for name, one in members[0].state_dict().items() if _shared(name) and not settings.tune}
+
+    def make_other() -> Classifier:
+        return make(described.network() if settings.tune else embedder.network)
+
+    members += [build(run, make_other, MEMBER_FILE.format(number), shared) for number in range(2, count + 1)]
+    ngrams = _load_ngrams(run, len(classes))
+    return LoadedClassifier(embedder, members[0], classes, settings, data, ngrams, tuple(members[1:]))
 
 
 def _shared(name: str) -> bool:

@@ -36,25 +36,28 @@ def readable(run: Run) -> Iterator[None]:
         ) from error
 
 
-def build(run: Run, make: Callable[[], _Network], file: str = WEIGHTS_FILE) -> _Network:
+def build(
+    run: Run, make: Callable[[], _Network], name: str = WEIGHTS_FILE, shared: Mapping[str, Tensor] = {}
+) -> _Network:
     """The network that a run describes, with the weights of the run, in eval mode.
 
     Args:
-        run: It and the file are read.
+        run: Of which a file of weights is read.
         make: Makes the network; it is called twice, the first time without memory for its weights.
-        file: Of the weights.
+        name: The file.
+        shared: Tensors of the network that are not in the file, being those of another one.
 
     Raises:
         RunError: `run.yaml` does not describe a network, or the weights are missing or damaged.
         WeightsError: The weights do not fit it, or are not finite.
     """
-    where = run.path / file
+    where = run.path / name
     with readable(run), _without_memory():
-        shapes = {name: tuple(tensor.shape) for name, tensor in make().state_dict().items()}
-    _compare(shapes, run.shapes(file), where)
+        shapes = _shapes(make().state_dict())
+    _compare(shapes, run.shapes(name) | _shapes(shared), where)
     with readable(run):
         network = make()
-    copy_tensors(network, run.tensors(file), where)
+    copy_tensors(network, {**run.tensors(name), **shared}, where)
     return network.eval()
 
 
@@ -67,8 +70,7 @@ def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path)
     import torch
 
     own = network.state_dict()
-    shapes, found = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (own, tensors))
-    _compare(shapes, found, where)
+    _compare(_shapes(own), _shapes(tensors), where)
     with torch.no_grad():
         for name, tensor in own.items():
             given = tensors[name]
@@ -77,6 +79,10 @@ def copy_tensors(network: nn.Module, tensors: Mapping[str, Tensor], where: Path)
             if not bool(torch.isfinite(given).all()):
                 raise _misfit(where, f"has numbers in {name} that are not finite", "finite weights")
             tensor.copy_(given)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _compare(own: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: Path) -> None:

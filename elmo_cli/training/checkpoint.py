@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class Checkpoint:
         path = writer.path / STATE_FOLDER / STATE_FILE
         try:
             record = read_json(path)
-            state, name, offset = PretrainingState(**record["progress"]), record["tensors"], record["metrics_offset"]
+            state, name, offset = _progress(record["progress"]), record["tensors"], record["metrics_offset"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{writer.path} has no state to resume from",
@@ -148,6 +149,20 @@ class Checkpoint:
             # Steps are counted on the host, unless the optimiser's kernel is fused.
             on_host = moment == "step" and not self._optimiser.defaults["fused"]
             self._optimiser.state[parameters[name]][moment] = tensor if on_host else tensor.to(self._device)
+
+
+def _progress(kept: dict[str, Any]) -> PretrainingState:
+    """The state that was kept, whose values are of the types of a new one's; others are a TypeError."""
+    state, fresh = PretrainingState(**kept), PretrainingState()
+    for key in kept:
+        value, default = getattr(state, key), getattr(fresh, key)
+        if default is None:
+            fits = value is None or isinstance(value, int | float)
+        else:
+            fits = isinstance(value, int | float if isinstance(default, float) else type(default))
+        if not fits:
+            raise TypeError(f"{key} is a {type(value).__name__}")
+    return state
 
 
 def _of_rank(name: str, rank: int) -> str:

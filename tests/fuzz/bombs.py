@@ -24,7 +24,8 @@ import yaml
 sys.path.append(str(Path(__file__).resolve().parent))
 
 from harness import say
-from targets import exhaust, make_vocabulary, write_classifier, write_lm
+from targets import exhaust, make_vocabulary
+from whole import write_classifier, write_lm
 
 from elmo_cli.config import DataSettings, ReadingSettings, TokenizerSettings, load_experiment
 from elmo_cli.data.records import read_records

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import targets
 import torch
+import whole
 from safetensors.torch import load_file, save_file
 
 from elmo_cli.config import DataSettings
@@ -55,7 +55,7 @@ def test_a_carriage_return_in_the_middle_of_a_row(tmp_path: Path) -> None:
 
 def test_a_name_in_hdf5_that_is_no_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "d.hdf5"
-    targets.write_hdf5(path)
+    whole.write_hdf5(path)
     content = path.read_bytes()
     assert content.count(b"1\0\0\0\0\0\0\0") > 0
     name = content.index(b"0\0\0\0\0\0\0\0" + b"1\0")
@@ -65,7 +65,7 @@ def test_a_name_in_hdf5_that_is_no_utf_8(tmp_path: Path) -> None:
 
 
 def test_a_row_of_predictions_that_is_cut(tmp_path: Path) -> None:
-    targets.write_classifier(tmp_path)
+    whole.write_classifier(tmp_path)
     path = tmp_path / "c" / "predictions.csv"
     path.write_text("label,predicted,p(yes),p(no),text\nyes,no\n")
     with pytest.raises(RunError, match=r"predictions\.csv cannot be read"):
@@ -79,7 +79,7 @@ def changed(path: Path, change: Callable[[torch.Tensor], torch.Tensor], name: st
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
-    targets.write_lm(tmp_path)
+    whole.write_lm(tmp_path)
     changed(
         tmp_path / "lm" / "model.safetensors", lambda one: one.index_fill(0, torch.tensor(0), value), "encoder.table"
     )
@@ -89,8 +89,8 @@ def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.uint8, torch.complex64])
 def test_weights_that_are_no_floats_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
-    targets.write_lm(tmp_path)
-    targets.write_classifier(tmp_path)
+    whole.write_lm(tmp_path)
+    whole.write_classifier(tmp_path)
     changed(tmp_path / "lm" / "model.safetensors", lambda one: one.to(dtype), "encoder.table")
     with pytest.raises(WeightsError, match=r"has encoder\.table of type"):
         load_lm(tmp_path / "lm")
@@ -100,13 +100,13 @@ def test_weights_that_are_no_floats_are_refused(dtype: torch.dtype, tmp_path: Pa
 
 
 def test_weights_of_another_precision_are_taken(tmp_path: Path) -> None:
-    targets.write_lm(tmp_path)
+    whole.write_lm(tmp_path)
     changed(tmp_path / "lm" / "model.safetensors", torch.Tensor.half, "encoder.table")
     assert load_lm(tmp_path / "lm").network is not None
 
 
 def test_a_vocabulary_of_another_size_than_the_table_is_refused(tmp_path: Path) -> None:
-    targets.write_lm(tmp_path)
+    whole.write_lm(tmp_path)
     path = tmp_path / "lm" / "run.yaml"
     path.write_text(path.read_text().replace("vocabulary_size: 17", "vocabulary_size: 16"))
     with pytest.raises(RunError, match="does not say how to build"):
