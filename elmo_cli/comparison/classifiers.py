@@ -9,6 +9,8 @@ int32, and in float16, where there are probabilities, `test_probabilities` (N, c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +27,18 @@ from elmo_cli.runs.directory import METRICS_FILE
 FOLDER = "predictions"
 
 
+def _whole(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """The events of a log up to the first line that is none, as a machine that failed may leave it."""
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(event, dict):
+            return
+        yield event
+
+
 class Classifiers:
     """The finished classifiers of a comparison, in memory and in its run, those of earlier sessions included.
 
@@ -39,10 +53,10 @@ class Classifiers:
         path = writer.path / METRICS_FILE
         if writer.resume and path.exists():
             lines = path.read_bytes().split(b"\n")[:-1]
-            events = [json.loads(line) for line in lines]
-            done = [number for number, event in enumerate(events, 1) if event["event"] == "classifier"]
+            events = list(_whole(lines))
+            done = [number for number, event in enumerate(events, 1) if event.get("event") == "classifier"]
             for number in done:
-                self._take_over(events[number - 1])
+                self._take_over(cast(LoggedClassifier, events[number - 1]))
             # What follows belongs to a classifier that was being written: it will be trained again.
             writer.cut_log(sum(len(line) + 1 for line in lines[: max(done, default=0)]))
 
@@ -74,6 +88,7 @@ class Classifiers:
             "predictions": name,
         }
         self._writer.log(line)
+        self._writer.log_offset()  # on the disk, or a machine that fails would cost what is done
         self._writer.commit()
         self._done[row.name, row.source, trained.seed, size.fraction] = trained
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from elmo_cli.disk import cannot_write
-from elmo_cli.errors import ElmoError, RunError
+from elmo_cli.errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# A reader looks for a moment, and a lock file that its holder has just removed is no lock: neither is a writer.
+_PATIENCE_SECONDS, _ASK_SECONDS = 0.5, 0.02
 
 
 def lock_path(folder: Path) -> Path:
@@ -28,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
     lock = FileLock(path)
     try:
         # The system's lock, not the file's existence: it ends with its process, however that ends.
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_ASK_SECONDS)
     except Timeout as error:
         if not path.exists():  # it could not be made, which looks the same
             raise cannot_write(path, OSError("this folder takes no files"), "nothing was kept") from error
@@ -48,12 +56,26 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether another process is writing the folder."""
-    # Without a file nobody holds it; trying would leave traces in a folder that may not be ours to write.
-    if not lock_path(folder).exists():
+    """Whether another process is writing the folder; nothing is written to find out, and any number may ask at once."""
+    path = lock_path(folder)
+    if fcntl is None:
+        return _is_held(path)
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none; or it cannot be asked, and is no reason not to read
+        return False
+    return False
+
+
+def _is_held(path: Path) -> bool:
+    """The same by taking the lock, where there is no other way; a lock file is there only while it is held."""
+    if not path.exists():
         return False
     try:
-        with locked(folder):
+        with FileLock(path, timeout=_PATIENCE_SECONDS):
             return False
-    except ElmoError:
+    except (Timeout, OSError):
         return True
