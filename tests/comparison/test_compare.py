@@ -177,6 +177,19 @@ def test_stopped_comparison_goes_on_and_ends_the_same(world: Experiment, count: 
     assert len(done_in(run(more, resume=True))) == 2 * 3
 
 
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 100 + b"\n", b'{"event": "epochdone"}\n\xff\n', b"[" * 100_000 + b"\n", b"7\n"]
+)
+def test_a_log_that_a_failing_machine_left_is_cut_where_it_is_whole(world: Experiment, tail: bytes) -> None:
+    world = change(world, "compare", lambdas=("layer:0",), seeds=1)
+    stop_after(world, 1)
+    with (world.output / "compare" / "metrics.jsonl").open("ab") as file:
+        file.write(tail)
+    events = run(world, resume=True)
+    assert isinstance(events[-1], Finished)
+    assert done_in(events)[0] == 2
+
+
 def test_rows_of_another_lm_are_trained_anew(world: Experiment) -> None:
     world = change(world, "compare", seeds=1, lambdas=("layer:0",))
     run(world)
