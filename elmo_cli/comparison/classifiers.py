@@ -20,7 +20,7 @@ from elmo_cli.comparison.rows import Row, facts
 from elmo_cli.comparison.statistics import RowResult, Trained
 from elmo_cli.comparison.subsets import Size
 from elmo_cli.events import as_record
-from elmo_cli.report.records import LoggedClassifier, WhichClassifier
+from elmo_cli.report.logged import LoggedClassifier, WhichClassifier
 from elmo_cli.runs import Run, RunWriter
 from elmo_cli.runs.directory import METRICS_FILE
 

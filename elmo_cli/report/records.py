@@ -1,4 +1,4 @@
-"""What `results.json`, `examples.json` and `metrics.jsonl` hold, as far as reports show it.
+"""What `results.json` and `examples.json` hold, as far as reports show it.
 
 Plain dictionaries on purpose: what a comparison hands on in memory and what is read back from its files is the same.
 Accuracies, their differences and intervals are shares, of test texts where nothing else is said.
@@ -317,54 +317,3 @@ class LmResults(TypedDict):
     parameters: int
     vocabulary_size: int
     leak_test: dict[str, object] | None
-
-
-class LoggedStep(TypedDict):
-    """A line of `metrics.jsonl` after some steps of a language model."""
-
-    event: Literal["step"]
-    step: int
-    loss: float
-
-
-class LoggedValidation(TypedDict):
-    """The line after an epoch of a language model."""
-
-    event: Literal["validation"]
-    forward: float
-    backward: float
-    mean: float
-
-
-class LoggedEpoch(TypedDict):
-    """The line after an epoch of a classifier or tagger."""
-
-    event: Literal["epochdone"]
-    epoch: int
-    loss: float
-    train_accuracy: float
-    valid_accuracy: float
-    lambdas: list[float] | None
-    gamma: float | None
-    valid_f1: NotRequired[float | None]  # of spans
-
-
-class WhichClassifier(TypedDict):
-    """Which one of a comparison; `fraction` is its share of the labelled texts."""
-
-    row: str
-    seed: int
-    fraction: float
-
-
-class ComparisonEpoch(LoggedEpoch, WhichClassifier):
-    """The line after an epoch of a classifier of a comparison."""
-
-
-class LoggedClassifier(WhichClassifier):
-    """The line after a classifier of a comparison, with the file of its answers."""
-
-    event: Literal["classifier"]
-    source: str
-    training: TrainingRecord
-    predictions: str

@@ -13,17 +13,8 @@ from elmo_cli.config.bounded import read_json
 from elmo_cli.data.folders import unique_names
 from elmo_cli.errors import RunError, printable
 from elmo_cli.report.blocks import Answer, Example
-from elmo_cli.report.records import (
-    ClassifierResults,
-    ComparisonEpoch,
-    ComparisonResults,
-    Examples,
-    LmResults,
-    LoggedEpoch,
-    LoggedStep,
-    LoggedValidation,
-    TaggerResults,
-)
+from elmo_cli.report.logged import ComparisonEpoch, LoggedEpoch, LoggedStep, LoggedValidation
+from elmo_cli.report.records import ClassifierResults, ComparisonResults, Examples, LmResults, TaggerResults
 from elmo_cli.runs import RESULTS_FILE, Run
 from elmo_cli.runs.directory import EXAMPLES_FILE, KIND_NAMES, METRICS_FILE, RUN_FILE, Kind
 

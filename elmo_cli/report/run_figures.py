@@ -9,7 +9,8 @@ from itertools import chain
 
 from elmo_cli.report.blocks import Matrix
 from elmo_cli.report.figures import Bar, Curve, Drawing, bars, confusion, curves, differences, layer_weights
-from elmo_cli.report.records import ComparisonEpoch, ComparisonResults, CurvePoint, LoggedEpoch
+from elmo_cli.report.logged import ComparisonEpoch, LoggedEpoch
+from elmo_cli.report.records import ComparisonResults, CurvePoint
 from elmo_cli.report.reported import ReportedClassifier, ReportedComparison, ReportedLm, ReportedRun, ReportedTagger
 
 MOST_POINTS = 300
