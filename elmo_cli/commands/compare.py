@@ -103,6 +103,8 @@ def compare(
         },
     )
     call.note_idle_settings(experiment.classify)
+    if experiment.classify.members > 1:
+        call.note("classify.members is not used: a comparison trains one classifier for each seed")
     with on_cluster(cluster), stop_on_signals() as stop:
         events = compare_run(experiment, out, overwrite=overwrite, resume=resume, device=device, stop=stop)
         results = follow(call.output, events, stop, unit="texts", stopped=STOPPED, epochs=False)

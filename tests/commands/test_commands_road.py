@@ -56,6 +56,13 @@ def test_compare_draws_learning_curves_of_the_rows_that_are_asked_for(road: Path
     ]
 
 
+def test_compare_says_that_it_has_no_members(road: Path, tmp_path: Path, elmo_in) -> None:
+    flags = ["--lambdas", "layer:0", "--seeds", "1", "--set", "classify.epochs=1", "--set", "classify.members=2"]
+    done = elmo_in(road, "compare", *flags, "--no-reference", "--no-ngrams", "--out", tmp_path / "alone")
+    assert done.code == 0, done.stderr
+    assert "classify.members is not used" in done.stderr
+
+
 def test_compare_without_ngrams_has_the_vectors_alone(road: Path, tmp_path: Path, elmo_in) -> None:
     flags = ["--no-ngrams", "--lambdas", "layer:0", "--seeds", "1", "--set", "classify.epochs=1", "--json"]
     done = elmo_in(road, "compare", "--baseline", "w2v.txt", *flags, "--out", tmp_path / "alone")
