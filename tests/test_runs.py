@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -401,3 +402,38 @@ def test_settings_that_cannot_build_the_model_are_refused(tmp_path: Path) -> Non
     file.write_text(json.dumps(description))
     with pytest.raises(RunError, match="does not say how to build"):
         load_lm(tmp_path / "lm")
+
+
+@pytest.mark.parametrize("name", ["../secret.safetensors", "state/../../secret.safetensors", "/etc/hostname"])
+def test_a_file_that_leads_out_of_the_run_is_not_read(tmp_path: Path, name: str) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    (tmp_path / "secret.safetensors").write_bytes(b"not yours")
+    run = Run.open(tmp_path / "v")
+    for read in (run.tensors, run.shapes):
+        with pytest.raises(RunError, match="leads out of it"):
+            read(name)
+
+
+@pytest.mark.parametrize("place", ["metrics.jsonl", "state"])
+def test_a_run_with_links_is_not_gone_on_with(tmp_path: Path, place: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "tensors-1.safetensors").write_bytes(b"mine")
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.leave_unfinished()
+    (tmp_path / "lm" / place).symlink_to(victim / "tensors-1.safetensors" if "." in place else victim)
+    with pytest.raises(RunError, match=rf"{re.escape(place)} in .*lm is a link"):
+        RunWriter(tmp_path / "lm", "lm", "elmo pretrain", resume=True).__enter__()
+    assert (victim / "tensors-1.safetensors").read_bytes() == b"mine"
+    assert Run.open(tmp_path / "lm", unfinished=True)
+
+
+@pytest.mark.parametrize("offset", [-1, 1000])
+def test_a_log_is_not_cut_where_it_has_no_bytes(tmp_path: Path, offset: int) -> None:
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.describe({"seed": 1})
+        writer.log({"event": "step"})
+        before = (writer.path / "metrics.jsonl").read_bytes()
+        with pytest.raises(RunError, match="shorter than when"):
+            writer.cut_log(offset)
+        assert (writer.path / "metrics.jsonl").read_bytes() == before

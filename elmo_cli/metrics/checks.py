@@ -135,13 +135,6 @@ def stream_agreement(embedder: Embedder, corpus: EncodedCorpus, tolerance: float
     return results
 
 
-def finite_weights(network: nn.Module) -> CheckResult:
-    """Whether all weights are numbers."""
-    bad = [name for name, tensor in network.state_dict().items() if not bool(torch.isfinite(tensor).all())]
-    found = f"NaN or infinity in {', '.join(bad)}" if bad else "all weights are finite"
-    return CheckResult("weights", not bad, detail=found)
-
-
 def agreement(
     name: str, found: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float, what: str
 ) -> CheckResult:

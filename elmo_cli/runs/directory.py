@@ -144,6 +144,13 @@ class Run:
         from safetensors import SafetensorError
 
         path = self.path / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:  # as a file of the run may have it
+            raise RunError(
+                f"{self.path} names {printable(name)} as a file of its own, which leads out of it",
+                where=self.path,
+                expected="files in the run",
+                remedy="copy the run again, from where you trust it",
+            )
         try:
             yield path
         except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, AttributeError) as error:

@@ -149,6 +149,13 @@ class RunWriter:
         """See that the place is free, or is a run that may be replaced or continued."""
         if self.resume:
             run = Run.open(self._shown, self.kind, unfinished=True, locked_by_us=True)
+            if link := next((entry for entry in self._final.rglob("*") if entry.is_symlink()), None):
+                raise RunError(
+                    f"{link.name} in {self._shown} is a link, through which other files would be written",
+                    where=link,
+                    expected="files of the run's own",
+                    remedy="put a copy in the place of the link",
+                )
             # Written in its place from the start; what it is stays, but for the versions that write from now on.
             self.path, self.description = self._final, {**run.description, "versions": self.description["versions"]}
             return
@@ -248,10 +255,22 @@ class RunWriter:
         return path.stat().st_size
 
     def cut_log(self, offset: int) -> None:
-        """Take back the lines of `metrics.jsonl` after an offset."""
+        """Take back the lines of `metrics.jsonl` after an offset.
+
+        Raises:
+            RunError: The file is shorter than that.
+        """
         path = self.path / METRICS_FILE
-        if path.exists():
-            os.truncate(path, offset)
+        if not path.exists():
+            return
+        if not 0 <= offset <= path.stat().st_size:
+            raise RunError(
+                f"{METRICS_FILE} of {self._shown} is shorter than when its training was saved",
+                where=path,
+                expected=f"{offset} bytes or more",
+                remedy="copy the run again, or train anew with --overwrite",
+            )
+        os.truncate(path, offset)
 
 
 class Onlooker(RunWriter):
