@@ -61,16 +61,28 @@ def serving(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_sigterm_answers_what_was_taken(lm: Path) -> None:
     texts = [" ".join(TEXTS)] * 40  # each request is more than a batch, so that they wait for each other
 
-    def ask(url: str) -> list[int]:
-        answer = httpx.post(f"{url}/embed", json={"texts": texts, "pool": "mean"}, timeout=60)
+    def ask(client: httpx.Client) -> list[int]:
+        answer = client.post("/embed", json={"texts": texts, "pool": "mean"}, timeout=60)
         return [answer.status_code, len(answer.json()["texts"])]
 
-    with serving(lm, "--json", "--batch-tokens", 1000) as (process, url), ThreadPoolExecutor(8) as clients:
-        asking = [clients.submit(ask, url) for _ in range(8)]
-        waiting = 0.0
-        while waiting < 6 * 40 * 100:  # all of them are there, and most have not had their turn
-            lines = httpx.get(f"{url}/metrics").text.splitlines()
-            waiting = max(float(line.split()[1]) for line in lines if line.startswith("elmo_waiting_tokens"))
+    def waiting(client: httpx.Client) -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return max(float(line.split()[1]) for line in lines if line.startswith("elmo_waiting_tokens"))
+
+    with (
+        serving(lm, "--json", "--batch-tokens", 1000) as (process, url),
+        # One for all: to make a client takes longer than to answer it, on a slow machine.
+        httpx.Client(base_url=url) as client,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        for _ in range(50):
+            asking = [clients.submit(ask, client) for _ in range(8)]
+            # At last all of them are there, and most have not had their turn.
+            while not (found := waiting(client) >= 6 * 40 * 100) and not all(one.done() for one in asking):
+                pass
+            if found:
+                break
+        assert found  # else they never waited for each other
         process.send_signal(signal.SIGTERM)
         shown, messages = process.communicate(timeout=60)
         assert [one.result() for one in asking] == [[200, len(texts)]] * 8
