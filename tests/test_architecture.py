@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 import resource
@@ -159,20 +160,24 @@ def test_package_loads_nothing_heavy() -> None:
 def test_help_answers_at_once(tmp_path: Path) -> None:
     """Half a second is promised where Typer and Pydantic are imported in a fifth of one; other machines are slower.
 
-    Processor time, best of five in turn: what a busy machine does besides must not decide. Bytecode is kept, as it is
-    where a package was installed.
+    Processor time, the best in turn: what a busy machine does besides only adds to it, so the tries end when the
+    promise was kept. Bytecode is kept, as it is where a package was installed.
     """
     kept = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
-    ways = (["-m", "elmo_cli", "--help"], ["-c", "import pydantic, typer.rich_utils"])
-    seconds: list[list[float]] = [[], []]
-    for _ in range(5):
-        for way, found in zip(ways, seconds, strict=True):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, *way], capture_output=True, check=True, cwd=REPOSITORY, env=kept)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    ours, floor = map(min, seconds)
-    assert ours < 0.5 * max(1.0, floor / 0.2)
+
+    def seconds(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True, cwd=REPOSITORY, env=kept)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ours = floor = math.inf
+    for _ in range(30):
+        floor = min(floor, seconds("-c", "import pydantic, typer.rich_utils"))
+        ours = min(ours, seconds("-m", "elmo_cli", "--help"))
+        if ours < 0.5 * max(1.0, floor / 0.2):
+            return
+    raise AssertionError(f"--help takes {ours:.2f} s, importing Typer and Pydantic {floor:.2f} s")
 
 
 def commands() -> dict[str, typer.models.CommandInfo]:
