@@ -19,7 +19,7 @@ SEED = os.environ.get("ELMO_FUZZ_SEED", "1")
 READERS = list(TARGETS)
 PARTS = [READERS[start::4] for start in range(4)]
 MOST_MEGABYTES = 400  # that a bomb takes
-LONGEST = 8.0  # seconds of a bomb, on a machine that does other things too
+LONGEST = 8.0  # seconds of the processor for a bomb
 
 
 def lines_of(script: str, *arguments: str) -> list[dict[str, Any]]:

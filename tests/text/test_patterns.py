@@ -49,10 +49,10 @@ def test_words_and_spaces_are_those_of_re(sign: str) -> None:
 
 
 def test_what_takes_forever_is_stopped() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ConfigError, match="was stopped after") as caught:
         TimedPattern(r"(a|aa)+$").findall("a" * 60 + "b")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert caught.value.remedy
 
 

@@ -123,12 +123,12 @@ from elmo_cli.vectors.formats import read_vectors
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 outcomes = []
 for path in sys.argv[1:]:
-    before, start = peak(), time.monotonic()
+    before, start = peak(), time.process_time()
     try:
         error, text = "", str(read_vectors(Path(path)).matrix.shape)
     except ElmoError as caught:
         error, text = type(caught).__name__, str(caught)
-    outcomes.append([error, text, peak() - before, time.monotonic() - start])
+    outcomes.append([error, text, peak() - before, time.process_time() - start])
 print(json.dumps(outcomes))
 """
 
