@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -183,15 +185,72 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "v").read_text() == "a file"
 
 
-def test_a_second_writer_and_a_reader_are_kept_out(tmp_path: Path) -> None:
+def test_a_second_writer_is_kept_out_and_a_reader_of_what_is_not_whole(tmp_path: Path) -> None:
     write_vocabulary_run(tmp_path / "v")
-    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True):
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build", overwrite=True) as writer:
         with pytest.raises(RunError, match="another process is writing") as caught:
             write_vocabulary_run(tmp_path / "v", overwrite=True)
         assert ".v.lock" in str(caught.value.where)
+        assert Run.open(tmp_path / "v").vocabulary() is not None  # the old one, until the new one takes its place
+        writer.describe({})
+        writer.commit()
         with pytest.raises(RunError, match="another process is writing"):
             Run.open(tmp_path / "v")
     assert Run.open(tmp_path / "v")
+
+
+def test_readers_get_the_old_run_or_the_new_one_while_it_is_replaced(tmp_path: Path) -> None:
+    sizes = [40, 400]
+    kinds = [Vocabulary(["<S>", "</S>", "<UNK>", *map(str, range(size))], tokenizer=TOKENIZER) for size in sizes]
+    folder = tmp_path / "lm"
+
+    def write(number: int) -> None:
+        with RunWriter(folder, "lm", "elmo pretrain", overwrite=True) as writer:
+            network = BiLm(small_settings(), len(kinds[number % 2]))
+            save_lm(writer, network, kinds[number % 2])
+
+    write(0)
+    over = Event()
+    found: list[list[int]] = [[] for _ in range(10)]
+
+    def read(seen: list[int]) -> None:
+        while not over.wait(0.4):
+            loaded = load_lm(folder)
+            assert loaded.vocabulary is not None
+            assert loaded.network.vocabulary_size == len(loaded.vocabulary)
+            seen.append(len(loaded.vocabulary))
+
+    with ThreadPoolExecutor(len(found)) as pool:
+        readers = [pool.submit(read, seen) for seen in found]
+        try:
+            for number in range(1, 101):
+                write(number)
+        finally:
+            over.set()
+        for reader in readers:
+            reader.result()
+    assert all(found)
+    assert {size for seen in found for size in seen} == {len(kind) for kind in kinds}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lm"]
+
+
+def test_a_reader_puts_back_what_a_dead_writer_set_aside(tmp_path: Path) -> None:
+    write_vocabulary_run(tmp_path / "v")
+    os.replace(tmp_path / "v", tmp_path / ".v.old")
+    assert Run.open(tmp_path / "v").vocabulary() is not None
+    assert [entry.name for entry in tmp_path.iterdir()] == ["v"]
+
+
+def test_what_a_killed_save_left_in_a_run_is_removed_when_it_is_resumed(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain") as writer:
+        writer.describe({})
+        writer.commit()
+        (tmp_path / "lm" / "state").mkdir()
+        (tmp_path / "lm" / "state" / ".model.safetensors.new").write_bytes(b"half")
+        writer.leave_unfinished()
+    with RunWriter(tmp_path / "lm", "lm", "elmo pretrain", resume=True) as writer:
+        assert not list((tmp_path / "lm").rglob(".*"))
+        writer.leave_unfinished()
 
 
 def test_a_lock_file_that_a_dead_process_left_does_not_lock(tmp_path: Path) -> None:

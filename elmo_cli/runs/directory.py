@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from time import sleep
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import yaml
 
 from elmo_cli.config.bounded import MOST_JSON, load_json, read_text
 from elmo_cli.config.yaml_text import load_yaml
 from elmo_cli.errors import ElmoError, RunError, nearest, printable
-from elmo_cli.runs.lock import is_locked
+from elmo_cli.runs.lock import is_locked, locked
 from elmo_cli.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -35,6 +38,39 @@ KIND_NAMES: dict[str, tuple[str, str]] = {
     "tagger": ("a tagger run", "elmo tag"),
     "comparison": ("a comparison", "elmo compare"),
 }
+Read = TypeVar("Read")
+_MOST_READS = 50  # of a run that others keep taking the place of
+
+
+def set_aside(folder: Path) -> Path:
+    """Where a run is, from the moment that another takes its place until it is removed."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def put_back(folder: Path) -> None:
+    """Put a run back whose writer died between setting it aside and putting another there; needs the lock."""
+    if set_aside(folder).exists() and not folder.exists():
+        os.replace(set_aside(folder), folder)
+
+
+def steadily(read: Callable[[Path], Read]) -> Callable[[Path], Read]:
+    """Have all files that are read of a run be of the same one, where another takes its place meanwhile."""
+
+    @wraps(read)
+    def reading(path: Path) -> Read:
+        for _ in range(_MOST_READS):
+            before = _identity(path)
+            try:
+                found = read(path)
+            except ElmoError:
+                if _identity(path) == before:
+                    raise
+            else:
+                if _identity(path) == before:
+                    return found
+        return read(path)
+
+    return reading
 
 
 class Run:
@@ -65,7 +101,7 @@ class Run:
             RunError: It is absent, no run, of another kind, of a newer schema, damaged, being written, or unfinished.
         """
         path = Path(path)
-        if not (path / RUN_FILE).is_file():
+        if not (path / RUN_FILE).is_file() and (locked_by_us or not _await_run(path)):
             raise _no_run(path, kind)
         run = cls(path, _read_description(path))
         wanted, command = KIND_NAMES[kind or run.kind]
@@ -76,8 +112,8 @@ class Run:
                 expected=f"a run that `{command}` wrote",
                 remedy=_hint(path, kind),
             )
-        # A writer resumes its own run, whose lock it holds.
-        if not locked_by_us and is_locked(path.resolve()):
+        # One that is finished is not written any more: it is whole until the next takes its place.
+        if not run.finished and not locked_by_us and is_locked(path.resolve()):
             raise RunError(f"another process is writing {path}", where=path, remedy="wait until it is done")
         if not unfinished and not run.finished:
             remedy = (
@@ -184,6 +220,7 @@ class Run:
             raise RunError(f"{name} cannot be read: {error}", where=path, remedy="copy the run again") from error
 
 
+@steadily
 def read_vocabulary(path: Path) -> Vocabulary:
     """The vocabulary of a run of any kind, or of a file or folder of another project.
 
@@ -210,6 +247,31 @@ def find_vocabulary(given: Path | None, default: Path) -> tuple[Vocabulary, Path
     """
     path = given or default
     return (read_vocabulary(path), path) if given is not None or default.exists() else None
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What tells a folder from the next one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def _await_run(path: Path) -> bool:
+    """Whether there is a run after all, which another was just taking the place of; a writer may have died there."""
+    folder = path.resolve()
+    for _ in range(_MOST_READS):
+        replaced = set_aside(folder).exists()
+        if (path / RUN_FILE).is_file():
+            return True
+        if not replaced:
+            return False
+        # A writer at work holds the lock. One that died does not, and what it set aside is the only whole run.
+        with suppress(ElmoError, OSError), locked(folder):
+            put_back(folder)
+        sleep(0.01)
+    return (path / RUN_FILE).is_file()
 
 
 def _read_description(path: Path) -> dict[str, Any]:

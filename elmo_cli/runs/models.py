@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from elmo_cli.config import ClassifySettings, DataSettings, ModelSettings, TagSettings, TokenizerSettings
 from elmo_cli.config.choices import Scheme
 from elmo_cli.data.tag_set import TagSet
-from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run
+from elmo_cli.runs.directory import MEMBER_FILE, NGRAMS_FILE, WEIGHTS_FILE, WORDS_FILE, Run, steadily
 from elmo_cli.runs.tensors import build, readable
 from elmo_cli.runs.writer import RunWriter
 from elmo_cli.text.vocabulary import Vocabulary
@@ -106,6 +106,7 @@ def save_tagger(
     writer.write_tensors(WEIGHTS_FILE, tagger.state_dict())
 
 
+@steadily
 def load_lm(path: Path) -> Embedder:
     """The biLM of a run, in eval mode.
 
@@ -118,6 +119,7 @@ def load_lm(path: Path) -> Embedder:
     return described.embedder(build(run, described.network))
 
 
+@steadily
 def load_classifier(path: Path) -> LoadedClassifier:
     """The classifier of a run, in eval mode; raises what `load_lm` does."""
     from elmo_cli.model.classifier import Classifier
@@ -161,6 +163,7 @@ def _load_ngrams(run: Run, classes: int) -> NgramBranch | None:
     return from_tensors(run.tensors(NGRAMS_FILE), classes, run.path / NGRAMS_FILE)
 
 
+@steadily
 def load_tagger(path: Path) -> LoadedTagger:
     """The tagger of a run, in eval mode; raises what `load_lm` does."""
     from elmo_cli.model.tagger import make_tagger

@@ -24,7 +24,17 @@ from elmo_cli import __version__
 from elmo_cli.data.files import fingerprint
 from elmo_cli.disk import cannot_write, flush, write_atomically, write_text
 from elmo_cli.errors import RunError
-from elmo_cli.runs.directory import KIND_NAMES, METRICS_FILE, RESUMABLE, RUN_FILE, SCHEMA, Kind, Run
+from elmo_cli.runs.directory import (
+    KIND_NAMES,
+    METRICS_FILE,
+    RESUMABLE,
+    RUN_FILE,
+    SCHEMA,
+    Kind,
+    Run,
+    put_back,
+    set_aside,
+)
 from elmo_cli.runs.lock import locked
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -69,7 +79,7 @@ class RunWriter:
         self.kind, self.overwrite, self.resume = kind, overwrite, resume
         self._final = path.resolve()
         self._staging = self._final.with_name(f".{self._final.name}.new")
-        self._aside = self._final.with_name(f".{self._final.name}.old")
+        self._aside = set_aside(self._final)
         self._shown = path
         self._ending: Literal["finished", "unfinished", "abandoned"] = "finished"
         self._made_parents: list[Path] = []
@@ -139,9 +149,7 @@ class RunWriter:
 
     def _clear_leftovers(self) -> None:
         """Undo what a writer left that was killed while it put a run in place."""
-        # It died between the two renames of `commit`: the run that was to be replaced is the only whole one.
-        if self._aside.exists() and not self._final.exists():
-            os.replace(self._aside, self._final)
+        put_back(self._final)
         shutil.rmtree(self._aside, ignore_errors=True)
         shutil.rmtree(self._staging, ignore_errors=True)
 
@@ -156,6 +164,8 @@ class RunWriter:
                     expected="files of the run's own",
                     remedy="put a copy in the place of the link",
                 )
+            for leftover in self._final.rglob(".*.new"):  # of a writer that was killed in a save
+                leftover.unlink()
             # Written in its place from the start; what it is stays, but for the versions that write from now on.
             self.path, self.description = self._final, {**run.description, "versions": self.description["versions"]}
             return
@@ -191,8 +201,7 @@ class RunWriter:
             os.replace(self._staging, self._final)
             flush(self._final.parent)
         except OSError as error:
-            if self._aside.exists() and not self._final.exists():
-                os.replace(self._aside, self._final)
+            put_back(self._final)
             raise cannot_write(self._final, error, self._kept) from error
         self.path = self._final
         shutil.rmtree(self._aside, ignore_errors=True)
