@@ -55,7 +55,10 @@ def write_atomically(
     beside = path.with_name(f".{path.name}{f'.{os.getpid()}' if shared else ''}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
+        mode = beside.stat().st_mode
         fill(beside)
+        beside.chmod(mode)  # that of a file made here: safetensors makes its own, for the owner alone
         flush(beside)
         os.replace(beside, path)
         flush(path.parent)

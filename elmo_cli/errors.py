@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MOST_LISTED = 10  # files of a folder that a message may list
+_JOINERS = "\u200c\u200d"  # unprintable to Python; Persian, Hindi and emoji are written with them
 _LONGEST = 4000  # characters of a message, or of a fact of it
 
 
@@ -83,9 +84,14 @@ class RunError(InputError):
     """A run directory is absent, of another kind, locked, damaged, or in the way."""
 
 
+def plain(text: object) -> str:
+    """`text` on one line, with what a terminal would obey shown instead of sent; the joiners of scripts stay."""
+    return "".join(sign if sign.isprintable() or sign in _JOINERS else repr(sign)[1:-1] for sign in str(text))
+
+
 def printable(text: str) -> str:
-    """What a file says, as a message may show it: without what a terminal would obey, and not endless."""
-    return repr(text[:200])[1:-1]
+    """What a file says, as a message may show it: `plain`, and not endless."""
+    return plain(text[:200])
 
 
 def nearest_file(path: Path, *, folders: bool = False) -> str:

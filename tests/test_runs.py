@@ -20,6 +20,7 @@ from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.model.static import StaticTable
 from elmo_cli.runs import Run, RunWriter, load_classifier, load_lm, portable, save_classifier, save_lm
+from elmo_cli.runs.cards import write_card
 from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.text.vocabulary import Vocabulary
 
@@ -312,6 +313,24 @@ def test_resuming_needs_a_run_of_the_kind(tmp_path: Path) -> None:
         RunWriter(tmp_path / "v", "lm", "elmo pretrain", resume=True).__enter__()
     with pytest.raises(RunError, match="exclude each other"):
         RunWriter(tmp_path / "v", "vocab", "elmo", resume=True, overwrite=True).__enter__()
+
+
+def test_all_files_of_a_run_have_the_mode_that_the_user_gives_files(tmp_path: Path) -> None:
+    write_lm(tmp_path / "lm")
+    (tmp_path / "ours").touch()
+    modes = {file.stat().st_mode for file in (tmp_path / "lm").iterdir()}
+    assert modes == {(tmp_path / "ours").stat().st_mode}
+
+
+def test_a_card_shows_what_files_are_called_and_obeys_none_of_it(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "v", "vocab", "elmo vocab build") as writer:
+        writer.describe({})
+        hostile = "<img src=x onerror=y> ![a](http://b) `c` | \x1b[2J"
+        write_card(writer, hostile, hostile, {hostile: hostile}, {}, "pass")
+    text = (tmp_path / "v" / "README.md").read_text(encoding="utf-8")
+    shown = r"\<img src=x onerror=y> !\[a\](http://b) \`c\` \| \\x1b\[2J"
+    assert text.startswith(f"# {shown}\n\n{shown}\n\n")
+    assert f"| {shown} | {shown} |\n" in text
 
 
 # Reading

@@ -12,8 +12,9 @@ import typer
 from rich.progress import BarColumn, TextColumn
 from rich.table import Column
 
-from elmo_cli.commands.render import Output, duration, lambda_bars, number, plain
+from elmo_cli.commands.render import Output, duration, lambda_bars, number
 from elmo_cli.commands.signals import Stop
+from elmo_cli.errors import plain
 from elmo_cli.events import ClassifierDone, EpochDone, Event, Finished, Notice, Progress, Step, Stopped, Validation
 
 LOG_SECONDS = 30.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich import box
 from rich.cells import cell_len
@@ -23,17 +23,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from elmo_cli.errors import plain
 from elmo_cli.report.cells import Interval, Name, Number, Table, p_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = 2  # columns between those of a table
 LEAST_NAME = 12  # columns that a name must have beside its figures
 LEAST_VALUE = 16  # columns that a value must have beside its name
-
-
-def plain(text: object) -> str:
-    """`text` on one line, with control characters shown instead of sent to the terminal."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 def number(value: object, digits: int = 4) -> str:
@@ -203,10 +199,27 @@ class Output:
 
 
 def data_stream() -> TextIO:
-    """Standard output for data, which are UTF-8 whatever letters the terminal knows."""
+    """Standard output for data, which are UTF-8 whatever letters the terminal knows.
+
+    A file gets them as they are. A terminal is shown what it would obey, such as an escape sequence in a text.
+    """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    return sys.stdout
+    return cast(TextIO, _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
+
+
+class _Terminal:
+    """A stream that sends lines and tabs, and otherwise `plain` text."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        self._out.write("".join(sign if sign in "\n\t" else plain(sign) for sign in text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
 
 
 def _finite(value: Any) -> Any:

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from elmo_cli.commands import tag_views
-from elmo_cli.commands.render import duration, facts, lambda_bars, number, plain, table, table_of
+from elmo_cli.commands.render import duration, facts, lambda_bars, number, table, table_of
 from elmo_cli.data.formats import FORMATS
 from elmo_cli.data.formats.delimited import NAMES
+from elmo_cli.errors import plain
 from elmo_cli.report.cells import select
 from elmo_cli.report.records import ComparisonResults, ScoresRecord
 from elmo_cli.report.result_cells import (

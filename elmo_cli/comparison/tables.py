@@ -10,6 +10,7 @@ from elmo_cli.comparison.statistics import RowResult
 from elmo_cli.report.cells import MARKS, Cell, Number, Table, printed, select, value_of
 from elmo_cli.report.records import ComparisonResults
 from elmo_cli.report.result_cells import CURVE_COLUMNS, ROW_COLUMNS, curve_cells, curve_table, pair_cells, row_cells
+from elmo_cli.runs.cards import in_markdown
 from elmo_cli.runs.tables import to_csv
 from elmo_cli.training.labelled import LabelledCorpus
 
@@ -71,14 +72,14 @@ def comparison_markdown(results: ComparisonResults) -> str:
     sizes = [f"{point['texts']:,} texts ({100 * point['fraction']:g} %)" for point in points]
     names, headings = (*_CELLS, "unknown_test_tokens"), (*_HEADINGS, "unknown test tokens")
     rows = select(row_cells(results), names, headings)
-    parts = ["# Comparison", results["conclusion"]]
-    parts += [f"**Beware.** {warning}" for warning in results["warnings"]]
+    parts = ["# Comparison", in_markdown(results["conclusion"])]
+    parts += [f"**Beware.** {in_markdown(warning)}" for warning in results["warnings"]]
     parts += [_markdown(rows), LEGEND]
     if results["pairs"]:
         parts += ["## All comparisons", _markdown(select(pair_cells(results), _PAIR_CELLS, _PAIR_HEADINGS))]
     if points:
         parts += ["## Learning curves", _markdown(curve_table(points, "row", sizes))]
-    notes = "".join(f"- {note}\n" for note in results["notes"])
+    notes = "".join(f"- {in_markdown(note)}\n" for note in results["notes"])
     return "\n\n".join([*parts, "## How it was done", notes])
 
 
@@ -126,7 +127,7 @@ def _csv_value(cell: Cell) -> object:
 
 def _markdown(table: Table) -> str:
     kinds = ["---", *(["---:"] * (len(table.columns) - 1))]
-    body = [[printed(cell).replace("|", "\\|") for cell in row] for row in (table.columns, *table.rows)]
+    body = [[in_markdown(printed(cell)) for cell in row] for row in (table.columns, *table.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in (body[0], kinds, *body[1:]))
 
 

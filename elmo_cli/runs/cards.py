@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from elmo_cli.errors import plain
 from elmo_cli.runs.writer import RunWriter
 
 CARD_FILE = "README.md"
 
 Fact = str | int | float | None
+# What begins a tag, an entity, a link, code or another cell; a name from a file is shown, not obeyed.
+_MARKUP = re.compile(r"[\\`\[\]|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+
+
+def in_markdown(text: str) -> str:
+    """Text as Markdown shows it: on one line, and none of its signs markup."""
+    return _MARKUP.sub(r"\\\g<0>", plain(text))
 
 
 def write_card(
@@ -26,7 +35,7 @@ def write_card(
     """
     versions = ", ".join(f"{name} {number}" for name, number in writer.description["versions"].items())
     sections = [
-        f"# {title}\n\n{about}",
+        f"# {in_markdown(title)}\n\n{in_markdown(about)}",
         _table("Made of", facts),
         _table("Results", results),
         f"## Use\n\n```python\n{use.strip()}\n```",
@@ -37,7 +46,7 @@ def write_card(
 
 
 def _table(headline: str, rows: Mapping[str, Fact]) -> str:
-    lines = [f"| {name} | {_shown(value)} |" for name, value in rows.items() if value is not None]
+    lines = [f"| {in_markdown(name)} | {_shown(value)} |" for name, value in rows.items() if value is not None]
     return "\n".join([f"## {headline}", "", "| | |", "|---|---|", *lines])
 
 
@@ -46,4 +55,4 @@ def _shown(value: str | int | float) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return value.replace("|", "\\|")  # which would begin another cell
+    return in_markdown(value)

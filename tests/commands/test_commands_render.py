@@ -14,8 +14,9 @@ from typer import rich_utils
 
 from elmo_cli.commands import views
 from elmo_cli.commands.progress import Display, describe, describe_step, duration, follow
-from elmo_cli.commands.render import Output, cell_text, facts, lambda_bars, number, plain, table
+from elmo_cli.commands.render import Output, cell_text, data_stream, facts, lambda_bars, number, table
 from elmo_cli.commands.signals import Stop
+from elmo_cli.errors import plain
 from elmo_cli.events import ClassifierDone, EpochDone, Finished, Notice, Saved, Step, Stopped, Validation
 from elmo_cli.report.cells import Interval, Name, Number
 
@@ -264,3 +265,29 @@ def test_stopping_gives_the_code_of_the_signal(capsys: pytest.CaptureFixture[str
         follow(Output(), iter_of([Stopped(3)]), stop, unit="texts", stopped="go on with --resume")
     assert caught.value.exit_code == 143
     assert capsys.readouterr().err == "stopped\ngo on with --resume\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("an \x1b[31mescape\x07", r"an \x1b[31mescape\x07"),
+        ("one\u202erts", r"one\u202erts"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d🔬 ü", "👩\u200d🔬 ü"),
+        ("two\nlines", r"two\nlines"),
+    ],
+)
+def test_plain_text_holds_nothing_that_a_terminal_obeys(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_data_are_whole_in_a_file_and_obey_nothing_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for out, written in ((io.StringIO(), "a\tb \x1b[2J\n"), (Screen(), "a\tb \\x1b[2J\n")):
+        monkeypatch.setattr("sys.stdout", out)
+        data_stream().write("a\tb \x1b[2J\n")
+        data_stream().flush()
+        assert out.getvalue() == written
