@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
@@ -50,10 +51,12 @@ def dask_pool(address: str) -> Iterator[DaskExecutor]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is the user's to know, we say
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of versions, which are compared below
+        connect = partial(Client, address, timeout=CONNECT_SECONDS, set_as_default=False)
         try:
-            client = Client(  # type: ignore[no-untyped-call]
-                address, timeout=CONNECT_SECONDS, set_as_default=False
-            )
+            try:
+                client = connect()
+            except AssertionError:  # its thread has ten seconds to start, which a machine that stalls may not have
+                client = connect()
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"no Dask scheduler answers at {address}",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from compareworld import change
@@ -204,6 +205,22 @@ def test_what_a_cluster_cannot_do(cluster: Cluster, own: Cluster, monkeypatch: p
         worker.wait()
     with on_cluster(own.address), pytest.raises(ConfigError, match="no worker"), pool(1, 1):
         pass
+
+
+def test_a_client_whose_thread_was_late_is_made_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = distributed.Client.start
+    calls = 0
+
+    def late(client: Any, **options: Any) -> None:
+        nonlocal calls
+        calls += 1
+        assert calls > 1  # as distributed says where its thread has not started in ten seconds
+        start(client, **options)
+
+    monkeypatch.setattr(distributed.Client, "start", late)
+    with on_cluster(cluster.address), pool(1, 1) as executor:
+        assert executor.submit(int, "3").result() == 3
+    assert calls == 2
 
 
 def test_work_that_kills_its_workers_ends(own: Cluster) -> None:
