@@ -12,6 +12,7 @@ needed. Legend: N texts, L layers, B batch, T tokens of the longest text, W widt
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -26,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from elmo_cli.config import ClassifySettings, FinetuneSettings
+from elmo_cli.disk import cannot_write
 from elmo_cli.embedder import Embedder, Extractor, Feed
 from elmo_cli.errors import ElmoError
 from elmo_cli.events import Progress, Tell, silent
@@ -175,9 +177,19 @@ def _reserve(shape: tuple[int, ...], owner: object, folder: Path | None) -> Tens
     if 2 * size <= MEMORY_BYTES:
         return torch.empty(shape, dtype=torch.float16)
     place = Path(tempfile.mkdtemp(prefix=".activations-", dir=folder))
+    file = place / "float16"
     # With the last reader goes the file, also when a training fails.
     weakref.finalize(owner, shutil.rmtree, place, ignore_errors=True)
-    flat = torch.from_file(str(place / "float16"), shared=True, size=size, dtype=torch.float16)
+    try:
+        with file.open("wb") as room:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(room.fileno(), 0, 2 * size)  # or a full disk ends the process at some later write
+    except OSError as error:
+        shutil.rmtree(place, ignore_errors=True)
+        raise cannot_write(file, error, "nothing was kept") from error
+    flat = torch.from_file(str(file), shared=True, size=size, dtype=torch.float16)
+    if os.name != "nt":  # what is mapped needs no name: the system frees it however this process ends
+        shutil.rmtree(place, ignore_errors=True)
     return flat.view(shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,25 @@ def test_half_precision_in_memory_and_in_a_file(tmp_path: Any, monkeypatch: pyte
     monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", 0)
     filed = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
     assert (exact.dtype, half.dtype, filed.dtype) == (torch.float32, torch.float16, torch.float16)
-    assert len(list(tmp_path.iterdir())) == 1
+    # It has no name any more: also a process that is killed leaves nothing behind.
+    assert list(tmp_path.iterdir()) == []
     indices = np.arange(len(TRAIN))
     true, rounded = exact.batch(indices)[0], half.batch(indices)[0]
     assert (true - rounded).abs().max() > 0
     # float16 keeps 11 bits: half of the last one is 2^-11 of the value, and 2^-25 below its normal range
     assert ((true - rounded).abs() <= true.abs() * 2**-11 + 2**-25).all()
     assert torch.equal(rounded, filed.batch(indices)[0])
-    del filed
+
+
+def test_a_disk_without_room_for_activations_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, start: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", 0)
+    monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", 0)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ElmoError, match="No space left on device"):
+        ActivationCache(make_static(), TRAIN.corpus, SETTINGS, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,12 +86,15 @@ def test_room_for_activations_to_the_byte(tmp_path: Path, monkeypatch: pytest.Mo
         (4 * numbers - 1, 2 * numbers): (torch.float16, 0),
         (4 * numbers - 1, 2 * numbers - 1): (torch.float16, 1),
     }
+    files: list[str] = []
+    from_file = torch.from_file
+    monkeypatch.setattr(torch, "from_file", lambda name, **options: files.append(name) or from_file(name, **options))
     for (exact, memory), expected in rooms.items():
         monkeypatch.setattr("elmo_cli.training.cache.EXACT_BYTES", exact)
         monkeypatch.setattr("elmo_cli.training.cache.MEMORY_BYTES", memory)
         cache = ActivationCache(embedder, TRAIN.corpus, SETTINGS, folder=tmp_path)
-        assert (cache.dtype, len(list(tmp_path.iterdir()))) == expected
-    del cache
+        assert (cache.dtype, len(files)) == expected
+    assert Path(files[0]).is_relative_to(tmp_path)
 
 
 def test_what_is_kept_of_texts_by_hand() -> None:
