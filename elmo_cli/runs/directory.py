@@ -27,6 +27,7 @@ NGRAMS_FILE = "ngrams.safetensors"  # of a classifier
 MEMBER_FILE = "member-{}.safetensors"  # of a classifier, from 2: what differs from the first
 EXAMPLES_FILE = "examples.json"  # of a comparison
 WORDS_FILE = "words.json"  # of a tagger
+STATE_FOLDER = "state"  # of an LM that is not finished: what it needs to go on
 
 Kind = Literal["vocab", "lm", "classifier", "tagger", "comparison"]
 RESUMABLE: tuple[Kind, ...] = ("lm", "comparison")  # kinds whose command takes --resume

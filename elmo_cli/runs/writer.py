@@ -30,6 +30,7 @@ from elmo_cli.runs.directory import (
     RESUMABLE,
     RUN_FILE,
     SCHEMA,
+    STATE_FOLDER,
     Kind,
     Run,
     put_back,
@@ -124,6 +125,8 @@ class RunWriter:
             if error is None and self._ending != "abandoned":
                 self.describe(extra={"status": self._ending})
                 self.commit()
+                if self._ending == "finished":  # what it needed to go on is three times the model
+                    shutil.rmtree(self.path / STATE_FOLDER, ignore_errors=True)
             elif not self.committed:
                 shutil.rmtree(self._staging, ignore_errors=True)
         finally:

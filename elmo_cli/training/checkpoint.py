@@ -23,11 +23,12 @@ from elmo_cli.model.bilm import BiLmState
 from elmo_cli.model.kernel.layer import LstmState
 from elmo_cli.ranks import ALONE, Ranks, launch, rank_seed
 from elmo_cli.runs import Run, RunWriter
+from elmo_cli.runs.directory import STATE_FOLDER
 from elmo_cli.runs.tensors import copy_tensors
 from elmo_cli.training.optimiser import Average
 from elmo_cli.training.state import StepCounter, TrainingState
 
-STATE_FOLDER, STATE_FILE = "state", "state.json"
+STATE_FILE = "state.json"
 PARTS = ("network", "optimiser", "average", "state", "random")  # first part of a tensor's name
 
 

@@ -336,10 +336,17 @@ def test_a_stopped_training_is_kept_although_its_consumer_leaves(tmp_path: Path)
 
 
 def test_a_checkpoint_is_saved_as_often_as_asked(tmp_path: Path) -> None:
-    events = train(tmp_path, pretrain__checkpoint_minutes=1e-9, pretrain__epochs=1)
+    write_corpus(tmp_path / "corpus.txt")
+    asked = experiment(tmp_path, pretrain__checkpoint_minutes=1e-9, pretrain__epochs=1)
+    events, files = [], []
+    for event in pretrain_run(asked, [tmp_path / "corpus.txt"], device="cpu"):
+        events.append(event)
+        if isinstance(event, Saved):
+            files.append(len(list((tmp_path / "runs" / "lm" / "state").iterdir())))
     steps = next(event.steps for event in events if isinstance(event, Step))
     assert [event.step for event in events if isinstance(event, Saved)] == [*range(1, steps + 1), steps]
-    assert len(list((tmp_path / "runs" / "lm" / "state").iterdir())) == 2
+    assert set(files) == {2}  # the one before is gone
+    assert not (tmp_path / "runs" / "lm" / "state").exists()  # once it is finished
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(4.0, 5), (3.95, 4)])

@@ -16,7 +16,7 @@ from test_checkpoint import SENTENCES, StopAt, experiment, lasting
 from elmo_cli.config import PRESETS, Experiment, ModelSettings, PretrainSettings, load_experiment
 from elmo_cli.embedder import StreamBatch
 from elmo_cli.errors import ConfigError
-from elmo_cli.events import Finished, Step, Stopped, Validation
+from elmo_cli.events import Event, Finished, Saved, Step, Stopped, Validation
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.encoder import TokenIds
 from elmo_cli.model.kernel.layer import LstmState
@@ -237,17 +237,21 @@ def test_the_average_by_hand() -> None:
 def test_averaged_weights_are_kept(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join(SENTENCES) + "\n")
-    events = {}
+    events: dict[float, list[Event]] = {}
     for decay in (0.0, 0.9):
         flags = {"pretrain.average": decay, "pretrain.epochs": 1, "pretrain.learning_rate": 0.05}
-        events[decay] = list(pretrain_run(experiment(tmp_path / str(decay), flags), [corpus], device="cpu"))
+        events[decay] = []
+        for event in pretrain_run(experiment(tmp_path / str(decay), flags), [corpus], device="cpu"):
+            events[decay].append(event)
+            if isinstance(event, Saved):
+                writing = Run.open(tmp_path / str(decay) / "lm", unfinished=True, locked_by_us=True)
+                tensors = writing.tensors(json.loads((writing.path / "state" / "state.json").read_text())["tensors"])
     losses = [[event.loss for event in found if isinstance(event, Step)] for found in events.values()]
     assert losses[0] == losses[1]  # what is trained is not what is averaged
     scores = [next(event.mean for event in found if isinstance(event, Validation)) for found in events.values()]
     assert scores[0] != scores[1]
     run = Run.open(tmp_path / "0.9" / "lm")
-    state = json.loads((run.path / "state" / "state.json").read_text())
-    tensors, kept = run.tensors(state["tensors"]), run.tensors()
+    kept = run.tensors()
     assert all(torch.equal(tensors[f"average.{name}"], value) for name, value in kept.items())
     assert not torch.equal(tensors["network.softmax.bias"], kept["softmax.bias"])
     assert run.results()["validation"]["mean"] == scores[1]
