@@ -61,11 +61,7 @@ class Embedder:
     ) -> Embedder:
         """A network with the indexer that suits it."""
         if isinstance(network, BiLm):
-            settings = network.settings
-            chars = settings.characters
-            indexer = Indexer(
-                settings.encoder, True, vocabulary, chars.max_characters, chars.alphabet, cut_words=chars.cut_words
-            )
+            indexer = Indexer.of(network.settings, vocabulary)
         else:
             indexer = Indexer("word", False, vocabulary)
         return cls(indexer, network, vocabulary, tokenizer, name)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.config import EncoderKind
+from elmo_cli.config import EncoderKind, ModelSettings
 from elmo_cli.text.characters import character_ids, pack_characters
 from elmo_cli.text.encoded import BOS, BOS_TOKEN, EOS, EOS_TOKEN, PAD, EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
@@ -65,6 +65,12 @@ class Indexer:
         self.max_characters = max_characters  # C
         self.alphabet = alphabet  # the characters that are read; None reads bytes
         self.cut_words = cut_words  # whether a word is looked up by its first C - 2 characters
+
+    @classmethod
+    def of(cls, settings: ModelSettings, vocabulary: Vocabulary | None) -> Indexer:
+        """That of a biLM."""
+        chars, encoder = settings.characters, settings.encoder
+        return cls(encoder, True, vocabulary, chars.max_characters, chars.alphabet, cut_words=chars.cut_words)
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""

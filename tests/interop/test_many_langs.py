@@ -228,3 +228,15 @@ def test_a_config_that_names_nothing_is_enough_beside_one_architecture(tmp_path:
     folder = make().write(tmp_path / "model")
     (folder / "config.json").write_text("[]")
     assert import_run(folder, tmp_path / "run").options == folder / "arch.json"
+
+
+def test_an_alphabet_of_awkward_characters_survives_its_run(tmp_path: Path) -> None:
+    made = make(words=0)
+    awkward = "#:'\"\\-~!&*%@`|>?,[]{}=\u2060\ufeff\u00ad\x7f🙂"
+    made.characters += [character for character in awkward if character not in made.characters]
+    width = (len(made.characters), 5)
+    values = np.random.default_rng(2).normal(size=width).astype(np.float32)
+    made.embedder["char_emb_layer.embedding.weight"] = values
+    import_run(made.write(tmp_path / "model"), tmp_path / "run")
+    alphabet = load_lm(tmp_path / "run").bilm().settings.characters.alphabet
+    assert alphabet == "".join(one for one in made.characters if len(one) == 1)
