@@ -25,7 +25,6 @@ from elmo_cli.model.kernel.layer import Prepared
 from elmo_cli.model.mode import Mode
 from elmo_cli.model.static import StaticTable
 from elmo_cli.model.token_cache import TokenCache
-from elmo_cli.text.characters import character_ids
 from elmo_cli.text.encoded import EncodedCorpus
 from elmo_cli.text.indexer import Indexer, TypeTable, frame, stretch
 from elmo_cli.text.streams import Window
@@ -62,8 +61,7 @@ class Embedder:
     ) -> Embedder:
         """A network with the indexer that suits it."""
         if isinstance(network, BiLm):
-            settings = network.settings
-            indexer = Indexer(settings.encoder, True, vocabulary, settings.characters.max_characters)
+            indexer = Indexer.of(network.settings, vocabulary)
         else:
             indexer = Indexer("word", False, vocabulary)
         return cls(indexer, network, vocabulary, tokenizer, name)
@@ -204,7 +202,7 @@ class _Words:
         if len(unknown):
             words = [self._types[number] for number in distinct[unknown]]
             # Characters of these words alone: a table of all types would be packed anew for each piece of a text.
-            packed = character_ids(words, self._indexer.max_characters)
+            packed = self._indexer.character_ids(words)
             ids = (
                 None
                 if self._word_ids is None

@@ -44,7 +44,7 @@ RANKS = {
     "metrics": 6,  # above the embedder, which it runs over a text to score it
     "runs": 7,
     "vectors": 8,
-    "interop": 8,
+    "interop": 9,  # above the vectors, whose reader of pickles it uses
     "training": 9,
     "inference": 10,
     "report": 11,

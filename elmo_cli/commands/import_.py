@@ -10,19 +10,27 @@ import typer
 
 from elmo_cli.commands import options, views
 from elmo_cli.commands.call import Call
+from elmo_cli.config import choices
 
-Source = Annotated[
-    Path, typer.Argument(metavar="PATH", help="Folder, .zip or .tar.gz with options.json and weights.hdf5.")
+Source = Annotated[Path, typer.Argument(metavar="PATH", help="Folder, .zip or .tar.gz that holds a model's files.")]
+Format = Annotated[
+    choices.ImportFormat,
+    options.choice(
+        "--format",
+        choices.ImportFormat,
+        "Of bilm-tf (options.json, weights.hdf5) or ELMoForManyLangs (encoder.pkl, token_embedder.pkl); auto looks.",
+    ),
 ]
 
 
 def import_(
     call: Call,
     path: Source,
+    format: Format = "auto",
     out: options.Out = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Take over a model of bilm-tf or AllenNLP as a run.
+    """Take over a model of bilm-tf, AllenNLP or ELMoForManyLangs as a run.
 
     Published weights come without their softmax, so what needs one
     (perplexity) says so; everything else works.
@@ -30,10 +38,11 @@ def import_(
     Examples:
       elmo import elmo_2x1024 --out runs/published
       elmo import 144.zip --out runs/norwegian
+      elmo import many_langs/german --format many-langs --out runs/german
     """
-    from elmo_cli.interop.bilm_tf import import_run
+    from elmo_cli.interop.importing import import_run
 
     target = out or call.settings().output / "imported"
-    files = import_run(path, target, overwrite)
+    files = import_run(path, target, overwrite, format)
     document = {"path": target, **asdict(files)}
     call.output.show(document, views.pairs(document))

@@ -13,6 +13,7 @@ from elmo_cli.config.values import Penalty, Probability, Rate, Settings
 
 # beyond any model, and small enough that a list of them is made at once and no shape leaves 64 bits
 MOST_LAYERS, MOST_CHARACTERS, LARGEST_SIZE = 128, 4096, 1 << 24
+LARGEST_ALPHABET = 32_000  # ids of characters are numbers of 16 bits
 
 _Width = Annotated[int, Field(ge=1, le=MOST_CHARACTERS)]
 _Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
@@ -30,6 +31,24 @@ class CharacterSettings(Settings):
     )
     highway_layers: int = Field(2, ge=0, le=MOST_LAYERS, description="highway layers after the convolutions")
     activation: Activation = Field("relu", description="after the maximum over positions")
+    alphabet: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LARGEST_ALPHABET,
+        description="read Unicode characters, these, and not bytes; features are then mapped even to their own width",
+    )
+    cut_words: bool = Field(False, description="look a word up by its first max_characters - 2 characters alone")
+
+    @property
+    def codes(self) -> int:
+        """Characters that the CNN tells apart, marks aside: all bytes, or those of an alphabet and any other."""
+        return 256 if self.alphabet is None else len(self.alphabet) + 1
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> Self:
+        if self.alphabet is not None and len(set(self.alphabet)) < len(self.alphabet):
+            raise ValueError("alphabet has a character twice")
+        return self
 
 
 class ModelSettings(Settings):

@@ -25,7 +25,7 @@ from typing import IO
 
 from elmo_cli.errors import ElmoError, WeightsError, printable
 
-_SUFFIXES = frozenset((".json", ".hdf5", ".h5", ".txt", ".yaml"))  # of options, weights, vocabulary
+_SUFFIXES = frozenset((".json", ".hdf5", ".h5", ".pkl", ".txt", ".yaml", ".dic"))  # of options, weights, vocabulary
 # Weights shrink by a tenth, text to a third.
 _GROWTH = 20
 _ALWAYS = 1 << 26  # bytes that may be unpacked whatever the growth

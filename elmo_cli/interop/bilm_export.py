@@ -73,6 +73,13 @@ def export_bilm_tf(run: Path, out: Path, *, overwrite: bool = False, tell: Tell 
             expected="model.encoder: word or char, since bilm-tf's format holds one of the two",
             remedy="export a model with such an encoder",
         )
+    if network.settings.encoder == "char" and network.settings.characters.alphabet is not None:
+        raise WeightsError(
+            f"{embedder.name} reads Unicode characters of its own alphabet",
+            where=run,
+            expected="a model without model.characters.alphabet, since bilm-tf's format knows bytes alone",
+            remedy="export a model that reads bytes or words",
+        )
     _refuse_folder(out, overwrite)
     for sentence in _left_out(embedder, Run.open(run).kind):
         tell(Notice(sentence))
@@ -117,6 +124,9 @@ def _left_out(embedder: Embedder, kind: str) -> Iterator[str]:
         yield f"other readers do not cut text as this model does ({_tokenizer(embedder)}): give them its tokens"
     if settings.encoder == "word":
         yield "AllenNLP reads character models alone: bilm-tf reads this one, with its vocabulary"
+        if settings.characters.cut_words:
+            room = settings.characters.max_characters - 2
+            yield f"other readers do not look a word up by its first {room} characters, as this model does"
         return
     if settings.layers == 1:
         yield "AllenNLP reads models of two layers or more: bilm-tf reads this one"

@@ -7,7 +7,6 @@ is built, and the weights are copied. The file holds no softmax, so the biLM emb
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +14,18 @@ import torch
 
 from elmo_cli.config import ModelSettings, TokenizerSettings
 from elmo_cli.errors import WeightsError, nearest_file, printable
-from elmo_cli.interop.archives import unpacked
 from elmo_cli.interop.bilm_layout import Shapes, cell_name, dataset_parts, dataset_shapes
 from elmo_cli.interop.bilm_options import read_json, read_options
 from elmo_cli.interop.hdf5 import Hdf5Reader
+from elmo_cli.interop.imported import ImportedModel, ModelFiles
 from elmo_cli.model.bilm import BiLm
-from elmo_cli.runs import RunWriter, describe_files, save_lm
-from elmo_cli.runs.cards import write_card
 from elmo_cli.text.vocabulary import DETAILS_FILE, SPECIAL_TOKENS, Vocabulary
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files of a model in a folder, which may lack a vocabulary."""
-
-    options: Path
-    weights: Path
-    vocabulary: Path | None
+def holds_bilm_tf(folder: Path) -> bool:
+    """Whether a folder holds options and weights of bilm-tf."""
+    options, weights = folder.glob("*.json"), folder.glob("*.h*5")
+    return any(_holds(path, "lstm") for path in options) and any(_holds(path, "RNN_0") for path in weights)
 
 
 def find_files(folder: Path) -> ModelFiles:
@@ -85,58 +79,25 @@ def load_bilm_tf(options: Path, weights: Path) -> BiLm:
     return network.eval()
 
 
-def import_run(path: Path, out: Path, overwrite: bool = False) -> ModelFiles:
-    """Write the model of a folder or archive, with its vocabulary if there is one, as an LM run; returns what was read.
+def read_bilm_tf(folder: Path) -> ImportedModel:
+    """The model of a folder, with its vocabulary if there is one.
 
     Raises:
-        WeightsError: See `unpacked`, `find_files` and `load_bilm_tf`; also where a model of word ids has no fitting
-            vocabulary.
+        WeightsError: See `find_files` and `load_bilm_tf`; also where a model of word ids has no fitting vocabulary.
         DataError: The vocabulary holds a token twice.
-        RunError: The run exists, and `overwrite` is false.
     """
-    with unpacked(path) as folder:
-        files = _import(folder, out, overwrite)
-    if folder == path:
-        return files
-    inside = [None if file is None else path / file.name for file in (files.options, files.weights, files.vocabulary)]
-    assert inside[0] is not None
-    assert inside[1] is not None
-    return ModelFiles(inside[0], inside[1], inside[2])
-
-
-def _import(folder: Path, out: Path, overwrite: bool) -> ModelFiles:
     files = find_files(folder)
     network = load_bilm_tf(files.options, files.weights)
-    settings = network.settings
     vocabulary = None if files.vocabulary is None else Vocabulary.load(files.vocabulary)
-    if settings.encoder == "word" and (vocabulary is None or len(vocabulary) != network.vocabulary_size):
+    if network.settings.encoder == "word" and (vocabulary is None or len(vocabulary) != network.vocabulary_size):
         found = "none is there" if vocabulary is None else f"{files.vocabulary} has {len(vocabulary)}"
         expected = f"a vocabulary of {network.vocabulary_size} lines, <S>, </S> and <UNK> first"
         remedy = "copy the vocabulary file that the model was trained with into the folder"
         raise WeightsError(f"the model reads word ids: {found}", where=folder, expected=expected, remedy=remedy)
+    told = files.vocabulary is not None and files.vocabulary.with_name(DETAILS_FILE).is_file()
+    tokenizer = vocabulary.tokenizer if vocabulary and told else TokenizerSettings()
     read = [path for path in (files.options, files.weights, files.vocabulary) if path is not None]
-    facts = {
-        "options": files.options.name,
-        "weights": files.weights.name,
-        "vocabulary": files.vocabulary.name if files.vocabulary else None,
-        "token encoder": settings.encoder,
-        "layers": settings.layers,
-        "hidden size": settings.hidden_size,
-        "width of a layer activation": network.width,
-    }
-    with RunWriter(out, "lm", "elmo import", overwrite=overwrite) as writer:
-        writer.describe(data={"imported": describe_files(read)})
-        told = files.vocabulary is not None and files.vocabulary.with_name(DETAILS_FILE).is_file()
-        save_lm(writer, network, vocabulary, vocabulary.tokenizer if vocabulary and told else TokenizerSettings())
-        write_card(
-            writer,
-            f"{writer.name}: an imported bidirectional language model",
-            "Weights in bilm-tf's format. They hold no softmax: the model embeds text, but gives no perplexity.",
-            facts,
-            {"parameters": sum(parameter.numel() for parameter in network.parameters())},
-            f'import elmo_cli\n\nelmo = elmo_cli.load("{writer.name}")\nvectors = elmo.embed(["A sentence ."])',
-        )
-    return files
+    return ImportedModel(network, vocabulary, tokenizer, files, read, "bilm-tf's")
 
 
 def _identities(settings: ModelSettings, *, short_names: bool) -> Shapes:

@@ -17,8 +17,9 @@ from elmo_cli.config import ModelSettings
 from elmo_cli.errors import ConfigError
 from elmo_cli.model.kernel.products import packing_pays
 
-CHARACTERS = 262  # ids of docs/explanation/formats.md#character-ids after the shift by one: 0 is masked
-PADDING_CHARACTER = 261
+# beside the characters: a masked one, which is id 0, and five after them, of which padding is the last
+# (docs/explanation/formats.md#character-ids)
+MARKS = 6
 WORDS_AT_ONCE = 512  # whose convolutions are in memory together where there are no gradients
 
 
@@ -159,7 +160,7 @@ class CharacterEncoder(nn.Module):
     """x = W highway(act(max_t conv(characters)_t)) (Peters et al. 2018, section 3.4).
 
     As in docs/explanation/formats.md#arithmetic. Runs once for each distinct word of a batch. W is absent where the
-    filters are together as wide as a token vector.
+    filters are together as wide as a token vector, unless characters are those of an alphabet.
 
     Args:
         settings: Widths, filters and highways.
@@ -178,7 +179,8 @@ class CharacterEncoder(nn.Module):
                 expected=f"at most model.characters.max_characters = {chars.max_characters}",
                 remedy="raise model.characters.max_characters, or leave the widest filter out",
             )
-        self.table = nn.Parameter(torch.empty(CHARACTERS, chars.dim).uniform_(-1.0, 1.0))
+        self.padding = chars.codes + MARKS - 1
+        self.table = nn.Parameter(torch.empty(chars.codes + MARKS, chars.dim).uniform_(-1.0, 1.0))
         self.token_size = settings.token_size
         self.convolutions = nn.ModuleList(nn.Conv1d(chars.dim, count, width) for width, count in chars.filters)
         size = sum(count for _, count in chars.filters)
@@ -190,7 +192,8 @@ class CharacterEncoder(nn.Module):
 
     def _map(self, size: int, settings: ModelSettings) -> nn.Linear | None:
         """W, from the features of a word to its vector."""
-        return nn.Linear(size, settings.token_size) if size != settings.token_size else None
+        always = settings.characters.alphabet is not None
+        return nn.Linear(size, settings.token_size) if always or size != settings.token_size else None
 
     @property
     def word_table(self) -> nn.Parameter | None:
@@ -223,7 +226,7 @@ class CharacterEncoder(nn.Module):
         if torch.is_grad_enabled():
             return self._encode(characters, words)
         vectors = self.table.new_empty(len(characters), self.token_size)
-        real = (characters != PADDING_CHARACTER) & (characters != 0)
+        real = (characters != self.padding) & (characters != 0)
         lengths = real.to(torch.int16) * torch.arange(1, 1 + characters.shape[1], device=real.device, dtype=torch.int16)
         for some in torch.split(lengths.amax(dim=1).argsort(stable=True), WORDS_AT_ONCE):
             vectors[some] = self._encode(characters[some], None if words is None else words[some])
@@ -253,7 +256,7 @@ class CharacterEncoder(nn.Module):
 
     def _trim(self, characters: Tensor) -> Tensor:
         """Cut the padding that no word needs; one window of padding alone stays, since the maximum sees it."""
-        real = ((characters != PADDING_CHARACTER) & (characters != 0)).any(dim=0).nonzero()
+        real = ((characters != self.padding) & (characters != 0)).any(dim=0).nonzero()
         longest = int(real[-1]) + 1 if len(real) else 0
         return characters[:, : longest + self.widest]
 

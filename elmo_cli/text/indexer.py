@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_cli.config import EncoderKind
-from elmo_cli.text.characters import pack_characters
-from elmo_cli.text.encoded import BOS, EOS, PAD, EncodedCorpus
+from elmo_cli.config import EncoderKind, ModelSettings
+from elmo_cli.text.characters import character_ids, pack_characters
+from elmo_cli.text.encoded import BOS, BOS_TOKEN, EOS, EOS_TOKEN, PAD, EncodedCorpus
 from elmo_cli.text.vocabulary import Vocabulary
 
 
@@ -48,7 +48,14 @@ class Indexer:
     """How an embedder reads tokens."""
 
     def __init__(
-        self, encoder: EncoderKind, framed: bool, vocabulary: Vocabulary | None, max_characters: int = 50
+        self,
+        encoder: EncoderKind,
+        framed: bool,
+        vocabulary: Vocabulary | None,
+        max_characters: int = 50,
+        alphabet: str | None = None,
+        *,
+        cut_words: bool = False,
     ) -> None:
         if encoder != "char" and vocabulary is None:
             raise ValueError("a word encoder needs a vocabulary")
@@ -56,17 +63,32 @@ class Indexer:
         self.framed = framed  # whether sentences stand between `<S>` and `</S>`: not for a static table
         self.vocabulary = vocabulary  # an encoder of characters alone needs none
         self.max_characters = max_characters  # C
+        self.alphabet = alphabet  # the characters that are read; None reads bytes
+        self.cut_words = cut_words  # whether a word is looked up by its first C - 2 characters
+
+    @classmethod
+    def of(cls, settings: ModelSettings, vocabulary: Vocabulary | None) -> Indexer:
+        """That of a biLM."""
+        chars, encoder = settings.characters, settings.encoder
+        return cls(encoder, True, vocabulary, chars.max_characters, chars.alphabet, cut_words=chars.cut_words)
 
     def table(self, types: Sequence[str]) -> TypeTable:
         """Look up the types of a corpus, so that its batches are mere array indexing."""
-        characters = None if self.encoder == "word" else pack_characters(types, self.max_characters)
+        characters = None if self.encoder == "word" else pack_characters(types, self.max_characters, self.alphabet)
         return TypeTable(self.word_ids(types), characters)
+
+    def character_ids(self, types: Sequence[str]) -> NDArray[np.int64]:
+        """(types, C) what an encoder of characters reads."""
+        return character_ids(types, self.max_characters, self.alphabet)
 
     def word_ids(self, types: Sequence[str]) -> NDArray[np.int64] | None:
         """(types,) vocabulary ids, where the encoder has a table of words."""
         if self.encoder == "char":
             return None
         assert self.vocabulary is not None  # held by the constructor
+        if self.cut_words:
+            marks, room = (BOS_TOKEN, EOS_TOKEN), self.max_characters - 2
+            types = [token if token in marks else token[:room] for token in types]
         return self.vocabulary.lookup(types)
 
 

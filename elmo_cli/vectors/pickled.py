@@ -60,6 +60,31 @@ def read_course(path: Path, *, old: bool) -> StaticVectors:
 
 
 @contextmanager
+def open_tensors(path: Path) -> Iterator[tuple[dict[str, TensorStandIn], Callable[[TensorStandIn], NDArray[Any]]]]:
+    """The tensors of a state dictionary of torch by their names, and how to read one, as long as the block lasts.
+
+    Types and shapes are known before any number is read.
+
+    Raises:
+        DataError: The file is missing or damaged, asks for something other than data, or holds anything but tensors.
+    """
+    expected, remedy = "a dictionary of tensors, as torch.save(model.state_dict(), path) writes it", "fetch it again"
+    try:
+        with path.open("rb") as file:
+            old = is_torch(file.read(64))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", where=path, remedy=remedy) from error
+    with _old_file(path) if old else _archive(path) as (content, storage):
+        if not isinstance(content, dict):
+            raise DataError(f"{path} holds a {_kind(content)}", where=path, expected=expected, remedy=remedy)
+        for name, value in content.items():
+            if not isinstance(name, str) or not isinstance(value, TensorStandIn):
+                found = f"{path} holds {_shown(name)}: {_kind(value)}"
+                raise DataError(found, where=path, expected=expected, remedy=remedy)
+        yield content, lambda tensor: _values(tensor, storage, path)
+
+
+@contextmanager
 def _archive(path: Path) -> Iterator[tuple[object, Storage]]:
     """The pickle of a `.pt` archive, and its storages by their keys, read when they are asked for."""
     try:

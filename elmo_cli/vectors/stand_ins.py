@@ -17,7 +17,8 @@ NUMBERS = "numbers of the types f2 to f8, i1 to i8, u1 to u8 or b1"
 
 _NAMES = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 _STORAGES = {
-    f"torch.{kind}Storage": dtype
+    f"torch.{place}{kind}Storage": dtype
+    for place in ("", "cuda.")
     for kind, dtype in {
         "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bfloat16", "Long": "i8", "Int": "i4", "Short": "i2",
         "Char": "i1", "Byte": "u1", "Bool": "b1",

@@ -38,7 +38,8 @@ from elmo_cli.config import (  # noqa: E402
 from elmo_cli.data.records import read_records  # noqa: E402
 from elmo_cli.data.tagged import read_tagged  # noqa: E402
 from elmo_cli.inference.embed import read_dump  # noqa: E402
-from elmo_cli.interop.bilm_tf import import_run, load_bilm_tf  # noqa: E402
+from elmo_cli.interop.bilm_tf import load_bilm_tf  # noqa: E402
+from elmo_cli.interop.importing import import_run  # noqa: E402
 from elmo_cli.report.reported import read_runs  # noqa: E402
 from elmo_cli.runs import (  # noqa: E402
     load_classifier,

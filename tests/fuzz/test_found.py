@@ -17,7 +17,7 @@ from elmo_cli.data.files import LONGEST_LINE, read_lines
 from elmo_cli.data.records import read_records
 from elmo_cli.errors import DataError, RunError, WeightsError
 from elmo_cli.inference.embed import read_dump
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 from elmo_cli.report.reported import read_runs
 from elmo_cli.runs import load_classifier, load_lm
 

@@ -21,7 +21,7 @@ from elmo_cli.events import Progress
 from elmo_cli.inference import batching
 from elmo_cli.inference import embed as dumps
 from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 from elmo_cli.text.encoded import encode_tokens
 
 WORDS = ("match", "goal", "the", "market", "bank", "unseen", "of")

@@ -19,7 +19,7 @@ from elmo_cli.inference import assembly, dump_formats
 from elmo_cli.inference import embed as dumps
 from elmo_cli.inference.dump_formats import nested
 from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 
 SENTENCES = ["Prices fell, again.", "", 'One "é"', " ".join(["word"] * 70), "A longer sentence than most.", "One"]
 TOKENS = [["Prices", "fell", ",", "again", "."], [], ["One", '"', "é", '"'], ["word"] * 70]

@@ -15,7 +15,7 @@ from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import ConfigError, DataError, RunError
 from elmo_cli.events import Progress, Tell, silent
 from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 
 SENTENCES = [
     "Prices fell, again.",

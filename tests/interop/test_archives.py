@@ -14,7 +14,8 @@ from bilm_files import Shape, make
 from elmo_cli.errors import WeightsError
 from elmo_cli.interop import archives
 from elmo_cli.interop.archives import unpacked
-from elmo_cli.interop.bilm_tf import import_run, load_bilm_tf
+from elmo_cli.interop.bilm_tf import load_bilm_tf
+from elmo_cli.interop.importing import import_run
 
 
 @pytest.mark.parametrize("inner", ["", "elmo/"], ids=["flat", "in a folder"])

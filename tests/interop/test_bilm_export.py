@@ -17,7 +17,7 @@ from elmo_cli.errors import RunError, WeightsError
 from elmo_cli.events import Notice
 from elmo_cli.interop import bilm_export
 from elmo_cli.interop.bilm_export import export_bilm_tf
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 from elmo_cli.model.bilm import BiLm
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.runs import RunWriter, load_embedder, load_lm, save_classifier, save_lm

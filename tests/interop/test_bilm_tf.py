@@ -16,7 +16,8 @@ from bilm_files import Made, Shape, make
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.errors import DataError, ElmoError, RunError, WeightsError
 from elmo_cli.inference.embed import EmbedOptions, embed_run, read_dump
-from elmo_cli.interop.bilm_tf import find_files, import_run, load_bilm_tf
+from elmo_cli.interop.bilm_tf import find_files, load_bilm_tf
+from elmo_cli.interop.importing import import_run
 from elmo_cli.metrics.perplexity import perplexity
 from elmo_cli.runs import load_lm
 from elmo_cli.text.encoded import encode_tokens

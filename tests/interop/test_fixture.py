@@ -14,7 +14,7 @@ import torch
 from elmo_cli.config import TokenizerSettings
 from elmo_cli.inference.batching import in_order
 from elmo_cli.inference.embed import EmbedOptions, embed_run, embed_sentences, read_dump
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 from elmo_cli.model.bilm import BiLm, BiLstmLayer
 from elmo_cli.runs import load_lm
 from elmo_cli.text.encoded import encode_tokens

@@ -15,8 +15,8 @@ from bilm_files import Shape, make
 
 from elmo_cli.errors import DataError, InputError, WeightsError
 from elmo_cli.inference.embed import read_dump
-from elmo_cli.interop.bilm_tf import import_run
 from elmo_cli.interop.hdf5 import Hdf5Reader
+from elmo_cli.interop.importing import import_run
 
 # a file of the user that a model may not carry away: its bytes are finite floats
 SECRET = b"-----BEGIN PRIVATE KEY-----\n" * 112

@@ -45,3 +45,15 @@ def test_no_types_and_the_least_room() -> None:
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=12)), st.integers(3, 12))
 def test_all_rows_agree_with_the_description(types: list[str], size: int) -> None:
     assert character_ids(types, size).tolist() == [by_hand(token, size) for token in types]
+
+
+def test_characters_of_an_alphabet_have_their_places_and_others_share_one() -> None:
+    ids = character_ids(["ba猫", "é🙂zzzz", "<S>", "</S>", ""], 6, "b猫🙂a")
+    # after the shift by one: four characters, any other, begin and end of a sentence and of a word, filling
+    assert ids.tolist() == [
+        [8, 1, 4, 2, 9, 10],
+        [8, 5, 3, 5, 5, 9],
+        [8, 6, 9, 10, 10, 10],
+        [8, 7, 9, 10, 10, 10],
+        [0, 0, 0, 0, 0, 0],
+    ]

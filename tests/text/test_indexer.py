@@ -70,3 +70,11 @@ def test_words_and_characters_go_together() -> None:
     assert ids[0, 2] != ids[1, 1]  # both unknown, and spelt differently
     expected = character_ids([corpus.types[number] for number in numbers.ravel()], 6)
     np.testing.assert_array_equal(characters[ids].reshape(-1, 6), expected)
+
+
+def test_words_are_looked_up_by_their_first_characters_where_the_model_does() -> None:
+    vocabulary = Vocabulary(["<S>", "</S>", "<UNK>", "cat"], tokenizer=TokenizerSettings())
+    types = ["", "<S>", "</S>", "cats", "cat", "ca"]
+    cut = Indexer("word", True, vocabulary, 5, cut_words=True)
+    assert cut.table(types).index(np.arange(6)).ids.tolist() == [0, 1, 2, 4, 4, 3]
+    assert Indexer("word", True, vocabulary, 5).table(types).index(np.arange(6)).ids.tolist() == [0, 1, 2, 3, 4, 3]

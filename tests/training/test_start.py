@@ -14,7 +14,7 @@ from tinyworld import make_static
 from elmo_cli.config import ClassifySettings, DataSettings
 from elmo_cli.errors import ConfigError, WeightsError
 from elmo_cli.events import Event, Finished, Step, Stopped
-from elmo_cli.interop.bilm_tf import import_run
+from elmo_cli.interop.importing import import_run
 from elmo_cli.model.classifier import Classifier
 from elmo_cli.runs import Run, RunWriter, load_lm, save_classifier
 from elmo_cli.training.pretrain import pretrain_run
