@@ -101,6 +101,18 @@ def test_all_ways_to_pack_a_model_give_the_same(kind: str, tmp_path: Path) -> No
     np.testing.assert_allclose(embedded(tmp_path / "run", tmp_path / "out.hdf5")[0], expected, atol=1e-5)
 
 
+def test_tensors_that_were_saved_on_a_gpu_are_read(tmp_path: Path) -> None:
+    made = make()
+    folder = made.write(tmp_path / "model", old=True)
+    for name in ("encoder.pkl", "token_embedder.pkl"):
+        content = (folder / name).read_bytes()
+        assert b"ctorch\nFloatStorage\n" in content
+        (folder / name).write_bytes(content.replace(b"ctorch\nFloatStorage\n", b"ctorch.cuda\nFloatStorage\n"))
+    import_run(folder, tmp_path / "run")
+    expected, _ = made.layers(SENTENCES[0])
+    np.testing.assert_allclose(embedded(tmp_path / "run", tmp_path / "out.hdf5")[0], expected, atol=1e-5)
+
+
 def test_a_line_of_an_id_alone_is_that_of_a_wide_blank(tmp_path: Path) -> None:
     folder = make(words=0).write(tmp_path / "model")
     lexicon = folder / "char.dic"
