@@ -20,6 +20,7 @@ from elmo_cli.errors import DataError, WeightsError, printable
 from elmo_cli.interop.imported import ImportedModel, ModelFiles
 from elmo_cli.interop.many_langs_options import ARCHITECTURE, CONFIG_FILE, Architecture, find_architecture
 from elmo_cli.model.bilm import BiLm
+from elmo_cli.runs.tensors import without_memory
 from elmo_cli.text.vocabulary import SKIPPED_LINE, SPECIAL_TOKENS, Vocabulary
 from elmo_cli.vectors.pickled import open_tensors
 
@@ -57,14 +58,17 @@ def read_many_langs(folder: Path) -> ImportedModel:
     words = _read_lexicon(folder / WORDS_FILE) if architecture.reads_words else None
     characters = _read_lexicon(folder / CHARACTERS_FILE) if architecture.reads_characters else None
     embedder_shapes = _embedder_shapes(architecture, words, characters)
-    encoder = _read_tensors(folder / ENCODER_FILE, _encoder_shapes(architecture))
-    embedder = _read_tensors(folder / EMBEDDER_FILE, embedder_shapes)
     alphabet = None if characters is None else _alphabet(characters, folder / CHARACTERS_FILE)
     vocabulary = None if words is None else _vocabulary(words)
-    weights = _encoder_weights(architecture, encoder)
+    weights = _encoder_weights(architecture, _read_tensors(folder / ENCODER_FILE, _encoder_shapes(architecture)))
+    embedder = _read_tensors(folder / EMBEDDER_FILE, embedder_shapes)
     weights |= _embedder_weights(architecture, embedder, words, characters, alphabet)
-    network = BiLm(_settings(architecture, alphabet), None if vocabulary is None else len(vocabulary), softmax=False)
-    network.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in weights.items()})
+    with without_memory():  # the weights become the network's, and none are drawn or copied
+        network = BiLm(
+            _settings(architecture, alphabet), None if vocabulary is None else len(vocabulary), softmax=False
+        )
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in weights.items()}
+    network.load_state_dict(tensors, assign=True)
     lexicons = {WORDS_FILE: words, CHARACTERS_FILE: characters}
     used = [folder / name for name, lexicon in lexicons.items() if lexicon is not None]
     read = [*dict.fromkeys((folder / CONFIG_FILE, options)), folder / EMBEDDER_FILE, folder / ENCODER_FILE, *used]
@@ -174,7 +178,7 @@ def _unfit(message: str, where: Path, expected: str) -> WeightsError:
 
 
 def _encoder_weights(architecture: Architecture, arrays: Arrays) -> Arrays:
-    """The LSTM layers by our names: directions stacked, gates in our order, inputs first."""
+    """The LSTM layers by our names: directions stacked, gates in our order, inputs first; the arrays are used up."""
     weights: Arrays = {}
     for layer in range(architecture.encoder.n_layers):
         names = {
@@ -184,7 +188,7 @@ def _encoder_weights(architecture: Architecture, arrays: Arrays) -> Arrays:
             "projection": "state_projection.weight",
         }
         for ours, theirs in names.items():
-            both = [arrays[f"{direction}_layer_{layer}.{theirs}"] for direction in ("forward", "backward")]
+            both = [arrays.pop(f"{direction}_layer_{layer}.{theirs}") for direction in ("forward", "backward")]
             if ours != "projection":
                 both = [each.reshape(4, -1, *each.shape[1:])[_GATES].reshape(each.shape) for each in both]
             weights[f"lstm_layers.{layer}.{ours}"] = np.stack([each.T for each in both])

@@ -52,7 +52,7 @@ def build(
         WeightsError: The weights do not fit it, or are not finite.
     """
     where = run.path / name
-    with readable(run), _without_memory():
+    with readable(run), without_memory():
         shapes = _shapes(make().state_dict())
     _compare(shapes, run.shapes(name) | _shapes(shared), where)
     with readable(run):
@@ -101,7 +101,7 @@ def _misfit(where: Path, problem: str, expected: str) -> WeightsError:
 
 
 @contextmanager
-def _without_memory() -> Iterator[None]:
+def without_memory() -> Iterator[None]:
     """Tensors that are made meanwhile have a shape and no numbers."""
     import torch
     from torch import Tensor
