@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from elmo_cli.errors import WeightsError
 _LARGEST_FILE = 1 << 20  # real ones have a kilobyte
 CHARACTERS = 261  # characters without the masked one
 Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class _Options(BaseModel):
@@ -114,23 +115,32 @@ def read_json(path: Path) -> object:
         raise WeightsError(message, where=path, expected="a JSON file", remedy=remedy) from error
 
 
-def read_options(path: Path) -> Options:
-    """Read and check an options file.
+def validate(kind: type[Checked], content: object, path: Path, expected: str, remedy: str) -> Checked:
+    """The content of a JSON file as options of this kind.
 
     Raises:
-        WeightsError: See `read_json`; also where an option is missing, unknown or out of bounds.
+        WeightsError: An option is missing, unknown or out of bounds; the message names the first.
     """
     try:
-        options = Options.model_validate(read_json(path))
+        return kind.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"])) or "the file"
         message = f"{key}: {problem['msg']}"
         if isinstance(problem["input"], str | int | float | bool):
             message += f", not {problem['input']!r}"
-        expected = "options as bilm-tf or AllenNLP writes them"
-        remedy = "take options.json from the same place as weights.hdf5"
         raise WeightsError(message, where=path, expected=expected, remedy=remedy) from error
+
+
+def read_options(path: Path) -> Options:
+    """Read and check an options file.
+
+    Raises:
+        WeightsError: See `read_json`; also where an option is missing, unknown or out of bounds.
+    """
+    expected = "options as bilm-tf or AllenNLP writes them"
+    remedy = "take options.json from the same place as weights.hdf5"
+    options = validate(Options, read_json(path), path, expected, remedy)
     if not options.bidirectional:
         remedy = "export a bidirectional model"
         raise WeightsError("bidirectional is false", where=path, expected="a model of both directions", remedy=remedy)

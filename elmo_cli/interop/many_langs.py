@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from elmo_cli.config import CharacterSettings, ModelSettings, TokenizerSettings
+from elmo_cli.config.bounded import read_text
 from elmo_cli.config.language_model import LARGEST_ALPHABET
 from elmo_cli.errors import DataError, WeightsError, printable
 from elmo_cli.interop.imported import ImportedModel, ModelFiles
@@ -269,11 +270,7 @@ def _read_lexicon(path: Path) -> dict[str, int]:
     """
     remedy = "fetch it again; it belongs beside the weights"
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_LEXICON + 1)
-        if len(content) > _LARGEST_LEXICON:
-            raise _unfit(f"{path.name} has more than {_LARGEST_LEXICON:,} bytes", path, "a lexicon of a model")
-        lines = content.decode().removesuffix("\n").split("\n")
+        lines = read_text(path, _LARGEST_LEXICON).removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         found = f"{path} cannot be read: {error.strerror}" if isinstance(error, OSError) else f"{path} is not UTF-8"
         raise WeightsError(found, where=path, expected="an entry, a tab and its id a line", remedy=remedy) from error

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from elmo_cli.config.language_model import LARGEST_SIZE, MOST_CHARACTERS, MOST_LAYERS
 from elmo_cli.errors import WeightsError, printable
-from elmo_cli.interop.bilm_options import read_json
+from elmo_cli.interop.bilm_options import read_json, validate
 
 CONFIG_FILE = "config.json"
 ARCHITECTURE = "the architecture's JSON"
@@ -90,28 +90,20 @@ def find_architecture(folder: Path) -> tuple[Path, Architecture]:
             found = f"the {section} is {printable(str(name))}: the {variant}variant of ELMoForManyLangs is not read"
             remedy = f"take a model whose {section} is {known}: the published ones are"
             raise WeightsError(found, where=path, expected=f"{section}.name: {known}", remedy=remedy)
-    try:
-        return path, Architecture.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"])) or "the file"
-        message = f"{key}: {problem['msg']}"
-        if isinstance(problem["input"], str | int | float | bool):
-            message += f", not {problem['input']!r}"
-        expected = "an architecture as ELMoForManyLangs writes it"
-        remedy = "take it from the same place as the weights"
-        raise WeightsError(message, where=path, expected=expected, remedy=remedy) from error
+    expected = "an architecture as ELMoForManyLangs writes it"
+    remedy = "take it from the same place as the weights"
+    return path, validate(Architecture, content, path, expected, remedy)
 
 
 def _locate(folder: Path) -> Path:
     config = read_json(folder / CONFIG_FILE)
     given = config.get("config_path") if isinstance(config, dict) else None
     name = PurePosixPath(given.replace("\\", "/")).name if isinstance(given, str) else ""
-    named = [folder / name, folder / "configs" / name] if name.endswith(".json") else []
-    for path in named:
-        if path.is_file() and _is_architecture(path):
+    beside, apart = (sorted(place.glob("*.json")) for place in (folder, folder / "configs"))
+    for path in (*beside, *apart):
+        if path.name == name and _is_architecture(path):
             return path
-    others = [path for path in sorted(folder.glob("*.json")) if _is_architecture(path)]
+    others = [path for path in beside if _is_architecture(path)]
     if len(others) == 1:
         return others[0]
     shown = printable(name) if name else "no file"
@@ -125,9 +117,9 @@ def _locate(folder: Path) -> Path:
 
 
 def _is_architecture(path: Path) -> bool:
-    """Whether a JSON file has the sections of an architecture."""
+    """Whether a path is a JSON file with the sections of an architecture."""
     try:
-        content = read_json(path)
+        content = read_json(path) if path.is_file() else None
     except WeightsError:
         return False
     return isinstance(content, dict) and all(section in content for section in _SECTIONS)

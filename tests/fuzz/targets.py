@@ -12,6 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), *(str(HERE.parent / room) for room in ("", "interop", "model", "ngrams"))]
 
+import many_langs_files  # noqa: E402
 from bilm_files import Shape, make  # noqa: E402
 from tinyworld import TOKENIZER, make_texts, make_vocabulary  # noqa: E402
 from whole import (  # noqa: E402
@@ -40,6 +41,7 @@ from elmo_cli.data.tagged import read_tagged  # noqa: E402
 from elmo_cli.inference.embed import read_dump  # noqa: E402
 from elmo_cli.interop.bilm_tf import load_bilm_tf  # noqa: E402
 from elmo_cli.interop.importing import import_run  # noqa: E402
+from elmo_cli.interop.many_langs import read_many_langs  # noqa: E402
 from elmo_cli.report.reported import read_runs  # noqa: E402
 from elmo_cli.runs import (  # noqa: E402
     load_classifier,
@@ -184,6 +186,11 @@ TARGETS: dict[str, Target] = {
         lambda folder: make(Shape()).write(folder),
         ("weights.hdf5", "options.json"),
         lambda folder: load_bilm_tf(folder / "options.json", folder / "weights.hdf5"),
+    ),
+    "ELMoForManyLangs": Target(
+        lambda folder: many_langs_files.make().write(folder),
+        ("encoder.pkl", "token_embedder.pkl", "arch.json", "config.json", "word.dic", "char.dic"),
+        read_many_langs,
     ),
     "zip": Target(lambda folder: packed(folder / "m.zip"), ("m.zip",), lambda folder: import_into(folder, "m.zip")),
     "tar": Target(

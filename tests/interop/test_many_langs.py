@@ -242,6 +242,12 @@ def test_a_config_that_names_nothing_is_enough_beside_one_architecture(tmp_path:
     assert import_run(folder, tmp_path / "run").options == folder / "arch.json"
 
 
+def test_a_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path: Path) -> None:
+    folder = make().write(tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({"config_path": f"{'a' * 5000}.json"}))
+    assert import_run(folder, tmp_path / "run").options == folder / "arch.json"
+
+
 def test_an_alphabet_of_awkward_characters_survives_its_run(tmp_path: Path) -> None:
     made = make(words=0)
     awkward = "#:'\"\\-~!&*%@`|>?,[]{}=\u2060\ufeff\u00ad\x7f🙂"
